@@ -1,0 +1,4 @@
+//! Gives every vCluster in a rendered chart its two network policies.
+
+pub mod cli;
+pub mod report;
