@@ -35,6 +35,26 @@ pub struct Position {
     pub column: usize,
 }
 
+/// Whether a message may hold values of the text that it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quoting {
+    /// A file or an annotation: the value helps.
+    Show,
+    /// A Secret: not a word of it.
+    Hide,
+}
+
+impl Quoting {
+    /// The value in quotes, or words that stand for it.
+    #[must_use]
+    pub fn value(self, value: &str) -> String {
+        match self {
+            Self::Show => format!("{value:?}"),
+            Self::Hide => "the value".to_owned(),
+        }
+    }
+}
+
 /// Where a problem lies, from the outside in: document, object, part of it, field, position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Place {

@@ -1,0 +1,167 @@
+//! The fields of a NetworkPolicy, as the API reference of networking.k8s.io/v1 lists them.
+//!
+//! Shapes only: which of the values the API server takes is judged in the room `validate`.
+
+use crate::shape::{Field, Object, Shape};
+
+/// The API group of the policies.
+pub const GROUP: &str = "networking.k8s.io";
+
+/// The group in which NetworkPolicy began; some charts still write it.
+pub const OLD_GROUP: &str = "extensions";
+
+/// The kind of the policies.
+pub const KIND: &str = "NetworkPolicy";
+
+/// `NetworkPolicySpec`.
+pub static SPEC: Object = Object {
+    name: "NetworkPolicySpec",
+    fields: &[
+        Field::new(
+            "podSelector",
+            Shape::Object(&SELECTOR),
+            "The pods that the policy applies to.",
+        ),
+        Field::new(
+            "policyTypes",
+            Shape::List(&Shape::String),
+            "Ingress, Egress or both.",
+        ),
+        Field::new(
+            "ingress",
+            Shape::List(&Shape::Object(&INGRESS_RULE)),
+            "What may come in.",
+        ),
+        Field::new(
+            "egress",
+            Shape::List(&Shape::Object(&EGRESS_RULE)),
+            "What may go out.",
+        ),
+    ],
+};
+
+/// `NetworkPolicyIngressRule`.
+pub static INGRESS_RULE: Object = Object {
+    name: "NetworkPolicyIngressRule",
+    fields: &[
+        Field::new(
+            "from",
+            Shape::List(&Shape::Object(&PEER)),
+            "The sources; absent or empty: all.",
+        ),
+        Field::new(
+            "ports",
+            Shape::List(&Shape::Object(&PORT)),
+            "The ports; absent or empty: all.",
+        ),
+    ],
+};
+
+/// `NetworkPolicyEgressRule`.
+pub static EGRESS_RULE: Object = Object {
+    name: "NetworkPolicyEgressRule",
+    fields: &[
+        Field::new(
+            "to",
+            Shape::List(&Shape::Object(&PEER)),
+            "The destinations; absent or empty: all.",
+        ),
+        Field::new(
+            "ports",
+            Shape::List(&Shape::Object(&PORT)),
+            "The ports; absent or empty: all.",
+        ),
+    ],
+};
+
+/// `NetworkPolicyPeer`.
+pub static PEER: Object = Object {
+    name: "NetworkPolicyPeer",
+    fields: &[
+        Field::new(
+            "ipBlock",
+            Shape::Object(&IP_BLOCK),
+            "A range of addresses; alone in its peer.",
+        ),
+        Field::new(
+            "namespaceSelector",
+            Shape::Object(&SELECTOR),
+            "Namespaces by their labels; {} is all.",
+        ),
+        Field::new(
+            "podSelector",
+            Shape::Object(&SELECTOR),
+            "Pods by their labels; {} is all.",
+        ),
+    ],
+};
+
+/// `IPBlock`.
+pub static IP_BLOCK: Object = Object {
+    name: "IPBlock",
+    fields: &[
+        Field::new(
+            "cidr",
+            Shape::String,
+            "The range, such as 192.168.1.0/24 or 2001:db8::/64.",
+        ),
+        Field::new(
+            "except",
+            Shape::List(&Shape::String),
+            "Ranges strictly inside cidr that do not belong to it.",
+        ),
+    ],
+};
+
+/// `NetworkPolicyPort`.
+pub static PORT: Object = Object {
+    name: "NetworkPolicyPort",
+    fields: &[
+        Field::new(
+            "port",
+            Shape::IntOrString,
+            "The port's number or name; absent: all.",
+        ),
+        Field::new(
+            "endPort",
+            Shape::Integer,
+            "The last port of a range that begins at port.",
+        ),
+        Field::new("protocol", Shape::String, "TCP (the default), UDP or SCTP."),
+    ],
+};
+
+/// `LabelSelector`.
+pub static SELECTOR: Object = Object {
+    name: "LabelSelector",
+    fields: &[
+        Field::new(
+            "matchLabels",
+            Shape::Map(&Shape::String),
+            "Labels that must all be there.",
+        ),
+        Field::new(
+            "matchExpressions",
+            Shape::List(&Shape::Object(&REQUIREMENT)),
+            "Requirements that must all hold.",
+        ),
+    ],
+};
+
+/// `LabelSelectorRequirement`.
+pub static REQUIREMENT: Object = Object {
+    name: "LabelSelectorRequirement",
+    fields: &[
+        Field::new("key", Shape::String, "The label."),
+        Field::new(
+            "operator",
+            Shape::String,
+            "In, NotIn, Exists or DoesNotExist.",
+        ),
+        Field::new(
+            "values",
+            Shape::List(&Shape::String),
+            "The values for In and NotIn.",
+        ),
+    ],
+};

@@ -1,0 +1,403 @@
+//! The shape that a piece of YAML must have: which fields, of which types.
+//!
+//! One table per structure ([`Object`]) serves for all: finding unknown fields with the nearest
+//! known name, wrong types with what to write instead, and the JSON Schema. It says nothing about
+//! what a value means (whether a CIDR is one): that is judged where the values are used.
+
+use std::collections::HashMap;
+
+use crate::report::{Place, Position, Problem, Quoting};
+use crate::yaml::{Node, Scalar};
+
+/// The type of a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// A mapping with known fields.
+    Object(&'static Object),
+    /// A list of one type.
+    List(&'static Shape),
+    /// A mapping from free keys to one type.
+    Map(&'static Shape),
+    /// Text.
+    String,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number of 32 bits.
+    Integer,
+    /// A whole number or a name (a port).
+    IntOrString,
+    /// Anything at all.
+    Any,
+}
+
+/// A mapping with known fields.
+#[derive(Debug)]
+pub struct Object {
+    /// What it is called in the documentation (`NetworkPolicyPeer`).
+    pub name: &'static str,
+    /// Its fields.
+    pub fields: &'static [Field],
+}
+
+/// A field of an [`Object`].
+#[derive(Debug)]
+pub struct Field {
+    /// The name.
+    pub name: &'static str,
+    /// The type.
+    pub shape: Shape,
+    /// What it means, in one sentence.
+    pub doc: &'static str,
+}
+
+impl Field {
+    /// A field.
+    #[must_use]
+    pub const fn new(name: &'static str, shape: Shape, doc: &'static str) -> Self {
+        Self { name, shape, doc }
+    }
+}
+
+impl Object {
+    /// The field of that name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+
+    /// The known name that is nearest to a misspelt one, if any is near.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<&'static str> {
+        let lower = name.to_lowercase();
+        self.fields
+            .iter()
+            .map(|f| {
+                (
+                    strsim::damerau_levenshtein(&f.name.to_lowercase(), &lower),
+                    f.name,
+                )
+            })
+            .filter(|(distance, known)| *distance <= (known.len().max(3) / 3).min(4))
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, known)| known)
+    }
+}
+
+/// Where the checked text comes from, for the messages.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The object or file, without path and position.
+    pub place: Place,
+    /// Whether its values may be shown.
+    pub quoting: Quoting,
+}
+
+impl Origin {
+    /// An error at a field.
+    #[must_use]
+    pub fn error(
+        &self,
+        path: &str,
+        position: Option<Position>,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem::error(message).at(self.place.at(path, position))
+    }
+
+    /// A warning at a field.
+    #[must_use]
+    pub fn warning(
+        &self,
+        code: &'static str,
+        path: &str,
+        position: Option<Position>,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem::warning(code, message).at(self.place.at(path, position))
+    }
+}
+
+/// What an unknown field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// An error.
+    Refuse,
+    /// A warning of that code.
+    Warn(&'static str),
+}
+
+/// Checks a node against a shape and gives all that is wrong with it, in the order of the text.
+#[must_use]
+pub fn check(
+    node: Node<'_>,
+    shape: Shape,
+    path: &str,
+    origin: &Origin,
+    unknown: Unknown,
+) -> Vec<Problem> {
+    let mut checker = Checker {
+        origin,
+        unknown,
+        problems: Vec::new(),
+    };
+    checker.check(node, shape, path);
+    checker.problems
+}
+
+/// The path of a field in an object.
+#[must_use]
+pub fn join(path: &str, field: &str) -> String {
+    let plain = !field.is_empty()
+        && field
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    match (path.is_empty(), plain) {
+        (true, true) => field.to_owned(),
+        (false, true) => format!("{path}.{field}"),
+        (_, false) => format!("{path}[{field:?}]"),
+    }
+}
+
+struct Checker<'o> {
+    origin: &'o Origin,
+    unknown: Unknown,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn check(&mut self, node: Node<'_>, shape: Shape, path: &str) {
+        // A null field is an absent field.
+        if node.is_null() {
+            return;
+        }
+        match shape {
+            Shape::Any => {}
+            Shape::Object(object) if node.is_mapping() => self.object(node, object, path),
+            Shape::Map(values) if node.is_mapping() => {
+                self.duplicates(node, path);
+                for (key, value) in node.entries() {
+                    let path = join(path, &key);
+                    if value.is_null() && matches!(values, Shape::String) {
+                        self.wrong_type(value, "a string", &path);
+                    }
+                    self.check(value, *values, &path);
+                }
+            }
+            Shape::List(items) if node.is_sequence() => {
+                for (i, item) in node.items().enumerate() {
+                    let path = format!("{path}[{i}]");
+                    if item.is_null() {
+                        self.wrong_type(item, expected(*items), &path);
+                    }
+                    self.check(item, *items, &path);
+                }
+            }
+            Shape::String | Shape::IntOrString
+                if matches!(node.scalar(), Some(Scalar::String(_))) => {}
+            Shape::Bool if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
+            Shape::Integer | Shape::IntOrString if whole_number(node).is_some() => {
+                let fits = whole_number(node).is_some_and(|i| i32::try_from(i).is_ok());
+                if !fits {
+                    let message = format!("{} is out of range", self.quote(node));
+                    self.push(node, path, message, None);
+                }
+            }
+            _ => self.wrong_type(node, expected(shape), path),
+        }
+    }
+
+    fn object(&mut self, node: Node<'_>, object: &'static Object, path: &str) {
+        self.duplicates(node, path);
+        for (key, value) in node.entries() {
+            match object.field(&key) {
+                Some(field) => self.check(value, field.shape, &join(path, &key)),
+                None => self.unknown_field(node, &key, value, object, path),
+            }
+        }
+    }
+
+    fn unknown_field(
+        &mut self,
+        node: Node<'_>,
+        key: &str,
+        value: Node<'_>,
+        object: &'static Object,
+        path: &str,
+    ) {
+        let position = node
+            .pairs()
+            .find(|(k, _)| k.key_text().is_some_and(|text| text == key))
+            .map_or(value.position(), |(k, _)| k.position());
+        let path = join(path, key);
+        let message = format!("unknown field in {}", object.name);
+        let help = object.nearest(key).map_or_else(
+            || {
+                let known: Vec<&str> = object.fields.iter().map(|f| f.name).collect();
+                format!("the fields are {}", known.join(", "))
+            },
+            |near| format!("did you mean {near}?"),
+        );
+        let problem = match self.unknown {
+            Unknown::Refuse => self.origin.error(&path, Some(position), message),
+            Unknown::Warn(code) => self.origin.warning(code, &path, Some(position), message),
+        };
+        self.problems.push(problem.help(help));
+    }
+
+    fn duplicates(&mut self, node: Node<'_>, path: &str) {
+        let mut seen: HashMap<String, Position> = HashMap::new();
+        for (key, _) in node.pairs() {
+            if key.is_merge_key() {
+                continue;
+            }
+            let Some(text) = key.key_text() else {
+                let message = "a key must be a string";
+                self.problems
+                    .push(self.origin.error(path, Some(key.position()), message));
+                continue;
+            };
+            if let Some(first) = seen.get(text.as_ref()) {
+                let message = format!("the key is there twice, first in line {}", first.line);
+                let problem = self
+                    .origin
+                    .error(&join(path, &text), Some(key.position()), message);
+                self.problems.push(problem.help("remove one of the two"));
+            } else {
+                seen.insert(text.into_owned(), key.position());
+            }
+        }
+    }
+
+    fn wrong_type(&mut self, node: Node<'_>, expected: &str, path: &str) {
+        let message = format!("must be {expected}, not {}", node.kind());
+        let shown = self.origin.quoting == Quoting::Show;
+        let text = node.key_text().unwrap_or_default();
+        let help = match expected {
+            "a string" if node.is_null() => Some("write \"\" for an empty string".to_owned()),
+            "a string" if node.scalar().is_some() => Some(if shown {
+                format!("write it in quotes: {text:?}")
+            } else {
+                "write it in quotes".to_owned()
+            }),
+            "a boolean" => Some(match text.to_lowercase().as_str() {
+                "true" | "yes" | "on" => "write true, without quotes".to_owned(),
+                "false" | "no" | "off" => "write false, without quotes".to_owned(),
+                _ => "write true or false, without quotes".to_owned(),
+            }),
+            "a whole number" if node.scalar().is_some() => {
+                Some("write the digits alone, without quotes".to_owned())
+            }
+            "a list" => Some("put each entry on a line of its own behind \"- \"".to_owned()),
+            _ => None,
+        };
+        self.push(node, path, message, help);
+    }
+
+    fn push(&mut self, node: Node<'_>, path: &str, message: String, help: Option<String>) {
+        let mut problem = self.origin.error(path, Some(node.position()), message);
+        problem.help = help;
+        self.problems.push(problem);
+    }
+
+    fn quote(&self, node: Node<'_>) -> String {
+        self.origin
+            .quoting
+            .value(&node.key_text().unwrap_or_default())
+    }
+}
+
+/// The value of a scalar that JSON would have as a whole number (`80`, `80.0`).
+#[must_use]
+pub fn whole_number(node: Node<'_>) -> Option<i64> {
+    match node.scalar()? {
+        Scalar::Int(i) => Some(i),
+        Scalar::BigInt => Some(i64::MAX),
+        Scalar::Float(_) => node.to_json().as_i64(),
+        _ => None,
+    }
+}
+
+fn expected(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Object(_) | Shape::Map(_) => "a mapping",
+        Shape::List(_) => "a list",
+        Shape::String => "a string",
+        Shape::Bool => "a boolean",
+        Shape::Integer => "a whole number",
+        Shape::IntOrString => "a number or a name",
+        Shape::Any => "anything",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::Tree;
+
+    static PORT: Object = Object {
+        name: "Port",
+        fields: &[
+            Field::new("port", Shape::IntOrString, ""),
+            Field::new("protocol", Shape::String, ""),
+        ],
+    };
+    static RULE: Object = Object {
+        name: "Rule",
+        fields: &[
+            Field::new("ports", Shape::List(&Shape::Object(&PORT)), ""),
+            Field::new("enabled", Shape::Bool, ""),
+            Field::new("labels", Shape::Map(&Shape::String), ""),
+        ],
+    };
+
+    fn problems(text: &str) -> Vec<String> {
+        let tree = Tree::parse(text).unwrap();
+        let origin = Origin {
+            place: Place::default(),
+            quoting: Quoting::Show,
+        };
+        check(
+            tree.root().unwrap(),
+            Shape::Object(&RULE),
+            "",
+            &origin,
+            Unknown::Refuse,
+        )
+        .into_iter()
+        .map(|p| {
+            format!(
+                "{} {} [{}]",
+                p.place.path.unwrap(),
+                p.message,
+                p.help.unwrap_or_default()
+            )
+        })
+        .collect()
+    }
+
+    #[test]
+    fn every_error_is_found_in_one_go() {
+        assert_eq!(
+            problems(
+                "prots: 1\nenabled: \"true\"\nlabels: {a: 8080}\nports:\n- port: [1]\n  protcol: TCP\n- null\n"
+            ),
+            [
+                "prots unknown field in Rule [did you mean ports?]",
+                "enabled must be a boolean, not a string [write true, without quotes]",
+                "labels.a must be a string, not a number [write it in quotes: \"8080\"]",
+                "ports[0].port must be a number or a name, not a list []",
+                "ports[0].protcol unknown field in Port [did you mean protocol?]",
+                "ports[1] must be a mapping, not null []",
+            ]
+        );
+    }
+
+    #[test]
+    fn absent_and_null_are_fine() {
+        assert!(problems("enabled: null\nports:\nlabels: {}\n").is_empty());
+        assert_eq!(
+            problems("enabled: yes\nenabled: no\n"),
+            ["enabled the key is there twice, first in line 1 [remove one of the two]"]
+        );
+    }
+}

@@ -1,0 +1,672 @@
+//! One YAML document as a tree whose every node knows its place in the text.
+//!
+//! The tree keeps what editors and error messages need and a plain value loses: byte spans, lines,
+//! quoting, duplicate keys, aliases. Scalars mean what they mean to Helm and kubectl (YAML 1.1 as
+//! Go reads it, see [`scalar`]). It does not cut streams and knows nothing of Kubernetes.
+
+pub mod scalar;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
+
+use crate::report::Position;
+pub use scalar::Scalar;
+
+/// The largest number of nodes that a document may have once its aliases are written out.
+const MAX_EXPANDED_NODES: usize = 200_000;
+
+/// How many levels of merge keys (`<<`) are followed.
+const MAX_MERGE_DEPTH: usize = 16;
+
+/// Why a text is not one readable YAML document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YamlError {
+    /// What is wrong. Never holds text of the document.
+    pub message: String,
+    /// Where.
+    pub position: Position,
+}
+
+impl fmt::Display for YamlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position { line, column } = self.position;
+        write!(f, "line {line}, column {column}: {}", self.message)
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct NodeId(usize);
+
+#[derive(Debug)]
+struct NodeData<'t> {
+    content: Content<'t>,
+    span: Range<usize>,
+    position: Position,
+    tag: Option<String>,
+}
+
+#[derive(Debug)]
+enum Content<'t> {
+    Scalar {
+        text: Cow<'t, str>,
+        plain: bool,
+    },
+    Sequence {
+        items: Vec<Child>,
+        flow: bool,
+    },
+    Mapping {
+        pairs: Vec<(Child, Child)>,
+        flow: bool,
+    },
+}
+
+/// A child: its node, and the span of the alias where it stands for another node.
+#[derive(Debug, Clone)]
+struct Child {
+    node: NodeId,
+    alias: Option<(Range<usize>, Position)>,
+}
+
+/// A YAML document.
+#[derive(Debug)]
+pub struct Tree<'t> {
+    nodes: Vec<NodeData<'t>>,
+    root: Option<NodeId>,
+    aliases: Vec<(Range<usize>, NodeId)>,
+}
+
+/// A node of a [`Tree`].
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    tree: &'a Tree<'a>,
+    data: &'a NodeData<'a>,
+    alias: Option<&'a (Range<usize>, Position)>,
+}
+
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({} at {:?})", self.kind(), self.position())
+    }
+}
+
+impl<'t> Tree<'t> {
+    /// Reads one document.
+    ///
+    /// # Errors
+    /// When the text is not YAML, holds a second document, nests deeper than 255 levels, or has an
+    /// alias inside its own anchor.
+    pub fn parse(text: &'t str) -> Result<Self, YamlError> {
+        Builder::default().build(text)
+    }
+
+    /// The root node; `None` for a document of comments and blanks.
+    #[must_use]
+    pub fn root<'a>(&'a self) -> Option<Node<'a>>
+    where
+        't: 'a,
+    {
+        self.root.and_then(|id| self.node(id, None))
+    }
+
+    fn node<'a>(
+        &'a self,
+        id: NodeId,
+        alias: Option<&'a (Range<usize>, Position)>,
+    ) -> Option<Node<'a>>
+    where
+        't: 'a,
+    {
+        // `Tree<'t>` and `NodeData<'t>` are covariant, so both shorten to the borrow.
+        let tree: &'a Tree<'a> = self;
+        let data = tree.nodes.get(id.0)?;
+        Some(Node { tree, data, alias })
+    }
+
+    /// Whether something outside of `span` refers to an anchor inside of it.
+    #[must_use]
+    pub fn is_referred_to(&self, span: &Range<usize>) -> bool {
+        self.aliases.iter().any(|(alias, target)| {
+            let inside = |r: &Range<usize>| span.start <= r.start && r.end <= span.end;
+            !inside(alias)
+                && self
+                    .nodes
+                    .get(target.0)
+                    .is_some_and(|node| inside(&node.span))
+        })
+    }
+
+    /// Refuses a document that grows beyond all measure once its aliases are written out.
+    ///
+    /// # Errors
+    /// When it does (an "alias bomb").
+    pub fn check_expansion(&self) -> Result<(), YamlError> {
+        // Children come after their parent in `nodes`, aliases point backwards to finished nodes:
+        // sizes can be summed from the back, each node once.
+        let mut sizes = vec![1_usize; self.nodes.len()];
+        // An alias target has a smaller index than its parent may have, so the order of finishing
+        // is what counts; it is the order in which spans end, which the builder keeps.
+        for (id, node) in self.in_order_of_completion() {
+            let sum = match &node.content {
+                Content::Scalar { .. } => 1,
+                Content::Sequence { items, .. } => items
+                    .iter()
+                    .map(|c| sizes.get(c.node.0).copied().unwrap_or(1))
+                    .fold(1, usize::saturating_add),
+                Content::Mapping { pairs, .. } => pairs
+                    .iter()
+                    .flat_map(|(k, v)| [k, v])
+                    .map(|c| sizes.get(c.node.0).copied().unwrap_or(1))
+                    .fold(1, usize::saturating_add),
+            };
+            if sum > MAX_EXPANDED_NODES {
+                return Err(YamlError {
+                    message: format!(
+                        "the document has more than {MAX_EXPANDED_NODES} nodes once its aliases \
+                         are written out"
+                    ),
+                    position: node.position,
+                });
+            }
+            if let Some(size) = sizes.get_mut(id) {
+                *size = sum;
+            }
+        }
+        Ok(())
+    }
+
+    /// The nodes such that all that a node holds, aliases too, comes before it.
+    fn in_order_of_completion(&self) -> impl Iterator<Item = (usize, &NodeData<'t>)> {
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        // A container ends after all that it holds and begins before: by end, and where the ends
+        // are equal the later beginning (the higher index) first.
+        order.sort_by_key(|&i| {
+            let end = self.nodes.get(i).map_or(0, |n| n.span.end);
+            (end, usize::MAX - i)
+        });
+        order
+            .into_iter()
+            .filter_map(|i| self.nodes.get(i).map(|n| (i, n)))
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Where the node begins in the text (at the alias, where it is one).
+    #[must_use]
+    pub fn position(self) -> Position {
+        self.alias.map_or(self.data.position, |(_, p)| *p)
+    }
+
+    /// The bytes of the text that the node takes (those of the alias, where it is one).
+    #[must_use]
+    pub fn span(self) -> Range<usize> {
+        self.alias
+            .map_or_else(|| self.data.span.clone(), |(s, _)| s.clone())
+    }
+
+    /// Whether the node is an alias that stands for another.
+    #[must_use]
+    pub fn is_alias(self) -> bool {
+        self.alias.is_some()
+    }
+
+    /// What the node is, in a user's words.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self.scalar() {
+            Some(Scalar::Null) => "null",
+            Some(Scalar::Bool(_)) => "a boolean",
+            Some(Scalar::Int(_) | Scalar::BigInt | Scalar::Float(_)) => "a number",
+            Some(Scalar::String(_)) => "a string",
+            None if self.is_mapping() => "a mapping",
+            None => "a list",
+        }
+    }
+
+    /// The text of a scalar, whatever type YAML gives it; `None` for null and for collections.
+    #[must_use]
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        match self.scalar()? {
+            Scalar::Null => None,
+            Scalar::String(text) => Some(text),
+            _ => self.raw_text().map(Cow::Borrowed),
+        }
+    }
+
+    fn raw_text(self) -> Option<&'a str> {
+        match &self.data.content {
+            Content::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value of a scalar; `None` for collections.
+    #[must_use]
+    pub fn scalar(self) -> Option<Scalar<'a>> {
+        match &self.data.content {
+            Content::Scalar { text, plain } => {
+                Some(scalar::resolve(text, *plain, self.data.tag.as_deref()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the node is absent in effect: null, `~` or nothing at all.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        matches!(self.scalar(), Some(Scalar::Null))
+    }
+
+    /// Whether the node is a mapping.
+    #[must_use]
+    pub fn is_mapping(self) -> bool {
+        matches!(self.data.content, Content::Mapping { .. })
+    }
+
+    /// Whether the node is a sequence.
+    #[must_use]
+    pub fn is_sequence(self) -> bool {
+        matches!(self.data.content, Content::Sequence { .. })
+    }
+
+    /// Whether the node is a collection in flow style (`{}`, `[]`, JSON).
+    #[must_use]
+    pub fn is_flow(self) -> bool {
+        matches!(
+            self.data.content,
+            Content::Mapping { flow: true, .. } | Content::Sequence { flow: true, .. }
+        )
+    }
+
+    /// The items of a sequence; none for anything else.
+    pub fn items(self) -> impl Iterator<Item = Node<'a>> {
+        let items: &[Child] = match &self.data.content {
+            Content::Sequence { items, .. } => items,
+            _ => &[],
+        };
+        items.iter().filter_map(move |c| self.child(c))
+    }
+
+    /// The pairs of a mapping as they are written, duplicates and merge keys among them; none for
+    /// anything else.
+    pub fn pairs(self) -> impl Iterator<Item = (Node<'a>, Node<'a>)> {
+        let pairs: &[(Child, Child)] = match &self.data.content {
+            Content::Mapping { pairs, .. } => pairs,
+            _ => &[],
+        };
+        pairs
+            .iter()
+            .filter_map(move |(k, v)| Some((self.child(k)?, self.child(v)?)))
+    }
+
+    /// The pairs of a mapping with merge keys (`<<`) applied and, of duplicate keys, the last one.
+    #[must_use]
+    pub fn entries(self) -> Vec<(Cow<'a, str>, Node<'a>)> {
+        let mut entries = Vec::new();
+        self.collect_entries(&mut entries, 0);
+        entries
+    }
+
+    fn collect_entries(self, entries: &mut Vec<(Cow<'a, str>, Node<'a>)>, depth: usize) {
+        let mut merges = Vec::new();
+        let known = entries.len();
+        for (key, value) in self.pairs() {
+            if key.is_merge_key() {
+                merges.push(value);
+                continue;
+            }
+            let Some(text) = key.key_text() else { continue };
+            match entries.iter().position(|(k, _)| *k == text) {
+                Some(i) if i >= known => {
+                    if let Some(entry) = entries.get_mut(i) {
+                        entry.1 = value;
+                    }
+                }
+                Some(_) => {}
+                None => entries.push((text, value)),
+            }
+        }
+        if depth < MAX_MERGE_DEPTH {
+            for merge in merges {
+                if merge.is_mapping() {
+                    merge.collect_entries(entries, depth + 1);
+                }
+                for source in merge.items() {
+                    source.collect_entries(entries, depth + 1);
+                }
+            }
+        }
+    }
+
+    /// The value of a key: the last of duplicates, else what a merge key brings.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<Node<'a>> {
+        self.entry(key, 0)
+    }
+
+    fn entry(self, wanted: &str, depth: usize) -> Option<Node<'a>> {
+        let mut found = None;
+        let mut merges = Vec::new();
+        for (key, value) in self.pairs() {
+            if key.is_merge_key() {
+                merges.push(value);
+            } else if key.key_text().is_some_and(|text| text == wanted) {
+                found = Some(value);
+            }
+        }
+        if found.is_some() || depth >= MAX_MERGE_DEPTH {
+            return found;
+        }
+        merges.into_iter().find_map(|merge| {
+            if merge.is_mapping() {
+                return merge.entry(wanted, depth + 1);
+            }
+            merge.items().find_map(|m| m.entry(wanted, depth + 1))
+        })
+    }
+
+    /// The value at the end of a path of keys.
+    #[must_use]
+    pub fn dig(self, path: &[&str]) -> Option<Node<'a>> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// Whether the node is a merge key (`<<`, unquoted).
+    #[must_use]
+    pub fn is_merge_key(self) -> bool {
+        matches!(&self.data.content, Content::Scalar { text, plain: true } if text == "<<")
+    }
+
+    /// The node as the key of a mapping: the text of its scalar.
+    #[must_use]
+    pub fn key_text(self) -> Option<Cow<'a, str>> {
+        match self.scalar()? {
+            Scalar::String(text) => Some(text),
+            _ => self.raw_text().map(Cow::Borrowed),
+        }
+    }
+
+    /// The value as JSON, the way Helm and kubectl convert it: merge keys applied, the last of
+    /// duplicate keys, every key a string.
+    ///
+    /// Call [`Tree::check_expansion`] first on a document from outside.
+    #[must_use]
+    pub fn to_json(self) -> serde_json::Value {
+        use serde_json::Value;
+        match self.scalar() {
+            Some(Scalar::Null) => Value::Null,
+            Some(Scalar::Bool(b)) => Value::Bool(b),
+            Some(Scalar::Int(i)) => Value::from(i),
+            Some(Scalar::Float(f)) => scalar::float_to_json(f),
+            Some(Scalar::BigInt) => Value::String(self.raw_text().unwrap_or_default().to_owned()),
+            Some(Scalar::String(text)) => Value::String(text.into_owned()),
+            None if self.is_mapping() => Value::Object(
+                self.entries()
+                    .into_iter()
+                    .map(|(key, value)| (key.into_owned(), value.to_json()))
+                    .collect(),
+            ),
+            None => Value::Array(self.items().map(Node::to_json).collect()),
+        }
+    }
+
+    fn child(self, child: &'a Child) -> Option<Node<'a>> {
+        self.tree.node(child.node, child.alias.as_ref())
+    }
+}
+
+/// Puts events together to a tree, without recursion.
+#[derive(Default)]
+struct Builder<'t> {
+    nodes: Vec<NodeData<'t>>,
+    root: Option<NodeId>,
+    aliases: Vec<(Range<usize>, NodeId)>,
+    anchors: std::collections::HashMap<usize, NodeId>,
+    /// The open collections, each with the key that waits for its value.
+    open: Vec<(NodeId, Option<Child>)>,
+}
+
+impl<'t> Builder<'t> {
+    fn build(mut self, text: &'t str) -> Result<Tree<'t>, YamlError> {
+        let options = granit_parser::options! { emit_comments: false };
+        let mut documents = 0;
+        let mut end = 0;
+        for event in Parser::new_from_str_with_options(text, options) {
+            let (event, span) = event.map_err(|e| YamlError {
+                message: e.info(),
+                position: position(*e.marker()),
+            })?;
+            let range = span.byte_range().unwrap_or(end..end);
+            let place = position(span.start);
+            let start_of = |tag_or_node: Range<usize>| {
+                span.tag_span()
+                    .and_then(|t| t.byte_range())
+                    .map_or(tag_or_node.start, |t| t.start.min(tag_or_node.start))
+            };
+            match event {
+                Event::DocumentStart(..) => {
+                    documents += 1;
+                    if documents > 1 {
+                        return Err(YamlError {
+                            message: "a second document begins here".to_owned(),
+                            position: place,
+                        });
+                    }
+                }
+                Event::Scalar(value, style, anchor, tag) => {
+                    let nothing = range.is_empty() && style == ScalarStyle::Plain;
+                    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    let range = start_of(range.clone())..block_end(text, &range, block);
+                    end = end.max(range.end);
+                    let id = self.add(NodeData {
+                        content: Content::Scalar {
+                            text: if nothing { Cow::Borrowed("") } else { value },
+                            plain: style == ScalarStyle::Plain,
+                        },
+                        span: range,
+                        position: place,
+                        tag: tag.map(|t| t.to_string()),
+                    });
+                    self.anchor(anchor, id);
+                    self.attach(Child {
+                        node: id,
+                        alias: None,
+                    });
+                }
+                Event::Alias(anchor) => {
+                    end = end.max(range.end);
+                    let Some(&target) = self.anchors.get(&anchor) else {
+                        continue;
+                    };
+                    if self.open.iter().any(|(id, _)| *id == target) {
+                        return Err(YamlError {
+                            message: "an alias stands inside the node that it refers to".to_owned(),
+                            position: place,
+                        });
+                    }
+                    self.aliases.push((range.clone(), target));
+                    self.attach(Child {
+                        node: target,
+                        alias: Some((range, place)),
+                    });
+                }
+                Event::SequenceStart(style, anchor, tag) => {
+                    let content = Content::Sequence {
+                        items: Vec::new(),
+                        flow: style == StructureStyle::Flow,
+                    };
+                    self.begin(
+                        content,
+                        start_of(range),
+                        place,
+                        anchor,
+                        tag.map(|t| t.to_string()),
+                    );
+                }
+                Event::MappingStart(style, anchor, tag) => {
+                    let content = Content::Mapping {
+                        pairs: Vec::new(),
+                        flow: style == StructureStyle::Flow,
+                    };
+                    self.begin(
+                        content,
+                        start_of(range),
+                        place,
+                        anchor,
+                        tag.map(|t| t.to_string()),
+                    );
+                }
+                Event::SequenceEnd | Event::MappingEnd => {
+                    if let Some((id, _)) = self.open.pop()
+                        && let Some(node) = self.nodes.get_mut(id.0)
+                    {
+                        let flow = matches!(
+                            node.content,
+                            Content::Mapping { flow: true, .. }
+                                | Content::Sequence { flow: true, .. }
+                        );
+                        // A block collection ends with the last thing in it: the parser's own mark
+                        // lies behind the comments that follow.
+                        if flow {
+                            end = end.max(range.end);
+                        }
+                        node.span.end = node.span.start.max(end);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Tree {
+            nodes: self.nodes,
+            root: self.root,
+            aliases: self.aliases,
+        })
+    }
+
+    fn begin(
+        &mut self,
+        content: Content<'t>,
+        start: usize,
+        place: Position,
+        anchor: usize,
+        tag: Option<String>,
+    ) {
+        let id = self.add(NodeData {
+            content,
+            span: start..start,
+            position: place,
+            tag,
+        });
+        self.anchor(anchor, id);
+        self.attach(Child {
+            node: id,
+            alias: None,
+        });
+        self.open.push((id, None));
+    }
+
+    fn add(&mut self, node: NodeData<'t>) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn anchor(&mut self, anchor: usize, id: NodeId) {
+        if anchor > 0 {
+            self.anchors.insert(anchor, id);
+        }
+    }
+
+    fn attach(&mut self, child: Child) {
+        let Some((parent, key)) = self.open.last_mut() else {
+            self.root.get_or_insert(child.node);
+            return;
+        };
+        match self.nodes.get_mut(parent.0).map(|n| &mut n.content) {
+            Some(Content::Sequence { items, .. }) => items.push(child),
+            Some(Content::Mapping { pairs, .. }) => match key.take() {
+                Some(key) => pairs.push((key, child)),
+                None => *key = Some(child),
+            },
+            _ => {}
+        }
+    }
+}
+
+/// The end of a scalar: a block scalar's mark lies at the next token, behind blanks.
+fn block_end(text: &str, range: &Range<usize>, block: bool) -> usize {
+    let taken = text.get(range.clone()).unwrap_or_default();
+    if block {
+        range.start + taken.trim_end().len()
+    } else {
+        range.end
+    }
+}
+
+fn position(marker: granit_parser::Marker) -> Position {
+    Position {
+        line: marker.line(),
+        column: marker.col() + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_path_and_the_last_duplicate_wins() {
+        let tree = Tree::parse("a:\n  b: 1\n  b: 2\n").unwrap();
+        let b = tree.root().unwrap().dig(&["a", "b"]).unwrap();
+        assert_eq!(b.text().unwrap(), "2");
+        assert_eq!(b.position(), Position { line: 3, column: 6 });
+    }
+
+    #[test]
+    fn merge_keys_yield_to_the_keys_beside_them() {
+        let tree = Tree::parse("x: &x {k: 1, l: 2}\ny:\n  <<: *x\n  l: 3\n").unwrap();
+        let y = tree.root().unwrap().get("y").unwrap();
+        assert_eq!(y.to_json(), serde_json::json!({"l": 3, "k": 1}));
+        assert_eq!(y.get("k").unwrap().text().unwrap(), "1");
+    }
+
+    #[test]
+    fn a_block_collection_ends_with_its_last_node() {
+        let text = "items:\n- a: |\n    x\n\n  # tail\n- b: [1]\n";
+        let tree = Tree::parse(text).unwrap();
+        let spans: Vec<&str> = tree
+            .root()
+            .unwrap()
+            .get("items")
+            .unwrap()
+            .items()
+            .map(|n| &text[n.span()])
+            .collect();
+        assert_eq!(spans, ["a: |\n    x", "b: [1]"]);
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused() {
+        let mut text = String::from("a: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for i in 0..9 {
+            let ten = vec![format!("*a{i}"); 10].join(", ");
+            text.push_str(&format!("b{i}: &a{} [{ten}]\n", i + 1));
+        }
+        let tree = Tree::parse(&text).unwrap();
+        assert!(tree.check_expansion().is_err());
+        assert!(Tree::parse("a: &a [*a]\n").is_err());
+    }
+
+    #[test]
+    fn references_from_outside_a_span_are_seen() {
+        let text = "- &a {x: 1}\n- *a\n- &b {y: *a}\n";
+        let tree = Tree::parse(text).unwrap();
+        let spans: Vec<_> = tree.root().unwrap().items().map(Node::span).collect();
+        assert!(tree.is_referred_to(&spans[0]));
+        assert!(!tree.is_referred_to(&spans[2]));
+    }
+}
