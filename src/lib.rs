@@ -4,4 +4,5 @@ pub mod cli;
 pub mod kube;
 pub mod report;
 pub mod shape;
+pub mod stream;
 pub mod yaml;

@@ -1,0 +1,325 @@
+//! Cuts a stream into documents, as spans of its bytes, without changing or copying any.
+//!
+//! Sources: YAML 1.2.2, section 9 (document markers, the end marker `...`, directives), and what
+//! Helm takes beyond it: a marker glued to the first key (`---apiVersion: v1`). Nothing here reads
+//! YAML values or knows Kubernetes; a line at column 0 decides, and inside any YAML scalar such a
+//! line would end the document too.
+
+use std::ops::Range;
+
+use memchr::memmem::Finder;
+
+/// The UTF-8 byte order mark.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// How a document begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the stream, or behind `...`: there is no marker.
+    Bare,
+    /// With `---`.
+    Marker,
+    /// With directives (`%YAML 1.1`) and then `---`.
+    Directives,
+    /// With a marker that only Helm takes for one: `---apiVersion: v1`.
+    Glued,
+}
+
+/// One document: all spans are byte ranges of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// All of it: directives, marker, content, end marker. The spans of all documents join up to
+    /// the stream.
+    pub span: Range<usize>,
+    /// What stands behind the marker's dashes, up to the end marker `...` or the next document.
+    pub body: Range<usize>,
+    /// How it begins.
+    pub start: Start,
+}
+
+impl Document {
+    /// Whether another document may be put before this one as it is: it brings its own marker.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        self.start == Start::Marker
+    }
+}
+
+/// The documents of a stream, in order.
+#[must_use]
+pub fn documents(stream: &[u8]) -> Documents<'_> {
+    Documents {
+        stream,
+        at: 0,
+        done: stream.is_empty(),
+        dashes: Lines::new(b"\n---"),
+        dots: Lines::new(b"\n..."),
+    }
+}
+
+/// Iterator over the documents of a stream.
+#[derive(Debug)]
+pub struct Documents<'s> {
+    stream: &'s [u8],
+    at: usize,
+    done: bool,
+    dashes: Lines,
+    dots: Lines,
+}
+
+/// Finds the lines that begin with three given bytes, in one pass over the stream.
+#[derive(Debug)]
+struct Lines {
+    finder: Finder<'static>,
+    marker: &'static [u8],
+    /// The last answer: searched from, found at.
+    last: Option<(usize, Option<usize>)>,
+}
+
+impl Lines {
+    fn new(needle: &'static [u8; 4]) -> Self {
+        let (_, marker) = needle.split_at(1);
+        Self {
+            finder: Finder::new(needle),
+            marker,
+            last: None,
+        }
+    }
+
+    /// The start of the first such line at or behind `from`.
+    fn next(&mut self, stream: &[u8], from: usize) -> Option<usize> {
+        if let Some((searched, found)) = self.last
+            && searched <= from
+            && found.is_none_or(|f| f >= from)
+        {
+            return found;
+        }
+        let found = if from == 0 && stream.starts_with(self.marker) {
+            Some(0)
+        } else {
+            let before = from.saturating_sub(1);
+            stream
+                .get(before..)
+                .and_then(|rest| self.finder.find(rest))
+                .map(|i| before + i + 1)
+        };
+        self.last = Some((from, found));
+        found
+    }
+}
+
+/// The kind of line that three dashes begin.
+fn dashes_at(stream: &[u8], at: usize) -> Option<Start> {
+    let rest = stream.get(at + 3..).unwrap_or_default();
+    match rest.first() {
+        None | Some(b' ' | b'\t' | b'\r' | b'\n') => Some(Start::Marker),
+        Some(c) if c.is_ascii_alphabetic() => {
+            let line = rest.split(|b| *b == b'\n').next().unwrap_or_default();
+            line.contains(&b':').then_some(Start::Glued)
+        }
+        Some(_) => None,
+    }
+}
+
+fn is_end_marker(stream: &[u8], at: usize) -> bool {
+    matches!(
+        stream.get(at + 3),
+        None | Some(b' ' | b'\t' | b'\r' | b'\n')
+    )
+}
+
+fn line_end(stream: &[u8], at: usize) -> usize {
+    stream
+        .get(at..)
+        .and_then(|rest| memchr::memchr(b'\n', rest))
+        .map_or(stream.len(), |i| at + i + 1)
+}
+
+impl Documents<'_> {
+    /// The next marker at or behind `from`.
+    fn marker(&mut self, mut from: usize) -> Option<(usize, Start)> {
+        loop {
+            let at = self.dashes.next(self.stream, from)?;
+            if let Some(start) = dashes_at(self.stream, at) {
+                return Some((at, start));
+            }
+            from = at + 3;
+        }
+    }
+
+    /// The next end marker at or behind `from`.
+    fn end_marker(&mut self, mut from: usize) -> Option<usize> {
+        loop {
+            let at = self.dots.next(self.stream, from)?;
+            if is_end_marker(self.stream, at) {
+                return Some(at);
+            }
+            from = at + 3;
+        }
+    }
+
+    /// Whether only comments, blanks and at least one directive stand between two offsets.
+    fn is_prologue(&self, from: usize, to: usize) -> bool {
+        let Some(text) = self.stream.get(from..to) else {
+            return false;
+        };
+        let text = text.strip_prefix(BOM).unwrap_or(text);
+        let mut directives = false;
+        text.split(|b| *b == b'\n').all(|line| {
+            directives |= line.starts_with(b"%");
+            line.starts_with(b"%")
+                || line.starts_with(b"#")
+                || line.iter().all(u8::is_ascii_whitespace)
+        }) && directives
+    }
+}
+
+impl Iterator for Documents<'_> {
+    type Item = Document;
+
+    fn next(&mut self) -> Option<Document> {
+        if self.done {
+            return None;
+        }
+        let begin = self.at;
+        let bom = if begin == 0 && self.stream.starts_with(BOM) {
+            BOM.len()
+        } else {
+            0
+        };
+        // A marker right behind a byte order mark is not at a line start to the finder.
+        let own = if bom > 0 && self.stream.get(bom..bom + 3) == Some(b"---") {
+            dashes_at(self.stream, bom).map(|start| (bom, start))
+        } else {
+            self.marker(begin)
+        };
+        let (start, body) = match own {
+            Some((at, Start::Glued)) if at == begin + bom => (Start::Glued, at + 3),
+            Some((at, start)) if at == begin + bom => (start, at + 3),
+            Some((at, Start::Marker)) if self.is_prologue(begin, at) => (Start::Directives, at + 3),
+            _ => (Start::Bare, begin + bom),
+        };
+        let next = self.marker(body).map(|(at, _)| at);
+        let dots = self.end_marker(body);
+        let (content_end, end) = match (next, dots) {
+            (next, Some(dots)) if next.is_none_or(|n| dots < n) => {
+                (dots, line_end(self.stream, dots))
+            }
+            (Some(next), _) => (next, next),
+            (None, _) => (self.stream.len(), self.stream.len()),
+        };
+        self.at = end;
+        self.done = end >= self.stream.len();
+        Some(Document {
+            span: begin..end,
+            body: body..content_end.max(body),
+            start,
+        })
+    }
+}
+
+/// The line of a byte of the stream, counted from 1.
+#[must_use]
+pub fn line_of(stream: &[u8], at: usize) -> usize {
+    let before = stream.get(..at).unwrap_or(stream);
+    memchr::memchr_iter(b'\n', before).count() + 1
+}
+
+/// The line break that the text around a byte uses: that of the next line to end, else of the one
+/// before.
+#[must_use]
+pub fn line_break(stream: &[u8], at: usize) -> &'static str {
+    let ahead = stream.get(at..).unwrap_or_default();
+    let behind = stream.get(..at).unwrap_or_default();
+    let end = memchr::memchr(b'\n', ahead)
+        .map(|i| at + i)
+        .or_else(|| memchr::memrchr(b'\n', behind));
+    let crlf = end.is_some_and(|i| i > 0 && stream.get(i - 1) == Some(&b'\r'));
+    if crlf { "\r\n" } else { "\n" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bodies(stream: &str) -> Vec<(&str, Start)> {
+        documents(stream.as_bytes())
+            .map(|d| (&stream[d.body], d.start))
+            .collect()
+    }
+
+    #[test]
+    fn markers_cut_and_the_rest_does_not() {
+        use Start::{Bare, Directives, Glued, Marker};
+        assert_eq!(
+            bodies("a: 1\n---\nb: 1"),
+            [("a: 1\n", Bare), ("\nb: 1", Marker)]
+        );
+        assert_eq!(bodies("--- # c\na: 1\n"), [(" # c\na: 1\n", Marker)]);
+        assert_eq!(
+            bodies("----\n ---\n--- |\n x\n"),
+            [("----\n ---\n", Bare), (" |\n x\n", Marker)]
+        );
+        assert_eq!(
+            bodies("a: 1\n...\nb: 1\n..."),
+            [("a: 1\n", Bare), ("b: 1\n", Bare)]
+        );
+        assert_eq!(bodies("a: 1\n....\n.. .\n"), [("a: 1\n....\n.. .\n", Bare)]);
+        assert_eq!(
+            bodies("---a: 1\n---b: 2\n"),
+            [("a: 1\n", Glued), ("b: 2\n", Glued)]
+        );
+        assert_eq!(
+            bodies("%YAML 1.1\n# c\n---\na: 1\n"),
+            [("\na: 1\n", Directives)]
+        );
+        assert_eq!(
+            bodies("# c\n---\na: 1\n"),
+            [("# c\n", Bare), ("\na: 1\n", Marker)]
+        );
+        assert_eq!(bodies("\u{feff}---\na: 1\n"), [("\na: 1\n", Marker)]);
+        assert_eq!(bodies("\u{feff}a: 1\n"), [("a: 1\n", Bare)]);
+        assert_eq!(
+            bodies("---\r\na: 1\r\n---\r\n"),
+            [("\r\na: 1\r\n", Marker), ("\r\n", Marker)]
+        );
+        assert_eq!(bodies("---"), [("", Marker)]);
+        assert_eq!(bodies("...\n---\na\n"), [("", Bare), ("\na\n", Marker)]);
+        assert!(bodies("").is_empty());
+    }
+
+    #[test]
+    fn lines_and_line_breaks() {
+        assert_eq!(line_of(b"a\nb\nc", 4), 3);
+        assert_eq!(line_break(b"a\r\nb\nc", 0), "\r\n");
+        assert_eq!(line_break(b"a\r\nb\nc", 3), "\n");
+        assert_eq!(line_break(b"a\r\nb", 3), "\r\n");
+        assert_eq!(line_break(b"a", 0), "\n");
+    }
+
+    proptest! {
+        #[test]
+        fn the_documents_join_up_to_the_stream(
+            lines in prop::collection::vec(
+                prop_oneof![
+                    Just("---"), Just("..."), Just("--- x"), Just("%YAML 1.1"), Just("# c"),
+                    Just("a: 1"), Just(""), Just("---k: v"), Just("----"), Just("\u{feff}"),
+                ],
+                0..12,
+            ),
+            ends in prop::collection::vec(prop_oneof![Just("\n"), Just("\r\n"), Just("")], 12),
+        ) {
+            let stream: String = lines.iter().zip(&ends).flat_map(|(l, e)| [*l, *e]).collect();
+            let mut at = 0;
+            for document in documents(stream.as_bytes()) {
+                prop_assert_eq!(document.span.start, at);
+                prop_assert!(document.span.start <= document.body.start);
+                prop_assert!(document.body.end <= document.span.end);
+                prop_assert!(document.span.end > at);
+                at = document.span.end;
+            }
+            prop_assert_eq!(at, stream.len());
+        }
+    }
+}
