@@ -1,6 +1,7 @@
 //! Gives every vCluster in a rendered chart its two network policies.
 
 pub mod cli;
+pub mod index;
 pub mod kube;
 pub mod report;
 pub mod shape;

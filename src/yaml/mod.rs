@@ -76,6 +76,7 @@ struct Child {
 /// A YAML document.
 #[derive(Debug)]
 pub struct Tree<'t> {
+    text: &'t str,
     nodes: Vec<NodeData<'t>>,
     root: Option<NodeId>,
     aliases: Vec<(Range<usize>, NodeId)>,
@@ -207,6 +208,14 @@ impl<'a> Node<'a> {
     pub fn span(self) -> Range<usize> {
         self.alias
             .map_or_else(|| self.data.span.clone(), |(s, _)| s.clone())
+    }
+
+    /// The column at which the node begins, counted from 0, an anchor or tag before it included.
+    #[must_use]
+    pub fn column(self) -> usize {
+        let start = self.span().start;
+        let line = self.tree.text.get(..start).unwrap_or_default();
+        line.chars().rev().take_while(|c| *c != '\n').count()
     }
 
     /// Whether the node is an alias that stands for another.
@@ -376,6 +385,33 @@ impl<'a> Node<'a> {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
+    /// The node at the end of a path such as `egress[0].to[1].ipBlock` or `labels["a.b/c"]`.
+    #[must_use]
+    pub fn at_path(self, path: &str) -> Option<Node<'a>> {
+        let mut node = self;
+        let mut rest = path;
+        while !rest.is_empty() {
+            if let Some(bracket) = rest.strip_prefix('[') {
+                if let Some(quoted) = bracket.strip_prefix('"') {
+                    let end = quoted.find("\"]")?;
+                    node = node.get(quoted.get(..end)?)?;
+                    rest = quoted.get(end + 2..)?;
+                } else {
+                    let end = bracket.find(']')?;
+                    let index: usize = bracket.get(..end)?.parse().ok()?;
+                    node = node.items().nth(index)?;
+                    rest = bracket.get(end + 1..)?;
+                }
+            } else {
+                let field = rest.strip_prefix('.').unwrap_or(rest);
+                let end = field.find(['.', '[']).unwrap_or(field.len());
+                node = node.get(field.get(..end)?)?;
+                rest = field.get(end..)?;
+            }
+        }
+        Some(node)
+    }
+
     /// Whether the node is a merge key (`<<`, unquoted).
     #[must_use]
     pub fn is_merge_key(self) -> bool {
@@ -461,6 +497,10 @@ impl<'t> Builder<'t> {
                 Event::Scalar(value, style, anchor, tag) => {
                     let nothing = range.is_empty() && style == ScalarStyle::Plain;
                     let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    let value = match style {
+                        ScalarStyle::Literal => without_inner_indentation(value, place.column - 1),
+                        _ => value,
+                    };
                     let range = start_of(range.clone())..block_end(text, &range, block);
                     end = end.max(range.end);
                     let id = self.add(NodeData {
@@ -542,6 +582,7 @@ impl<'t> Builder<'t> {
             }
         }
         Ok(Tree {
+            text,
             nodes: self.nodes,
             root: self.root,
             aliases: self.aliases,
@@ -597,6 +638,22 @@ impl<'t> Builder<'t> {
     }
 }
 
+/// YAML 1.1, which Go writes and reads, knows three more line breaks than 1.2: NEL, LS and PS. In a
+/// literal scalar the indentation behind them is no content, and NEL is a plain line break.
+fn without_inner_indentation(text: Cow<'_, str>, indentation: usize) -> Cow<'_, str> {
+    let breaks = ['\u{85}', '\u{2028}', '\u{2029}'];
+    if !text.contains(breaks) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len());
+    for (i, line) in text.split_inclusive(breaks).enumerate() {
+        let blanks = line.bytes().take_while(|b| *b == b' ').count();
+        let skip = if i == 0 { 0 } else { blanks.min(indentation) };
+        clean.push_str(&line.get(skip..).unwrap_or_default().replace('\u{85}', "\n"));
+    }
+    Cow::Owned(clean)
+}
+
 /// The end of a scalar: a block scalar's mark lies at the next token, behind blanks.
 fn block_end(text: &str, range: &Range<usize>, block: bool) -> usize {
     let taken = text.get(range.clone()).unwrap_or_default();
@@ -647,6 +704,13 @@ mod tests {
             .map(|n| &text[n.span()])
             .collect();
         assert_eq!(spans, ["a: |\n    x", "b: [1]"]);
+    }
+
+    #[test]
+    fn line_breaks_of_yaml_1_1_end_lines_of_literals() {
+        let tree = Tree::parse("a:\n    b: |-\n        x\u{2028}        y\n         z\n").unwrap();
+        let b = tree.root().unwrap().dig(&["a", "b"]).unwrap();
+        assert_eq!(b.text().unwrap(), "x\u{2028}y\n z");
     }
 
     #[test]

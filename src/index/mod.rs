@@ -1,0 +1,438 @@
+//! Who is who in a stream: the objects that can matter, with their identity and their place.
+//!
+//! Identity is group, kind, namespace and name, read with a YAML parser, never by text search: a
+//! policy in a block scalar, of another API group or of another release stays what it is. Whether
+//! an object's config is right, and what a policy should say, is decided elsewhere.
+
+pub mod needle;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::kube;
+use crate::report::Place;
+use crate::stream::{self, Document};
+use crate::yaml::{Node, Tree};
+use needle::{ANNOTATION, Needles};
+
+/// The annotation by which Helm 4 says which template a document came from.
+pub const FILENAME: &str = "postrenderer.helm.sh/postrender-filename";
+
+/// The comment by which Helm 3 does the same.
+pub const SOURCE: &str = "# Source: ";
+
+/// How deep lists of lists are followed.
+const MAX_LIST_DEPTH: usize = 8;
+
+/// An object of the stream.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// `networking.k8s.io/v1`.
+    pub api_version: String,
+    /// `NetworkPolicy`.
+    pub kind: String,
+    /// `metadata.name`, as the text of its scalar.
+    pub name: Option<String>,
+    /// `metadata.namespace`, as the text of its scalar.
+    pub namespace: Option<String>,
+    /// `metadata.labels`, each value as the text of its scalar.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`, likewise.
+    pub annotations: BTreeMap<String, String>,
+    /// The config in a Secret `vc-config-NAME`.
+    pub secret: Option<SecretConfig>,
+    /// Where it is.
+    pub seat: Seat,
+}
+
+/// What a config Secret holds under `config.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretConfig {
+    /// `data`, in base64.
+    Data(String),
+    /// `stringData`, as it is.
+    StringData(String),
+    /// Neither, or no text.
+    Missing,
+}
+
+/// Where an object is in the stream.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// The document's number, counted from 1.
+    pub number: usize,
+    /// The document.
+    pub document: Document,
+    /// The template that rendered it, from Helm 3's comment or Helm 4's annotation.
+    pub template: Option<String>,
+    /// Whether Helm 4's annotation is there.
+    pub helm4: bool,
+    /// The item of a list, where the object is one.
+    pub item: Option<Item>,
+}
+
+/// An object inside a `kind: List`.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The node, in bytes of the stream.
+    pub span: Range<usize>,
+    /// The column at which it begins, counted from 0: what its lines are indented by.
+    pub column: usize,
+    /// Whether the list is in flow style (JSON).
+    pub flow: bool,
+    /// The list's node, in bytes of the stream.
+    pub list: Range<usize>,
+    /// How many items the list has.
+    pub siblings: usize,
+    /// Whether an alias elsewhere refers to an anchor in it.
+    pub referred_to: bool,
+}
+
+/// A document that has one of our words but cannot be read.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    /// The document's number, counted from 1.
+    pub number: usize,
+    /// The document.
+    pub document: Document,
+    /// Why not. Holds no text of the document.
+    pub reason: String,
+    /// What it looks like, line by line: the object that it would be.
+    pub looks_like: Option<String>,
+}
+
+/// What is known of a stream.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// The objects of documents that have one of our words.
+    pub objects: Vec<Object>,
+    /// The documents that have one but cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Object {
+    /// The API group; empty for the core group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+
+    /// Whether it is a NetworkPolicy of Kubernetes, of any version.
+    #[must_use]
+    pub fn is_network_policy(&self) -> bool {
+        self.kind == kube::KIND && matches!(self.group(), kube::GROUP | kube::OLD_GROUP)
+    }
+
+    /// Whether Helm runs it as a hook.
+    #[must_use]
+    pub fn is_hook(&self) -> bool {
+        self.annotations.contains_key("helm.sh/hook")
+    }
+
+    /// The object in words: `Secret team-a/vc-config-a`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let name = self.name.as_deref().unwrap_or("without a name");
+        match &self.namespace {
+            Some(namespace) => format!("{} {namespace}/{name}", self.kind),
+            None => format!("{} {name}", self.kind),
+        }
+    }
+
+    /// The place of the object, for messages.
+    #[must_use]
+    pub fn place(&self, stream: &[u8]) -> Place {
+        Place {
+            object: Some(self.describe()),
+            source: self.seat.template.clone(),
+            document: Some(self.seat.number),
+            stream_line: Some(stream::line_of(stream, self.seat.document.span.start)),
+            ..Place::default()
+        }
+    }
+
+    /// The config in the annotation, if there is one.
+    #[must_use]
+    pub fn config_annotation(&self) -> Option<&str> {
+        self.annotations.get(ANNOTATION).map(String::as_str)
+    }
+}
+
+impl Index {
+    /// Reads the documents that can matter.
+    #[must_use]
+    pub fn of(stream: &[u8]) -> Self {
+        let mut index = Self::default();
+        let mut needles = Needles::new(stream);
+        let mut before: Option<Document> = None;
+        for (i, document) in stream::documents(stream).enumerate() {
+            if needles.hit(&document.span) {
+                index.read(stream, i + 1, &document, before.as_ref());
+            }
+            before = Some(document);
+        }
+        index
+    }
+
+    fn read(
+        &mut self,
+        stream: &[u8],
+        number: usize,
+        document: &Document,
+        before: Option<&Document>,
+    ) {
+        let bytes = stream.get(document.body.clone()).unwrap_or_default();
+        let unreadable = |reason: String| Unreadable {
+            number,
+            document: document.clone(),
+            reason,
+            looks_like: looks_like(bytes),
+        };
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.unreadable
+                .push(unreadable("the document is not UTF-8".to_owned()));
+            return;
+        };
+        let tree = match Tree::parse(text) {
+            Ok(tree) => tree,
+            Err(error) => {
+                let line = stream::line_of(stream, document.body.start) + error.position.line - 1;
+                let reason = format!("line {line} of the stream: {}", error.message);
+                self.unreadable.push(unreadable(reason));
+                return;
+            }
+        };
+        let Some(root) = tree.root() else { return };
+        let seat = Seat {
+            number,
+            document: document.clone(),
+            template: template(bytes).or_else(|| lone_source(stream, before)),
+            helm4: false,
+            item: None,
+        };
+        self.visit(&tree, root, &seat, 0);
+    }
+
+    /// Takes up an object, or the items of a list.
+    fn visit(&mut self, tree: &Tree<'_>, node: Node<'_>, seat: &Seat, depth: usize) {
+        let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
+        let list = node
+            .get("items")
+            .filter(|items| items.is_sequence() && kind.ends_with("List"));
+        if let Some(list) = list {
+            let siblings = list.items().count();
+            for item in list.items() {
+                if !item.is_mapping() || item.is_alias() || depth >= MAX_LIST_DEPTH {
+                    continue;
+                }
+                let offset = seat.document.body.start;
+                let shift = |r: Range<usize>| r.start + offset..r.end + offset;
+                let seat = Seat {
+                    item: Some(Item {
+                        span: shift(item.span()),
+                        column: item.column(),
+                        flow: list.is_flow(),
+                        list: shift(list.span()),
+                        siblings,
+                        referred_to: tree.is_referred_to(&item.span()),
+                    }),
+                    ..seat.clone()
+                };
+                self.visit(tree, item, &seat, depth + 1);
+            }
+            return;
+        }
+        if node.is_mapping() {
+            self.objects.push(object(node, &kind, seat));
+        }
+    }
+}
+
+fn object(node: Node<'_>, kind: &str, seat: &Seat) -> Object {
+    let text = |path: &[&str]| {
+        node.dig(path)
+            .and_then(Node::text)
+            .map(std::borrow::Cow::into_owned)
+    };
+    let strings = |path: &[&str]| -> BTreeMap<String, String> {
+        node.dig(path)
+            .map(Node::entries)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(k, v)| (k.into_owned(), v.text().unwrap_or_default().into_owned()))
+            .collect()
+    };
+    let name = text(&["metadata", "name"]);
+    let annotations = strings(&["metadata", "annotations"]);
+    let filename = annotations.get(FILENAME).cloned();
+    let is_secret =
+        kind == "Secret" && name.as_deref().is_some_and(|n| n.starts_with("vc-config-"));
+    Object {
+        api_version: text(&["apiVersion"]).unwrap_or_default(),
+        kind: kind.to_owned(),
+        secret: is_secret.then(|| {
+            // As in Kubernetes, stringData goes over data.
+            text(&["stringData", "config.yaml"])
+                .map(SecretConfig::StringData)
+                .or_else(|| text(&["data", "config.yaml"]).map(SecretConfig::Data))
+                .unwrap_or(SecretConfig::Missing)
+        }),
+        name,
+        namespace: text(&["metadata", "namespace"]).filter(|n| !n.is_empty()),
+        labels: strings(&["metadata", "labels"]),
+        annotations,
+        seat: Seat {
+            helm4: filename.is_some(),
+            template: filename.or_else(|| seat.template.clone()),
+            ..seat.clone()
+        },
+    }
+}
+
+/// The template in the `# Source:` line at the head of a document.
+fn template(body: &[u8]) -> Option<String> {
+    head_lines(body)
+        .filter_map(|line| {
+            std::str::from_utf8(line)
+                .ok()?
+                .strip_prefix(SOURCE)
+                .map(str::trim)
+        })
+        .map(str::to_owned)
+        .last()
+}
+
+/// Where the `# Source:` lines at the head of a document end, as an offset into its body; 0 where
+/// there are none.
+#[must_use]
+pub fn source_lines_end(body: &[u8]) -> usize {
+    let mut at = 0;
+    let mut end = 0;
+    for line in head_lines(body) {
+        at += line.len();
+        if line.starts_with(SOURCE.as_bytes()) {
+            end = at;
+        }
+    }
+    end
+}
+
+/// The lines, with their line breaks, before the first line of content.
+fn head_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    body.split_inclusive(|b| *b == b'\n')
+        .take_while(|line| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace))
+}
+
+/// The template of the document before, where that is nothing but its `# Source:` line: Helm 3
+/// writes the header apart where a template begins with a marker of its own.
+fn lone_source(stream: &[u8], before: Option<&Document>) -> Option<String> {
+    let body = stream.get(before?.body.clone())?;
+    let blank = |line: &[u8]| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace);
+    body.split(|b| *b == b'\n')
+        .all(blank)
+        .then(|| template(body))
+        .flatten()
+}
+
+/// What a document that cannot be parsed would be, by its lines: one of our carriers or policies.
+fn looks_like(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let rest = line.trim_start().strip_prefix(key)?.strip_prefix(':')?;
+            Some(rest.trim().trim_matches(['"', '\'']).to_owned())
+        })
+    };
+    let kind = value("kind").unwrap_or_default();
+    let name = text.lines().find_map(|line| {
+        let rest = line.trim_start().strip_prefix("name:")?;
+        let name = rest.trim().trim_matches(['"', '\'']);
+        ["vc-config-", "vc-work-", "vc-cp-"]
+            .iter()
+            .any(|p| name.starts_with(p))
+            .then(|| name.to_owned())
+    });
+    match (kind.as_str(), name) {
+        ("Secret", Some(name)) if name.starts_with("vc-config-") => Some(format!("Secret {name}")),
+        (kube::KIND, Some(name)) if !name.starts_with("vc-config-") => {
+            Some(format!("{} {name}", kube::KIND))
+        }
+        _ => {
+            let annotated = text.lines().any(|line| {
+                line.trim_start()
+                    .trim_start_matches(['"', '\''])
+                    .starts_with(ANNOTATION)
+            });
+            annotated.then(|| {
+                let kind = if kind.is_empty() {
+                    "object"
+                } else {
+                    kind.as_str()
+                };
+                format!("{kind} with the annotation {ANNOTATION}")
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(stream: &str) -> Index {
+        Index::of(stream.as_bytes())
+    }
+
+    #[test]
+    fn identity_is_read_as_text() {
+        let found = index(
+            "---\n# Source: v/templates/x.yaml\napiVersion: networking.k8s.io/v1\nkind: \"Network\\x50olicy\"\n\
+             metadata:\n  name: &n vc-work-1e3\n  namespace: 123\n  labels: {release: 1e3, on: yes}\n",
+        );
+        let object = &found.objects[0];
+        assert!(object.is_network_policy());
+        assert_eq!(object.name.as_deref(), Some("vc-work-1e3"));
+        assert_eq!(object.namespace.as_deref(), Some("123"));
+        assert_eq!(object.labels["release"], "1e3");
+        assert_eq!(object.labels["on"], "yes");
+        assert_eq!(object.seat.template.as_deref(), Some("v/templates/x.yaml"));
+    }
+
+    #[test]
+    fn items_of_a_list_are_objects_with_a_span() {
+        let text = "kind: List\nitems:\n- kind: Secret\n  metadata: {name: vc-config-a}\n\
+                    - apiVersion: extensions/v1beta1\n  kind: NetworkPolicy\n  metadata:\n    name: vc-cp-a\n";
+        let found = index(text);
+        assert_eq!(found.objects.len(), 2);
+        assert_eq!(found.objects[0].secret, Some(SecretConfig::Missing));
+        let item = found.objects[1].seat.item.as_ref().unwrap();
+        assert!(text[item.span.clone()].starts_with("apiVersion: extensions"));
+        assert!(text[item.span.clone()].ends_with("vc-cp-a"));
+        assert_eq!((item.column, item.siblings), (2, 2));
+    }
+
+    #[test]
+    fn a_source_line_can_stand_in_a_document_of_its_own() {
+        let found =
+            index("---\n# Source: v/t/a.yaml\n---\nkind: Secret\nmetadata:\n  name: vc-config-a\n");
+        assert_eq!(
+            found.objects[0].seat.template.as_deref(),
+            Some("v/t/a.yaml")
+        );
+        let body = b"\n# x\n# Source: a\n# y\nkind: Z\n";
+        assert_eq!(&body[source_lines_end(body)..], b"# y\nkind: Z\n");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_looks() {
+        let found =
+            index("kind: Secret\nmetadata:\n  name: vc-config-a\n bad: : [\n---\na: [vc-cp-\n");
+        assert_eq!(
+            found.unreadable[0].looks_like.as_deref(),
+            Some("Secret vc-config-a")
+        );
+        assert_eq!(found.unreadable[1].looks_like, None);
+    }
+}
