@@ -1,6 +1,8 @@
 //! Gives every vCluster in a rendered chart its two network policies.
 
 pub mod cli;
+pub mod config;
+pub mod edition;
 pub mod index;
 pub mod kube;
 pub mod report;

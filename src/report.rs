@@ -35,6 +35,28 @@ pub struct Position {
     pub column: usize,
 }
 
+/// The stable names of warnings; docs/warnings.md explains each.
+pub mod code {
+    /// A deprecated field.
+    pub const DEPRECATED: &str = "VNP101";
+    /// Default excepts that are not inside a custom cidr.
+    pub const DEFAULT_EXCEPTS: &str = "VNP104";
+    /// A disabled config while policies of ours are in the stream.
+    pub const DISABLED: &str = "VNP109";
+    /// The label of a project without a value.
+    pub const EMPTY_PROJECT: &str = "VNP110";
+    /// A chart newer than the newest known, or an unknown field in the values of one.
+    pub const NEWER_CHART: &str = "VNP111";
+    /// Workloads that run in another namespace than the control plane.
+    pub const TARGET_NAMESPACE: &str = "VNP113";
+    /// A config that does not say whether the policies are enabled.
+    pub const NOT_ENABLED: &str = "VNP114";
+    /// An option that has no effect on this stream.
+    pub const NO_EFFECT: &str = "VNP115";
+    /// A Secret that looks like a vCluster's but lacks its labels.
+    pub const UNLABELLED_SECRET: &str = "VNP116";
+}
+
 /// Whether a message may hold values of the text that it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quoting {

@@ -1,0 +1,296 @@
+//! One text that holds a config: how it is read, and in which of its forms it is.
+//!
+//! A text is a values file, the `networkPolicy:` object, the bare object, values of a chart up to
+//! 0.19, or a VirtualClusterTemplate. What the fields mean is none of this room's business.
+
+use serde_json::Value;
+
+use super::fields;
+use crate::report::{Position, Problem};
+use crate::shape::{self, Origin, Shape, Unknown};
+use crate::yaml::{Node, Tree};
+
+/// The largest text that is read: what a Secret may hold in Kubernetes.
+pub const MAX_BYTES: usize = 1_048_576;
+
+/// A text and where it comes from.
+#[derive(Debug, Clone)]
+pub struct ConfigText {
+    /// The YAML or JSON.
+    pub text: String,
+    /// The object or file.
+    pub origin: Origin,
+    /// What an unknown field is.
+    pub unknown: Unknown,
+}
+
+/// A text, read and checked for its shape.
+#[derive(Debug)]
+pub struct ConfigDocument {
+    /// The config as JSON, nulls and all, and the path that leads to it in the text.
+    pub network_policy: Option<(Value, String)>,
+    /// All values, where the text holds values.
+    pub values: Option<Value>,
+    /// What is wrong with its shape.
+    pub problems: Vec<Problem>,
+    text: String,
+    origin: Origin,
+}
+
+/// What a text is allowed to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forms {
+    /// Values that may or may not hold a config (the chart's Secret).
+    Values,
+    /// A config in any form; a text without one is an error.
+    Any,
+}
+
+impl ConfigDocument {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// When it is too large, not YAML, or not a mapping. Wrong fields and types are among the
+    /// [`problems`](Self::problems), all at once.
+    pub fn read(config: &ConfigText, forms: Forms) -> Result<Self, Problem> {
+        let origin = &config.origin;
+        let fail = |message: String, position: Option<Position>| {
+            Problem::error(message).at(crate::report::Place {
+                position,
+                ..origin.place.clone()
+            })
+        };
+        if config.text.len() > MAX_BYTES {
+            let message = format!(
+                "the config is {} bytes long, and no more than {MAX_BYTES} are read",
+                config.text.len()
+            );
+            return Err(fail(message, None).help("a Kubernetes Secret can't hold more either"));
+        }
+        let not_yaml = |e: crate::yaml::YamlError| {
+            fail(
+                format!("the config is not YAML: {}", e.message),
+                Some(e.position),
+            )
+        };
+        let tree = Tree::parse(&config.text).map_err(not_yaml)?;
+        tree.check_expansion().map_err(not_yaml)?;
+        let mut document = Self {
+            network_policy: None,
+            values: None,
+            problems: Vec::new(),
+            text: config.text.clone(),
+            origin: origin.clone(),
+        };
+        let Some(root) = tree.root().filter(|root| !root.is_null()) else {
+            return if forms == Forms::Values {
+                Ok(document)
+            } else {
+                let help = "write the networkPolicy object, or remove the config";
+                Err(fail("the config is empty".to_owned(), None).help(help))
+            };
+        };
+        if !root.is_mapping() {
+            let message = format!("the config must be a mapping, not {}", root.kind());
+            return Err(fail(message, Some(root.position())));
+        }
+        if root.get("kind").and_then(Node::text).as_deref() == Some("VirtualClusterTemplate") {
+            return document.read_template(root, config, forms);
+        }
+        document.choose(root, config, forms)?;
+        Ok(document)
+    }
+
+    /// Finds the config in the text.
+    fn choose(&mut self, root: Node<'_>, config: &ConfigText, forms: Forms) -> Result<(), Problem> {
+        let bare = fields::NETWORK_POLICY
+            .fields
+            .iter()
+            .any(|f| root.get(f.name).is_some());
+        if let Some(policies) = root.get("policies") {
+            self.values = Some(root.to_json());
+            let node = policies.get("networkPolicy");
+            if let Some(node) = node {
+                self.take(node, "policies.networkPolicy", config);
+                return Ok(());
+            }
+            if let Some(problem) = self.misspelt(policies, "policies", config.unknown) {
+                return Err(problem);
+            }
+        } else if let (Some(node), Forms::Any) = (root.get("networkPolicy"), forms) {
+            self.take(node, "networkPolicy", config);
+            return Ok(());
+        } else if root.dig(&["isolation"]).is_some_and(Node::is_mapping) {
+            self.values = Some(root.to_json());
+            self.take_legacy(root, config);
+            return Ok(());
+        } else if bare && forms == Forms::Any {
+            self.take(root, "", config);
+            return Ok(());
+        } else {
+            self.values = Some(root.to_json());
+        }
+        if forms == Forms::Values {
+            return Ok(());
+        }
+        let misspelt = root
+            .pairs()
+            .find_map(|(k, _)| {
+                let key = k.key_text()?;
+                fields::NETWORK_POLICY
+                    .nearest(&key)
+                    .or_else(|| {
+                        (strsim::damerau_levenshtein(&key, "policies") <= 2).then_some("policies")
+                    })
+                    .or_else(|| {
+                        (strsim::damerau_levenshtein(&key, "networkPolicy") <= 3)
+                            .then_some("networkPolicy")
+                    })
+                    .map(|near| format!("unknown field {key}, did you mean {near}?"))
+            })
+            .unwrap_or_else(|| {
+                "write policies.networkPolicy, networkPolicy, or the fields of it at the top"
+                    .to_owned()
+            });
+        Err(Problem::error("the config holds no policies.networkPolicy")
+            .help(misspelt)
+            .at(self.origin.place.clone()))
+    }
+
+    /// An error for a key that is almost `networkPolicy`.
+    fn misspelt(&self, policies: Node<'_>, path: &str, unknown: Unknown) -> Option<Problem> {
+        if unknown != Unknown::Refuse {
+            return None;
+        }
+        policies.pairs().find_map(|(key, _)| {
+            let text = key.key_text()?;
+            let near = strsim::damerau_levenshtein(&text.to_lowercase(), "networkpolicy") <= 3;
+            near.then(|| {
+                self.origin
+                    .error(
+                        &shape::join(path, &text),
+                        Some(key.position()),
+                        "unknown field",
+                    )
+                    .help("did you mean networkPolicy?")
+            })
+        })
+    }
+
+    fn take(&mut self, node: Node<'_>, path: &str, config: &ConfigText) {
+        let object = Shape::Object(&fields::NETWORK_POLICY);
+        self.problems.extend(shape::check(
+            node,
+            object,
+            path,
+            &self.origin,
+            config.unknown,
+        ));
+        self.network_policy = Some((node.to_json(), path.to_owned()));
+    }
+
+    /// `isolation.networkPolicy` of the charts up to 0.19, in today's words.
+    fn take_legacy(&mut self, root: Node<'_>, config: &ConfigText) {
+        let path = "isolation.networkPolicy";
+        let node = root.dig(&["isolation", "networkPolicy"]);
+        if let Some(node) = node {
+            let object = Shape::Object(&fields::LEGACY);
+            self.problems.extend(shape::check(
+                node,
+                object,
+                path,
+                &self.origin,
+                config.unknown,
+            ));
+        }
+        for (field, expected) in [("enabled", Shape::Bool), ("namespace", Shape::String)] {
+            if let Some(value) = root.dig(&["isolation", field]) {
+                let path = format!("isolation.{field}");
+                self.problems.extend(shape::check(
+                    value,
+                    expected,
+                    &path,
+                    &self.origin,
+                    config.unknown,
+                ));
+            }
+        }
+        let mut json = node.map_or(Value::Null, Node::to_json);
+        if !json.is_object() {
+            json = Value::Object(serde_json::Map::new());
+        }
+        if let Value::Object(map) = &mut json {
+            let isolated = root
+                .dig(&["isolation", "enabled"])
+                .map(Node::to_json)
+                .and_then(|v| v.as_bool())
+                .unwrap_or(false);
+            let enabled = map.get("enabled").and_then(Value::as_bool).unwrap_or(true);
+            map.insert("enabled".to_owned(), Value::Bool(isolated && enabled));
+            if let Some(fallback) = root.dig(&["coredns", "fallback"]).and_then(Node::text) {
+                map.insert(
+                    "fallbackDns".to_owned(),
+                    Value::String(fallback.into_owned()),
+                );
+            }
+        }
+        self.network_policy = Some((json, path.to_owned()));
+    }
+
+    /// The values block of a VirtualClusterTemplate; lines count from the start of the file.
+    fn read_template(
+        self,
+        root: Node<'_>,
+        config: &ConfigText,
+        forms: Forms,
+    ) -> Result<Self, Problem> {
+        let path = ["spec", "template", "helmRelease", "values"];
+        let Some(values) = root.dig(&path).and_then(Node::text) else {
+            return Err(Problem::error("the VirtualClusterTemplate holds no values")
+                .help("put them into spec.template.helmRelease.values")
+                .at(self.origin.place.at(path.join("."), None)));
+        };
+        let mut place = self.origin.place.clone();
+        place.part = Some(path.join("."));
+        let inner = ConfigText {
+            text: values.into_owned(),
+            origin: Origin {
+                place,
+                quoting: self.origin.quoting,
+            },
+            unknown: config.unknown,
+        };
+        Self::read(&inner, forms)
+    }
+
+    /// Where a field is, given its path below the config: the full path and the position, if the
+    /// field is there.
+    #[must_use]
+    pub fn locate(&self, field: &str) -> Option<(String, Position)> {
+        let (_, prefix) = self.network_policy.as_ref()?;
+        let tree = Tree::parse(&self.text).ok()?;
+        let path = match (prefix.is_empty(), field.is_empty()) {
+            (true, _) => field.to_owned(),
+            (false, true) => prefix.clone(),
+            (false, false) if field.starts_with('[') => format!("{prefix}{field}"),
+            (false, false) => format!("{prefix}.{field}"),
+        };
+        let node = tree.root()?.at_path(&path)?;
+        Some((path, node.position()))
+    }
+
+    /// The path of a field below the config, as the user would write it.
+    #[must_use]
+    pub fn path_of(&self, field: &str) -> String {
+        match &self.network_policy {
+            Some((_, prefix)) if !prefix.is_empty() => format!("{prefix}.{field}"),
+            _ => field.to_owned(),
+        }
+    }
+
+    /// Where the text comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
