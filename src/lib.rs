@@ -3,8 +3,11 @@
 pub mod cli;
 pub mod config;
 pub mod edition;
+pub mod emit;
 pub mod index;
 pub mod kube;
+pub mod policy;
+pub mod readback;
 pub mod report;
 pub mod shape;
 pub mod stream;
