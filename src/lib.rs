@@ -2,13 +2,16 @@
 
 pub mod cli;
 pub mod config;
+pub mod edit;
 pub mod edition;
 pub mod emit;
 pub mod index;
+pub mod krm;
 pub mod kube;
 pub mod policy;
 pub mod readback;
 pub mod report;
 pub mod shape;
 pub mod stream;
+pub mod survey;
 pub mod yaml;

@@ -1,0 +1,215 @@
+//! Streams that are one list: a KRM function's ResourceList, or a JSON list.
+//!
+//! There a new policy must become an item, as a document beside the list would be lost (KRM) or
+//! break the reader (JSON). And a ResourceList has a field for what the function has to say.
+//! Sources: the KRM Functions Specification; `kubectl get -o json`.
+
+use std::ops::Range;
+
+use serde_json::{Value, json};
+
+use crate::edit::{Edit, indented, with_line_breaks};
+use crate::report::{Problem, Severity};
+use crate::stream::{self, Document};
+use crate::survey;
+use crate::yaml::{Node, Tree};
+
+/// A stream that is one list.
+#[derive(Debug, Clone)]
+pub struct SoleList {
+    /// Whether it is a ResourceList.
+    pub is_krm: bool,
+    kinds: Vec<String>,
+    items: Vec<(Range<usize>, usize)>,
+    list: Option<Range<usize>>,
+    flow: bool,
+    results: Option<Range<usize>>,
+    root: Range<usize>,
+    root_flow: bool,
+    /// The config in `functionConfig.spec`, as text with its place unknown.
+    pub function_config: Option<String>,
+}
+
+/// A policy in both of its forms.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// Lines.
+    pub block: String,
+    /// JSON.
+    pub flow: String,
+}
+
+impl SoleList {
+    /// The stream's only object, if it is a ResourceList or a list in flow style.
+    #[must_use]
+    pub fn of(stream: &[u8]) -> Option<Self> {
+        // Every such stream has these words near its beginning; the rest is spared the parser.
+        let head = stream.get(..stream.len().min(4096))?;
+        let json = head.trim_ascii_start().starts_with(b"{");
+        if !json && memchr::memmem::find(stream, b"ResourceList").is_none() {
+            return None;
+        }
+        let mut objects = stream::documents(stream).filter(|d| !is_blank(stream, d));
+        let (document, None) = (objects.next()?, objects.next()) else {
+            return None;
+        };
+        let text = std::str::from_utf8(stream.get(document.body.clone())?).ok()?;
+        let tree = Tree::parse(text).ok()?;
+        let root = tree.root()?;
+        let kind = root.get("kind").and_then(Node::text)?;
+        let is_krm = kind == "ResourceList";
+        if !is_krm && !(kind.ends_with("List") && root.is_flow()) {
+            return None;
+        }
+        let offset = document.body.start;
+        let shift = |r: Range<usize>| r.start + offset..r.end + offset;
+        let list = root.get("items");
+        let items: Vec<Node<'_>> = list.into_iter().flat_map(Node::items).collect();
+        let kind_of = |n: &Node<'_>| {
+            n.get("kind")
+                .and_then(Node::text)
+                .unwrap_or_default()
+                .into_owned()
+        };
+        Some(Self {
+            is_krm,
+            kinds: items.iter().map(kind_of).collect(),
+            items: items
+                .iter()
+                .map(|n| (shift(n.span()), n.column()))
+                .collect(),
+            list: list.map(|n| shift(n.span())),
+            flow: list.is_some_and(Node::is_flow),
+            results: root
+                .pairs()
+                .find(|(k, _)| k.key_text().is_some_and(|t| t == "results"))
+                .map(|(k, v)| shift(k.span().start..v.span().end)),
+            root: shift(root.span()),
+            root_flow: root.is_flow(),
+            function_config: root
+                .dig(&["functionConfig", "spec"])
+                .filter(|n| n.is_mapping())
+                .map(|n| n.to_json().to_string()),
+        })
+    }
+
+    /// Puts policies among the items: behind namespaces, before anything that runs.
+    #[must_use]
+    pub fn insert(&self, stream: &[u8], texts: &[Text]) -> Option<Edit> {
+        let list = self.list.clone()?;
+        let line_break = stream::line_break(stream, list.start);
+        let index = survey::item_index(&self.kinds);
+        if self.flow || self.items.is_empty() {
+            let joined = texts
+                .iter()
+                .map(|t| t.flow.clone())
+                .collect::<Vec<_>>()
+                .join(",");
+            let (at, text) = match (self.items.get(index), self.items.last()) {
+                (Some((span, _)), _) => (span.start, format!("{joined},")),
+                (None, Some((span, _))) => (span.end, format!(",{joined}")),
+                // `[]`, or nothing at all.
+                (None, None) => {
+                    return Some(Edit {
+                        span: list,
+                        text: format!(" [{joined}]"),
+                    });
+                }
+            };
+            return Some(Edit { span: at..at, text });
+        }
+        let (_, column) = self.items.first()?;
+        let dash = " ".repeat(column.saturating_sub(2));
+        let block: String = texts
+            .iter()
+            .map(|t| format!("{dash}- {}\n", indented(t.block.trim_end(), *column)))
+            .collect();
+        let block = with_line_breaks(&block, line_break);
+        Some(match self.items.get(index) {
+            Some((span, _)) => {
+                let at = survey::line_range(stream, span.start).start;
+                Edit {
+                    span: at..at,
+                    text: block,
+                }
+            }
+            None => {
+                let end = self.items.last()?.0.end;
+                let at = survey::line_range(stream, end.saturating_sub(1)).end;
+                let lead = if stream.get(..at)?.ends_with(b"\n") {
+                    ""
+                } else {
+                    line_break
+                };
+                Edit {
+                    span: at..at,
+                    text: format!("{lead}{block}"),
+                }
+            }
+        })
+    }
+
+    /// Writes the field `results` of a ResourceList, in place of what was there.
+    #[must_use]
+    pub fn results(&self, stream: &[u8], results: &[Value]) -> Option<Edit> {
+        if !self.is_krm {
+            return None;
+        }
+        let text = Value::Array(results.to_vec()).to_string();
+        if let Some(span) = &self.results {
+            let key = if self.root_flow {
+                "\"results\""
+            } else {
+                "results"
+            };
+            return Some(Edit {
+                span: span.clone(),
+                text: format!("{key}: {text}"),
+            });
+        }
+        if self.root_flow {
+            let at = self.root.end.checked_sub(1)?;
+            return Some(Edit {
+                span: at..at,
+                text: format!(",\"results\": {text}"),
+            });
+        }
+        let at = survey::line_range(stream, self.root.end.saturating_sub(1)).end;
+        let line_break = stream::line_break(stream, self.root.start);
+        let lead = if stream.get(..at)?.ends_with(b"\n") {
+            ""
+        } else {
+            line_break
+        };
+        Some(Edit {
+            span: at..at,
+            text: format!("{lead}results: {text}{line_break}"),
+        })
+    }
+}
+
+/// A problem as a result of a KRM function.
+#[must_use]
+pub fn result(problem: &Problem) -> Value {
+    let severity = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let mut message = problem.message.clone();
+    if let Some(help) = &problem.help {
+        message = format!("{message} ({help})");
+    }
+    let mut result = json!({ "message": message, "severity": severity });
+    if let (Some(path), Some(object)) = (&problem.place.path, result.as_object_mut()) {
+        object.insert("field".to_owned(), json!({ "path": path }));
+    }
+    result
+}
+
+fn is_blank(stream: &[u8], document: &Document) -> bool {
+    stream
+        .get(document.body.clone())
+        .unwrap_or_default()
+        .split(|b| *b == b'\n')
+        .all(|l| l.starts_with(b"#") || l.iter().all(u8::is_ascii_whitespace))
+}
