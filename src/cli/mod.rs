@@ -2,20 +2,47 @@
 //!
 //! A bare call is the filter. Every other command has a file of its own beside this one.
 
+mod filter;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// A config or policy was rejected, or the answer is no.
+    Rejected = 1,
+    /// The call was wrong.
+    Usage = 2,
+    /// Reading or writing failed.
+    Io = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
 /// Gives every vCluster in a rendered chart its two network policies.
+///
+/// Without a command it is a filter: a rendered chart on standard input, the same on standard
+/// output with vc-work-NAME and vc-cp-NAME injected or replaced, every other byte as it came.
 #[derive(Debug, Parser)]
 #[command(
     name = "vcluster-netpol",
     version,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
 )]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    filter: filter::Args,
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,8 +58,26 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match cli.command {
+    let ended = match cli.command {
         Some(command) => match command {},
-        None => ExitCode::SUCCESS,
-    }
+        None => filter::run(&cli.filter),
+    };
+    ended
+        .unwrap_or_else(|error| {
+            // A reader that went away has seen all that it wanted.
+            if is_broken_pipe(&error) {
+                return Exit::Done;
+            }
+            eprintln!("error: {error:#}");
+            Exit::Io
+        })
+        .into()
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }

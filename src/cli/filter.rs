@@ -1,0 +1,160 @@
+//! The bare call: standard input to standard output.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use super::Exit;
+use crate::config::cluster::{ConfigFile, Said};
+use crate::edition::Edition;
+use crate::render::{Options, render};
+use crate::report::{Problem, Report};
+use crate::{config, helm};
+
+/// The options of the filter.
+#[derive(Debug, Clone, Parser)]
+pub struct Args {
+    /// Take the config from FILE: values, a networkPolicy object, or a VirtualClusterTemplate
+    ///
+    /// It holds for every virtual cluster of the stream, or for the one that --release names.
+    /// Several files are merged left to right, as Helm merges values.
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// The Helm release, where the stream does not say it
+    #[arg(long, value_name = "NAME")]
+    release: Option<String>,
+    /// The namespace of the policies; the stream's, where it is not given
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// The shape of the policies; the chart's, where it is not given
+    #[arg(long, value_name = "EDITION", value_parser = edition)]
+    edition: Option<Edition>,
+    /// Fail when the stream holds no config
+    #[arg(long)]
+    require: bool,
+    /// Generate vc-kube-dns-NAME and vc-snapshot-NAME where the chart did not
+    #[arg(long)]
+    companions: bool,
+    /// The project that {{ .Values.loft.project }} stands for in the config's labels
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// The label by which host namespaces name their project [default:
+    /// loft.sh/vcluster-instance-project]
+    #[arg(long, value_name = "LABEL")]
+    project_namespace_label: Option<String>,
+    /// Treat warnings as errors
+    #[arg(long)]
+    strict: bool,
+}
+
+fn edition(text: &str) -> Result<Edition, String> {
+    Edition::ALL
+        .into_iter()
+        .find(|e| e.name() == text)
+        .ok_or_else(|| {
+            let names: Vec<&str> = Edition::ALL.iter().map(|e| e.name()).collect();
+            format!("the editions are {}", names.join(" and "))
+        })
+}
+
+impl Args {
+    /// The options with the files read and the environment looked at.
+    fn options(&self) -> anyhow::Result<Options> {
+        let files = self
+            .config
+            .iter()
+            .map(|path| {
+                Ok(ConfigFile {
+                    name: path.display().to_string(),
+                    text: read_config(path)?,
+                })
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        Ok(Options {
+            said: Said {
+                files,
+                release: self.release.clone(),
+                namespace: self.namespace.clone(),
+                app_name: variable("ARGOCD_APP_NAME"),
+                fallback_namespace: variable("ARGOCD_APP_NAMESPACE")
+                    .or_else(|| variable("HELM_NAMESPACE")),
+            },
+            edition: self.edition,
+            require: self.require,
+            companions: self.companions,
+            project: self.project.clone(),
+            project_namespace_label: self.project_namespace_label.clone(),
+            strict: self.strict,
+        })
+    }
+}
+
+/// Reads a config file, but not much more of it than a config may have.
+fn read_config(path: &PathBuf) -> anyhow::Result<String> {
+    let limit = config::document::MAX_BYTES as u64 + 1;
+    let file = std::fs::File::open(path)
+        .with_context(|| format!("can't read the config {}", path.display()))?;
+    let mut bytes = Vec::new();
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("can't read the config {}", path.display()))?;
+    String::from_utf8(bytes).with_context(|| format!("the config {} is not UTF-8", path.display()))
+}
+
+/// Filters standard input to standard output.
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let options = args.options()?;
+    let stream = read_stream().context("can't read standard input")?;
+    match render(&stream, &options) {
+        Ok(output) => {
+            warn(&output.warnings);
+            write_all(&output.pieces).context("can't write standard output")?;
+            Ok(Exit::Done)
+        }
+        Err(report) => refuse(&stream, &report),
+    }
+}
+
+/// Tells the user why nothing is written, where the user can see it.
+fn refuse(stream: &[u8], report: &Report) -> anyhow::Result<Exit> {
+    let text = report.to_string();
+    eprintln!("{text}");
+    if helm::is_helm4(stream) {
+        let message = helm::block_scalar(&text);
+        write_all(&[message.as_bytes()]).context("can't write standard output")?;
+        return Ok(Exit::Done);
+    }
+    Ok(Exit::Rejected)
+}
+
+fn warn(warnings: &Report) {
+    if !warnings.is_empty() {
+        eprintln!("{}", Report::from_iter(warnings.iter().cloned()));
+    }
+}
+
+/// All of standard input; a file gives its size away.
+fn read_stream() -> io::Result<Vec<u8>> {
+    let mut stream = Vec::new();
+    io::stdin().lock().read_to_end(&mut stream)?;
+    Ok(stream)
+}
+
+fn write_all(pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for piece in pieces {
+        out.write_all(piece.as_ref())?;
+    }
+    out.flush()
+}
+
+impl FromIterator<Problem> for Report {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        let mut report = Self::default();
+        report.extend(problems);
+        report
+    }
+}
