@@ -1,0 +1,6 @@
+{{- define "mini.labels" -}}
+app: vcluster
+chart: "{{ .Chart.Name }}-{{ .Chart.Version }}"
+release: {{ .Release.Name | quote }}
+heritage: {{ .Release.Service | quote }}
+{{- end -}}

@@ -1,0 +1,176 @@
+//! A stand-in for the API server: enough of it for Helm and kubectl to find the kinds that they
+//! ask for and to hand over their objects, which it keeps for the test to look at.
+
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+
+/// Group, kind and plural; each in version 1, each with its objects in namespaces.
+const KINDS: [(&str, &str, &str); 8] = [
+    ("", "ConfigMap", "configmaps"),
+    ("", "Secret", "secrets"),
+    ("", "Service", "services"),
+    ("", "ServiceAccount", "serviceaccounts"),
+    ("apps", "StatefulSet", "statefulsets"),
+    ("batch", "Job", "jobs"),
+    ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
+    ("example.com", "Widget", "widgets"),
+];
+
+/// A running stand-in on a port of its own.
+pub(crate) struct Cluster {
+    address: String,
+    given: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Cluster {
+    /// Starts one; it ends with the test.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let given = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&given);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let kept = Arc::clone(&kept);
+                thread::spawn(move || answer(&stream, &kept));
+            }
+        });
+        Self { address, given }
+    }
+
+    /// Writes a kubeconfig that leads here, and says where it is.
+    pub(crate) fn kubeconfig(&self, folder: &Path) -> String {
+        let path = folder.join("kubeconfig");
+        let text = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": self.address}}],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        });
+        std::fs::write(&path, text.to_string()).expect("a kubeconfig");
+        path.to_str().expect("a path in UTF-8").to_owned()
+    }
+
+    /// The objects that it was given, in the order in which they came.
+    pub(crate) fn given(&self) -> Vec<Value> {
+        self.given.lock().expect("no panic while held").clone()
+    }
+}
+
+/// Answers the one request of a connection.
+fn answer(stream: &TcpStream, given: &Mutex<Vec<Value>>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let path = target.split('?').next().unwrap_or("");
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        if reader.read_line(&mut header)? == 0 || header.trim_end().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = header.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+
+    let (status, reply) = if method == "GET" {
+        read(path)
+    } else {
+        let object: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        given
+            .lock()
+            .expect("no panic while held")
+            .push(object.clone());
+        (if method == "POST" { 201 } else { 200 }, object)
+    };
+    let reply = reply.to_string();
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status} .\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{reply}",
+        reply.len()
+    )
+}
+
+/// What there is to read: the kinds, the version, and not one object.
+fn read(path: &str) -> (u16, Value) {
+    let groups = ["apps", "batch", "networking.k8s.io", "example.com"];
+    match path {
+        "/version" => (
+            200,
+            json!({"major": "1", "minor": "31", "gitVersion": "v1.31.0"}),
+        ),
+        "/api" => (200, json!({"kind": "APIVersions", "versions": ["v1"]})),
+        "/apis" => {
+            let groups: Vec<Value> = groups
+                .iter()
+                .map(|group| {
+                    let version = json!({"groupVersion": format!("{group}/v1"), "version": "v1"});
+                    json!({"name": group, "versions": [version], "preferredVersion": version})
+                })
+                .collect();
+            let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups});
+            (200, list)
+        }
+        "/api/v1" => (200, resources("", "v1")),
+        _ => {
+            let group = path
+                .strip_prefix("/apis/")
+                .and_then(|p| p.strip_suffix("/v1"));
+            if let Some(group) = group.filter(|group| groups.contains(group)) {
+                return (200, resources(group, &format!("{group}/v1")));
+            }
+            if path.ends_with("/secrets") {
+                let none =
+                    json!({"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": []});
+                return (200, none);
+            }
+            let missing = json!({
+                "kind": "Status",
+                "apiVersion": "v1",
+                "status": "Failure",
+                "reason": "NotFound",
+                "code": 404,
+            });
+            (404, missing)
+        }
+    }
+}
+
+/// The kinds of one group.
+fn resources(group: &str, group_version: &str) -> Value {
+    let kinds: Vec<Value> = KINDS
+        .iter()
+        .filter(|kind| kind.0 == group)
+        .map(|(_, kind, plural)| {
+            json!({
+                "name": plural,
+                "singularName": kind.to_lowercase(),
+                "namespaced": true,
+                "kind": kind,
+                "verbs": ["create", "delete", "get", "list", "patch", "update"],
+            })
+        })
+        .collect();
+    json!({
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": kinds,
+    })
+}
