@@ -10,8 +10,95 @@ pub const GROUP: &str = "networking.k8s.io";
 /// The group in which NetworkPolicy began; some charts still write it.
 pub const OLD_GROUP: &str = "extensions";
 
+/// The API version of the policies.
+pub const API_VERSION: &str = "networking.k8s.io/v1";
+
 /// The kind of the policies.
 pub const KIND: &str = "NetworkPolicy";
+
+/// A whole NetworkPolicy.
+pub static POLICY: Object = Object {
+    name: "NetworkPolicy",
+    fields: &[
+        Field::new("apiVersion", Shape::String, "networking.k8s.io/v1."),
+        Field::new("kind", Shape::String, "NetworkPolicy."),
+        Field::new("metadata", Shape::Object(&METADATA), "Who the policy is."),
+        Field::new("spec", Shape::Object(&SPEC), "What the policy says."),
+    ],
+};
+
+/// `ObjectMeta`.
+pub static METADATA: Object = Object {
+    name: "ObjectMeta",
+    fields: &[
+        Field::new("name", Shape::String, "The name."),
+        Field::new("generateName", Shape::String, "The beginning of a name."),
+        Field::new("namespace", Shape::String, "The namespace."),
+        Field::new("selfLink", Shape::String, "Set by the server, once."),
+        Field::new("uid", Shape::String, "Set by the server."),
+        Field::new("resourceVersion", Shape::String, "Set by the server."),
+        Field::new("generation", Shape::Long, "Set by the server."),
+        Field::new("creationTimestamp", Shape::Time, "Set by the server."),
+        Field::new("deletionTimestamp", Shape::Time, "Set by the server."),
+        Field::new(
+            "deletionGracePeriodSeconds",
+            Shape::Long,
+            "Set by the server.",
+        ),
+        Field::new("labels", Shape::Map(&Shape::String), "The labels."),
+        Field::new(
+            "annotations",
+            Shape::Map(&Shape::String),
+            "The annotations.",
+        ),
+        Field::new(
+            "ownerReferences",
+            Shape::List(&Shape::Object(&OWNER)),
+            "The objects that this one goes with.",
+        ),
+        Field::new(
+            "finalizers",
+            Shape::List(&Shape::String),
+            "Who must agree before it is deleted.",
+        ),
+        Field::new(
+            "managedFields",
+            Shape::List(&Shape::Object(&MANAGED_FIELDS)),
+            "Set by the server.",
+        ),
+    ],
+};
+
+/// `OwnerReference`.
+pub static OWNER: Object = Object {
+    name: "OwnerReference",
+    fields: &[
+        Field::new("apiVersion", Shape::String, "The owner's API version."),
+        Field::new("kind", Shape::String, "The owner's kind."),
+        Field::new("name", Shape::String, "The owner's name."),
+        Field::new("uid", Shape::String, "The owner's UID."),
+        Field::new("controller", Shape::Bool, "Whether the owner controls it."),
+        Field::new(
+            "blockOwnerDeletion",
+            Shape::Bool,
+            "Whether the owner waits for its deletion.",
+        ),
+    ],
+};
+
+/// `ManagedFieldsEntry`.
+pub static MANAGED_FIELDS: Object = Object {
+    name: "ManagedFieldsEntry",
+    fields: &[
+        Field::new("manager", Shape::String, "Who manages the fields."),
+        Field::new("operation", Shape::String, "Apply or Update."),
+        Field::new("apiVersion", Shape::String, "The version of the fields."),
+        Field::new("time", Shape::Time, "When they were last managed."),
+        Field::new("fieldsType", Shape::String, "FieldsV1."),
+        Field::new("fieldsV1", Shape::Any, "The fields."),
+        Field::new("subresource", Shape::String, "The subresource."),
+    ],
+};
 
 /// `NetworkPolicySpec`.
 pub static SPEC: Object = Object {

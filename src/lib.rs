@@ -1,6 +1,7 @@
 //! Gives every vCluster in a rendered chart its two network policies.
 
 pub mod cli;
+pub mod codes;
 pub mod config;
 pub mod edit;
 pub mod edition;
@@ -16,4 +17,5 @@ pub mod report;
 pub mod shape;
 pub mod stream;
 pub mod survey;
+pub mod validate;
 pub mod yaml;

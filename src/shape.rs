@@ -24,6 +24,10 @@ pub enum Shape {
     Bool,
     /// A whole number of 32 bits.
     Integer,
+    /// A whole number of 64 bits.
+    Long,
+    /// A point in time, as RFC 3339 writes it.
+    Time,
     /// A whole number or a name (a port).
     IntOrString,
     /// Anything at all.
@@ -126,6 +130,39 @@ pub enum Unknown {
     Warn(&'static str),
 }
 
+/// Who will read the text in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// We do: a null in a list or a map of strings is a slip, and merge keys yield to their
+    /// neighbours.
+    Config,
+    /// The API server: it takes such a null for an empty value, and the key that overrides a
+    /// merged one for a duplicate.
+    Server,
+}
+
+/// What kind of mistake a [`Finding`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mistake {
+    /// A value of the wrong type that ends the server's reading at once (a port, a time).
+    Fatal,
+    /// Any other value of the wrong type.
+    Type,
+    /// A key that is there twice, or is no key.
+    Key,
+    /// A field that does not exist.
+    Unknown,
+}
+
+/// A problem with the kind of mistake that it is.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The kind.
+    pub mistake: Mistake,
+    /// The problem.
+    pub problem: Problem,
+}
+
 /// Checks a node against a shape and gives all that is wrong with it, in the order of the text.
 #[must_use]
 pub fn check(
@@ -135,13 +172,30 @@ pub fn check(
     origin: &Origin,
     unknown: Unknown,
 ) -> Vec<Problem> {
+    find(node, shape, path, origin, unknown, Reader::Config)
+        .into_iter()
+        .map(|finding| finding.problem)
+        .collect()
+}
+
+/// The same as [`check`] for a given reader, each problem with the kind of mistake.
+#[must_use]
+pub fn find(
+    node: Node<'_>,
+    shape: Shape,
+    path: &str,
+    origin: &Origin,
+    unknown: Unknown,
+    reader: Reader,
+) -> Vec<Finding> {
     let mut checker = Checker {
         origin,
         unknown,
-        problems: Vec::new(),
+        reader,
+        findings: Vec::new(),
     };
     checker.check(node, shape, path);
-    checker.problems
+    checker.findings
 }
 
 /// The path of a field in an object.
@@ -161,7 +215,8 @@ pub fn join(path: &str, field: &str) -> String {
 struct Checker<'o> {
     origin: &'o Origin,
     unknown: Unknown,
-    problems: Vec<Problem>,
+    reader: Reader,
+    findings: Vec<Finding>,
 }
 
 impl Checker<'_> {
@@ -177,8 +232,11 @@ impl Checker<'_> {
                 self.duplicates(node, path);
                 for (key, value) in node.entries() {
                     let path = join(path, &key);
-                    if value.is_null() && matches!(values, Shape::String) {
-                        self.wrong_type(value, "a string", &path);
+                    if value.is_null()
+                        && matches!(values, Shape::String)
+                        && self.reader == Reader::Config
+                    {
+                        self.wrong_type(value, *values, &path);
                     }
                     self.check(value, *values, &path);
                 }
@@ -186,23 +244,25 @@ impl Checker<'_> {
             Shape::List(items) if node.is_sequence() => {
                 for (i, item) in node.items().enumerate() {
                     let path = format!("{path}[{i}]");
-                    if item.is_null() {
-                        self.wrong_type(item, expected(*items), &path);
+                    if item.is_null() && self.reader == Reader::Config {
+                        self.wrong_type(item, *items, &path);
                     }
                     self.check(item, *items, &path);
                 }
             }
             Shape::String | Shape::IntOrString
                 if matches!(node.scalar(), Some(Scalar::String(_))) => {}
+            Shape::Time if node.key_text().is_some_and(|text| is_time(&text)) => {}
             Shape::Bool if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
+            Shape::Long if whole_number(node).is_some() => {}
             Shape::Integer | Shape::IntOrString if whole_number(node).is_some() => {
                 let fits = whole_number(node).is_some_and(|i| i32::try_from(i).is_ok());
                 if !fits {
                     let message = format!("{} is out of range", self.quote(node));
-                    self.push(node, path, message, None);
+                    self.push(mistake(shape), node, path, message, None);
                 }
             }
-            _ => self.wrong_type(node, expected(shape), path),
+            _ => self.wrong_type(node, shape, path),
         }
     }
 
@@ -241,34 +301,83 @@ impl Checker<'_> {
             Unknown::Refuse => self.origin.error(&path, Some(position), message),
             Unknown::Warn(code) => self.origin.warning(code, &path, Some(position), message),
         };
-        self.problems.push(problem.help(help));
+        self.findings.push(Finding {
+            mistake: Mistake::Unknown,
+            problem: problem.help(help),
+        });
     }
 
     fn duplicates(&mut self, node: Node<'_>, path: &str) {
         let mut seen: HashMap<String, Position> = HashMap::new();
-        for (key, _) in node.pairs() {
+        for (key, value) in node.pairs() {
             if key.is_merge_key() {
+                self.merged(key, value, path, &mut seen);
                 continue;
             }
-            let Some(text) = key.key_text() else {
-                let message = "a key must be a string";
-                self.problems
-                    .push(self.origin.error(path, Some(key.position()), message));
+            let text = key.key_text();
+            let Some(text) = text.filter(|_| !key.is_null() || self.reader == Reader::Config)
+            else {
+                self.key_mistake(key, path, "a key must be a string".to_owned(), None);
                 continue;
             };
-            if let Some(first) = seen.get(text.as_ref()) {
-                let message = format!("the key is there twice, first in line {}", first.line);
-                let problem = self
-                    .origin
-                    .error(&join(path, &text), Some(key.position()), message);
-                self.problems.push(problem.help("remove one of the two"));
-            } else {
-                seen.insert(text.into_owned(), key.position());
+            self.count(text.into_owned(), key, path, &mut seen);
+        }
+    }
+
+    fn count(
+        &mut self,
+        text: String,
+        key: Node<'_>,
+        path: &str,
+        seen: &mut HashMap<String, Position>,
+    ) {
+        if let Some(first) = seen.get(&text) {
+            let message = format!("the key is there twice, first in line {}", first.line);
+            let help = "remove one of the two";
+            self.key_mistake(key, &join(path, &text), message, Some(help));
+        } else {
+            seen.insert(text, key.position());
+        }
+    }
+
+    /// Counts the keys that a merge key brings, for the reader to whom they are keys like others.
+    fn merged(
+        &mut self,
+        key: Node<'_>,
+        value: Node<'_>,
+        path: &str,
+        seen: &mut HashMap<String, Position>,
+    ) {
+        if self.reader == Reader::Config {
+            return;
+        }
+        let sources: Vec<Node<'_>> = if value.is_mapping() {
+            vec![value]
+        } else {
+            value.items().collect()
+        };
+        if !value.is_mapping() && !value.is_sequence() || !sources.iter().all(|s| s.is_mapping()) {
+            self.key_mistake(key, path, "a merge key needs a mapping".to_owned(), None);
+            return;
+        }
+        for source in sources {
+            for (text, _) in source.entries() {
+                self.count(text.into_owned(), key, path, seen);
             }
         }
     }
 
-    fn wrong_type(&mut self, node: Node<'_>, expected: &str, path: &str) {
+    fn key_mistake(&mut self, key: Node<'_>, path: &str, message: String, help: Option<&str>) {
+        let mut problem = self.origin.error(path, Some(key.position()), message);
+        problem.help = help.map(str::to_owned);
+        self.findings.push(Finding {
+            mistake: Mistake::Key,
+            problem,
+        });
+    }
+
+    fn wrong_type(&mut self, node: Node<'_>, shape: Shape, path: &str) {
+        let expected = expected(shape);
         let message = format!("must be {expected}, not {}", node.kind());
         let shown = self.origin.quoting == Quoting::Show;
         let text = node.key_text().unwrap_or_default();
@@ -290,13 +399,20 @@ impl Checker<'_> {
             "a list" => Some("put each entry on a line of its own behind \"- \"".to_owned()),
             _ => None,
         };
-        self.push(node, path, message, help);
+        self.push(mistake(shape), node, path, message, help);
     }
 
-    fn push(&mut self, node: Node<'_>, path: &str, message: String, help: Option<String>) {
+    fn push(
+        &mut self,
+        mistake: Mistake,
+        node: Node<'_>,
+        path: &str,
+        message: String,
+        help: Option<String>,
+    ) {
         let mut problem = self.origin.error(path, Some(node.position()), message);
         problem.help = help;
-        self.problems.push(problem);
+        self.findings.push(Finding { mistake, problem });
     }
 
     fn quote(&self, node: Node<'_>) -> String {
@@ -323,10 +439,71 @@ fn expected(shape: Shape) -> &'static str {
         Shape::List(_) => "a list",
         Shape::String => "a string",
         Shape::Bool => "a boolean",
-        Shape::Integer => "a whole number",
+        Shape::Integer | Shape::Long => "a whole number",
+        Shape::Time => "a time such as 2006-01-02T15:04:05Z",
         Shape::IntOrString => "a number or a name",
         Shape::Any => "anything",
     }
+}
+
+fn mistake(shape: Shape) -> Mistake {
+    match shape {
+        Shape::IntOrString | Shape::Time => Mistake::Fatal,
+        _ => Mistake::Type,
+    }
+}
+
+/// Whether a text is a time as RFC 3339 has it.
+fn is_time(text: &str) -> bool {
+    let number = |range: std::ops::Range<usize>| -> Option<u32> {
+        let digits = text.get(range)?;
+        let plain = digits.bytes().all(|b| b.is_ascii_digit());
+        digits.parse().ok().filter(|_| plain)
+    };
+    let mark = |at: usize, mark: &str| text.get(at..=at) == Some(mark);
+    let fields = [4..7, 7..10, 10..13, 13..16, 16..19];
+    let marks = ["-", "-", "T", ":", ":"];
+    let separated = fields.iter().zip(marks).all(|(f, m)| mark(f.start, m));
+    let Some(year) = number(0..4) else {
+        return false;
+    };
+    let parts: Option<Vec<u32>> = fields.iter().map(|f| number(f.start + 1..f.end)).collect();
+    let Some(&[month, day, hour, minute, second]) = parts.as_deref() else {
+        return false;
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 31,
+    };
+    let rest = text.get(19..).unwrap_or_default();
+    let zone = match rest.strip_prefix(['.', ',']) {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+            if zone.len() == fraction.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    let offset = |zone: &str| {
+        let start = text.len() - zone.len();
+        zone.len() == 6
+            && zone.starts_with(['+', '-'])
+            && mark(start + 3, ":")
+            && number(start + 1..start + 3).is_some_and(|h| h <= 24)
+            && number(start + 4..start + 6).is_some_and(|m| m < 60)
+    };
+    separated
+        && (1..=12).contains(&month)
+        && (1..=days).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60
+        && (zone == "Z" || offset(zone))
 }
 
 #[cfg(test)]
@@ -390,6 +567,32 @@ mod tests {
                 "ports[1] must be a mapping, not null []",
             ]
         );
+    }
+
+    #[test]
+    fn times_are_those_of_rfc_3339() {
+        for good in [
+            "2020-01-01T00:00:00Z",
+            "2024-02-29T23:59:59.123+02:00",
+            "1999-12-31T00:00:00-11:30",
+        ] {
+            assert!(is_time(good), "{good}");
+        }
+        for bad in [
+            "",
+            "yesterday",
+            "2020-01-01",
+            "2023-02-29T00:00:00Z",
+            "2020-01-01T00:00:00",
+            "2020-01-01 00:00:00Z",
+            "2020-01-01T00:00:00.Z",
+            "2020-13-01T00:00:00Z",
+            "2020-01-01T24:00:00Z",
+            "2020-01-01T00:00:00+0200",
+            "é020-01-01T00:00:00Z",
+        ] {
+            assert!(!is_time(bad), "{bad}");
+        }
     }
 
     #[test]

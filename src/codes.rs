@@ -1,0 +1,107 @@
+//! The stable names of the warnings: one table, from which messages, `--allow` and the docs speak.
+//!
+//! A new warning is a line here, a section in docs/warnings.md, and the place that gives it.
+
+/// What a warning is called, and who is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The stable name (`VNP101`).
+    pub name: &'static str,
+    /// What it is about, in a few words.
+    pub title: &'static str,
+    /// Who is told.
+    pub audience: Audience,
+}
+
+/// Who is told of a warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody: something that was written does not mean what its author thinks.
+    Everyone,
+    /// Who asks with `lint`: worth knowing, but as the defaults have it, or perhaps meant so.
+    Reviewer,
+}
+
+/// A field of an older chart.
+pub const DEPRECATED: &str = "VNP101";
+/// Port 53 towards a DNS server that listens on 1053.
+pub const DNS_PORT: &str = "VNP102";
+/// CoreDNS can't reach its fallback.
+pub const FALLBACK_DNS: &str = "VNP103";
+/// A default except outside of a custom cidr.
+pub const DROPPED_EXCEPT: &str = "VNP104";
+/// Public egress includes the cloud's metadata service.
+pub const METADATA_SERVICE: &str = "VNP105";
+/// A rule without peers and ports.
+pub const OPEN_RULE: &str = "VNP106";
+/// Public egress for IPv4 or IPv6 alone.
+pub const ONE_FAMILY: &str = "VNP107";
+/// A rule that adds nothing.
+pub const COVERED_RULE: &str = "VNP108";
+/// `enabled: false` beside policies of ours.
+pub const DISABLED_BUT_PRESENT: &str = "VNP109";
+/// A project label without a project.
+pub const EMPTY_PROJECT: &str = "VNP110";
+/// A chart newer than the newest known edition.
+pub const UNKNOWN_EDITION: &str = "VNP111";
+/// A CIDR that Kubernetes 1.36 refuses, or would write in another way.
+pub const LEGACY_CIDR: &str = "VNP112";
+/// A field that this version does not know, in the Secret of a newer chart.
+pub const UNKNOWN_FIELD: &str = "VNP113";
+/// A policy that does not say what it is.
+pub const MISSING_KIND: &str = "VNP114";
+
+/// All of them, in order.
+pub static ALL: &[Code] = &[
+    everyone(DEPRECATED, "deprecated field"),
+    everyone(DNS_PORT, "port 53 towards a DNS server on port 1053"),
+    everyone(FALLBACK_DNS, "fallbackDns out of reach"),
+    everyone(DROPPED_EXCEPT, "default except outside of the cidr"),
+    reviewer(METADATA_SERVICE, "cloud metadata service within reach"),
+    everyone(OPEN_RULE, "rule open to everything"),
+    reviewer(ONE_FAMILY, "public egress for one IP family"),
+    reviewer(COVERED_RULE, "rule covered by a wider one"),
+    everyone(DISABLED_BUT_PRESENT, "disabled, but policies are there"),
+    everyone(EMPTY_PROJECT, "project label without a project"),
+    everyone(UNKNOWN_EDITION, "chart newer than the newest known"),
+    everyone(LEGACY_CIDR, "old spelling of a CIDR"),
+    everyone(UNKNOWN_FIELD, "field unknown to this version"),
+    everyone(MISSING_KIND, "policy without apiVersion or kind"),
+];
+
+const fn everyone(name: &'static str, title: &'static str) -> Code {
+    Code {
+        name,
+        title,
+        audience: Audience::Everyone,
+    }
+}
+
+const fn reviewer(name: &'static str, title: &'static str) -> Code {
+    Code {
+        name,
+        title,
+        audience: Audience::Reviewer,
+    }
+}
+
+/// The code of that name, in any case of letters.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Code> {
+    ALL.iter().find(|code| code.name.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_order() {
+        let names: Vec<&str> = ALL.iter().map(|c| c.name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names, sorted);
+        assert_eq!(find("vnp101").map(|c| c.name), Some(DEPRECATED));
+    }
+}
