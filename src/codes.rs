@@ -28,8 +28,8 @@ pub const DEPRECATED: &str = "VNP101";
 pub const DNS_PORT: &str = "VNP102";
 /// CoreDNS can't reach its fallback.
 pub const FALLBACK_DNS: &str = "VNP103";
-/// A default except outside of a custom cidr.
-pub const DROPPED_EXCEPT: &str = "VNP104";
+/// Default excepts that are not inside a custom cidr.
+pub const DEFAULT_EXCEPTS: &str = "VNP104";
 /// Public egress includes the cloud's metadata service.
 pub const METADATA_SERVICE: &str = "VNP105";
 /// A rule without peers and ports.
@@ -38,34 +38,43 @@ pub const OPEN_RULE: &str = "VNP106";
 pub const ONE_FAMILY: &str = "VNP107";
 /// A rule that adds nothing.
 pub const COVERED_RULE: &str = "VNP108";
-/// `enabled: false` beside policies of ours.
-pub const DISABLED_BUT_PRESENT: &str = "VNP109";
-/// A project label without a project.
+/// A disabled config while policies of ours are in the stream.
+pub const DISABLED: &str = "VNP109";
+/// The label of a project without a value.
 pub const EMPTY_PROJECT: &str = "VNP110";
-/// A chart newer than the newest known edition.
-pub const UNKNOWN_EDITION: &str = "VNP111";
+/// A chart newer than the newest known, or an unknown field in the values of one.
+pub const NEWER_CHART: &str = "VNP111";
 /// A CIDR that Kubernetes 1.36 refuses, or would write in another way.
 pub const LEGACY_CIDR: &str = "VNP112";
-/// A field that this version does not know, in the Secret of a newer chart.
-pub const UNKNOWN_FIELD: &str = "VNP113";
+/// Workloads that run in another namespace than the control plane.
+pub const TARGET_NAMESPACE: &str = "VNP113";
+/// A config that does not say whether the policies are enabled.
+pub const NOT_ENABLED: &str = "VNP114";
+/// An option that has no effect on this stream.
+pub const NO_EFFECT: &str = "VNP115";
+/// A Secret that looks like a vCluster's but lacks its labels.
+pub const UNLABELLED_SECRET: &str = "VNP116";
 /// A policy that does not say what it is.
-pub const MISSING_KIND: &str = "VNP114";
+pub const MISSING_KIND: &str = "VNP117";
 
 /// All of them, in order.
 pub static ALL: &[Code] = &[
     everyone(DEPRECATED, "deprecated field"),
     everyone(DNS_PORT, "port 53 towards a DNS server on port 1053"),
     everyone(FALLBACK_DNS, "fallbackDns out of reach"),
-    everyone(DROPPED_EXCEPT, "default except outside of the cidr"),
+    everyone(DEFAULT_EXCEPTS, "default excepts outside of the cidr"),
     reviewer(METADATA_SERVICE, "cloud metadata service within reach"),
     everyone(OPEN_RULE, "rule open to everything"),
     reviewer(ONE_FAMILY, "public egress for one IP family"),
     reviewer(COVERED_RULE, "rule covered by a wider one"),
-    everyone(DISABLED_BUT_PRESENT, "disabled, but policies are there"),
+    everyone(DISABLED, "disabled, but policies are there"),
     everyone(EMPTY_PROJECT, "project label without a project"),
-    everyone(UNKNOWN_EDITION, "chart newer than the newest known"),
+    everyone(NEWER_CHART, "chart newer than the newest known"),
     everyone(LEGACY_CIDR, "old spelling of a CIDR"),
-    everyone(UNKNOWN_FIELD, "field unknown to this version"),
+    everyone(TARGET_NAMESPACE, "workloads in another namespace"),
+    everyone(NOT_ENABLED, "config without enabled"),
+    everyone(NO_EFFECT, "option without effect"),
+    everyone(UNLABELLED_SECRET, "Secret without vCluster's labels"),
     everyone(MISSING_KIND, "policy without apiVersion or kind"),
 ];
 

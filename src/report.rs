@@ -26,6 +26,9 @@ impl fmt::Display for Severity {
     }
 }
 
+/// The stable names of warnings; docs/warnings.md explains each.
+pub use crate::codes as code;
+
 /// A point in a text, both numbers counted from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
@@ -33,28 +36,6 @@ pub struct Position {
     pub line: usize,
     /// The column.
     pub column: usize,
-}
-
-/// The stable names of warnings; docs/warnings.md explains each.
-pub mod code {
-    /// A deprecated field.
-    pub const DEPRECATED: &str = "VNP101";
-    /// Default excepts that are not inside a custom cidr.
-    pub const DEFAULT_EXCEPTS: &str = "VNP104";
-    /// A disabled config while policies of ours are in the stream.
-    pub const DISABLED: &str = "VNP109";
-    /// The label of a project without a value.
-    pub const EMPTY_PROJECT: &str = "VNP110";
-    /// A chart newer than the newest known, or an unknown field in the values of one.
-    pub const NEWER_CHART: &str = "VNP111";
-    /// Workloads that run in another namespace than the control plane.
-    pub const TARGET_NAMESPACE: &str = "VNP113";
-    /// A config that does not say whether the policies are enabled.
-    pub const NOT_ENABLED: &str = "VNP114";
-    /// An option that has no effect on this stream.
-    pub const NO_EFFECT: &str = "VNP115";
-    /// A Secret that looks like a vCluster's but lacks its labels.
-    pub const UNLABELLED_SECRET: &str = "VNP116";
 }
 
 /// Whether a message may hold values of the text that it is about.
@@ -80,6 +61,9 @@ impl Quoting {
 /// Where a problem lies, from the outside in: document, object, part of it, field, position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Place {
+    /// The file that the stream was read from, where a command reads several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// The object (`Secret team-a/vc-config-a`) or the file that it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
@@ -118,6 +102,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
+        parts.extend(self.file.clone());
         parts.extend(self.object.clone());
         parts.extend(self.part.clone());
         if let Some(Position { line, column }) = self.position {
@@ -247,6 +232,29 @@ impl Report {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// How many errors and how many warnings there are.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let errors = self
+            .iter()
+            .filter(|p| p.severity == Severity::Error)
+            .count();
+        (errors, self.problems.len() - errors)
+    }
+
+    /// Leaves the warnings of these codes out.
+    pub fn allow(&mut self, codes: &[&str]) {
+        self.problems
+            .retain(|p| p.code.is_none_or(|code| !codes.contains(&code)));
+    }
+
+    /// Makes errors of all warnings.
+    pub fn be_strict(&mut self) {
+        for problem in &mut self.problems {
+            problem.severity = Severity::Error;
+        }
     }
 
     /// Whether nothing was found.

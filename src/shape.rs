@@ -252,7 +252,7 @@ impl Checker<'_> {
             }
             Shape::String | Shape::IntOrString
                 if matches!(node.scalar(), Some(Scalar::String(_))) => {}
-            Shape::Time if node.key_text().is_some_and(|text| is_time(&text)) => {}
+            Shape::Time if node.text().is_some_and(|text| is_time(&text)) => {}
             Shape::Bool if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
             Shape::Long if whole_number(node).is_some() => {}
             Shape::Integer | Shape::IntOrString if whole_number(node).is_some() => {
@@ -380,7 +380,7 @@ impl Checker<'_> {
         let expected = expected(shape);
         let message = format!("must be {expected}, not {}", node.kind());
         let shown = self.origin.quoting == Quoting::Show;
-        let text = node.key_text().unwrap_or_default();
+        let text = node.text().unwrap_or_default();
         let help = match expected {
             "a string" if node.is_null() => Some("write \"\" for an empty string".to_owned()),
             "a string" if node.scalar().is_some() => Some(if shown {
@@ -416,9 +416,7 @@ impl Checker<'_> {
     }
 
     fn quote(&self, node: Node<'_>) -> String {
-        self.origin
-            .quoting
-            .value(&node.key_text().unwrap_or_default())
+        self.origin.quoting.value(&node.text().unwrap_or_default())
     }
 }
 

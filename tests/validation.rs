@@ -3,6 +3,12 @@
 //! The cases lie beside the repository: `ID.yaml` was sent to a server, `ID.json` is its answer.
 //! `VCLUSTER_NETPOL_SHARED` names the folder that holds `validation/`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -64,22 +64,22 @@ pub fn policy_document(
     problems
 }
 
-/// Whether a node is meant to be a NetworkPolicy: its kind says so, or would but for its spelling.
+/// Whether a node is meant to be a NetworkPolicy of Kubernetes: apiVersion and kind say so, or
+/// would but for their spelling.
 #[must_use]
 pub fn is_meant_as_policy(node: Node<'_>) -> bool {
     let text = |key| node.get(key).and_then(Node::text).unwrap_or_default();
-    let kind = text("kind");
-    let group_is_ours = text("apiVersion")
-        .split('/')
-        .next()
-        .is_some_and(|group| group == kube::GROUP || group.is_empty());
+    let near = |text: &str, name: &str| strsim::levenshtein(&text.to_lowercase(), name) <= 3;
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    // Other groups have NetworkPolicies of their own; the core group has none.
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let ours = group.is_empty() || group == kube::OLD_GROUP || near(group, kube::GROUP);
     if kind.is_empty() {
-        return group_is_ours
-            && ["podSelector", "policyTypes", "ingress", "egress"]
-                .iter()
-                .any(|field| node.dig(&["spec", field]).is_some());
+        let fields = ["podSelector", "policyTypes", "ingress", "egress"];
+        return ours
+            && (!group.is_empty() || fields.iter().any(|f| node.dig(&["spec", f]).is_some()));
     }
-    kind == kube::KIND || (strsim::levenshtein(&kind.to_lowercase(), "networkpolicy") <= 3)
+    ours && near(&kind, "networkpolicy")
 }
 
 /// The typed value of a node that was found to have the shape, by the server's rules: nulls are
@@ -112,12 +112,22 @@ fn value(node: Node<'_>, shape: Shape) -> Value {
             }
             Value::Object(fields)
         }
-        Shape::Map(values) => Value::Object(
-            node.entries()
-                .into_iter()
-                .map(|(key, node)| (key.into_owned(), item(node, *values)))
-                .collect(),
-        ),
+        Shape::Map(values) => {
+            let renamed: BTreeMap<_, _> = node
+                .pairs()
+                .filter_map(|(key, _)| Some((key.key_text()?, key.json_key()?)))
+                .filter(|(text, key)| text != key)
+                .collect();
+            Value::Object(
+                node.entries()
+                    .into_iter()
+                    .map(|(text, node)| {
+                        let key = renamed.get(&text).unwrap_or(&text);
+                        (key.to_string(), item(node, *values))
+                    })
+                    .collect(),
+            )
+        }
         Shape::List(items) => Value::Array(node.items().map(|n| item(n, *items)).collect()),
         Shape::Integer | Shape::Long => shape::whole_number(node).map_or(Value::Null, Value::from),
         Shape::IntOrString => shape::whole_number(node).map_or_else(|| node.to_json(), Value::from),

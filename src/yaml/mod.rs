@@ -427,6 +427,18 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The node as the key that Helm and kubectl make of it: to them `0x10` is the key `16`, and
+    /// `yes` the key `true`.
+    #[must_use]
+    pub fn json_key(self) -> Option<Cow<'a, str>> {
+        match self.scalar()? {
+            Scalar::Bool(b) => Some(Cow::Borrowed(if b { "true" } else { "false" })),
+            Scalar::Int(i) => Some(Cow::Owned(i.to_string())),
+            Scalar::Float(f) => Some(Cow::Owned(scalar::float_to_key(f))),
+            _ => self.key_text(),
+        }
+    }
+
     /// The value as JSON, the way Helm and kubectl convert it: merge keys applied, the last of
     /// duplicate keys, every key a string.
     ///

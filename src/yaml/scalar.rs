@@ -61,6 +61,25 @@ pub(super) fn float_to_json(value: f64) -> serde_json::Value {
     serde_json::Number::from_f64(value).map_or(serde_json::Value::Null, serde_json::Value::Number)
 }
 
+/// A float as the key of a mapping, in Go's shortest general form: `1e6` is the key `1e+06`.
+pub(super) fn float_to_key(value: f64) -> String {
+    if !value.is_finite() {
+        let infinite = if value > 0.0 { ".inf" } else { "-.inf" };
+        return if value.is_nan() { ".nan" } else { infinite }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{mantissa}e{sign}{:02}", exponent.abs())
+        }
+        _ => value.to_string(),
+    }
+}
+
 fn resolve_plain(text: &str) -> Scalar<'_> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
@@ -151,6 +170,21 @@ fn float(text: &str) -> Option<Scalar<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_are_floats_are_written_as_go_writes_them() {
+        for (value, key) in [
+            (1.5, "1.5"),
+            (80.0, "80"),
+            (1e6, "1e+06"),
+            (1.5e-7, "1.5e-07"),
+            (123_456.0, "123456"),
+            (0.0001, "0.0001"),
+            (f64::NEG_INFINITY, "-.inf"),
+        ] {
+            assert_eq!(float_to_key(value), key);
+        }
+    }
 
     #[test]
     fn plain_scalars_mean_what_go_reads() {
