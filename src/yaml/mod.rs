@@ -509,10 +509,8 @@ impl<'t> Builder<'t> {
                 Event::Scalar(value, style, anchor, tag) => {
                     let nothing = range.is_empty() && style == ScalarStyle::Plain;
                     let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                    let value = match style {
-                        ScalarStyle::Literal => without_inner_indentation(value, place.column - 1),
-                        _ => value,
-                    };
+                    let raw = text.get(range.clone()).unwrap_or_default();
+                    let value = with_breaks_of_yaml_1_1(value, raw, style, place.column - 1);
                     let range = start_of(range.clone())..block_end(text, &range, block);
                     end = end.max(range.end);
                     let id = self.add(NodeData {
@@ -650,18 +648,32 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// YAML 1.1, which Go writes and reads, knows three more line breaks than 1.2: NEL, LS and PS. In a
-/// literal scalar the indentation behind them is no content, and NEL is a plain line break.
-fn without_inner_indentation(text: Cow<'_, str>, indentation: usize) -> Cow<'_, str> {
+/// YAML 1.1, which Go writes and reads, knows three more line breaks than 1.2: NEL, LS and PS.
+///
+/// The indentation behind them is no content; NEL is a plain line break, which becomes a space
+/// where lines are folded, and the other two stay as they are (YAML 1.1, section 4.1.4).
+fn with_breaks_of_yaml_1_1<'t>(
+    value: Cow<'t, str>,
+    raw: &str,
+    style: ScalarStyle,
+    indentation: usize,
+) -> Cow<'t, str> {
     let breaks = ['\u{85}', '\u{2028}', '\u{2029}'];
-    if !text.contains(breaks) {
-        return text;
+    let escaped = style == ScalarStyle::DoubleQuoted && raw.contains('\\');
+    if escaped || style == ScalarStyle::Folded || !value.contains(breaks) {
+        return value;
     }
-    let mut clean = String::with_capacity(text.len());
-    for (i, line) in text.split_inclusive(breaks).enumerate() {
-        let blanks = line.bytes().take_while(|b| *b == b' ').count();
-        let skip = if i == 0 { 0 } else { blanks.min(indentation) };
-        clean.push_str(&line.get(skip..).unwrap_or_default().replace('\u{85}', "\n"));
+    let literal = style == ScalarStyle::Literal;
+    let mut clean = String::with_capacity(value.len());
+    for (i, line) in value.split_inclusive(breaks).enumerate() {
+        let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let skip = match i {
+            0 => 0,
+            _ if literal => blanks.min(indentation),
+            _ => blanks,
+        };
+        let nel = if literal { "\n" } else { " " };
+        clean.push_str(&line.get(skip..).unwrap_or_default().replace('\u{85}', nel));
     }
     Cow::Owned(clean)
 }
@@ -719,10 +731,14 @@ mod tests {
     }
 
     #[test]
-    fn line_breaks_of_yaml_1_1_end_lines_of_literals() {
+    fn line_breaks_of_yaml_1_1_end_lines() {
         let tree = Tree::parse("a:\n    b: |-\n        x\u{2028}        y\n         z\n").unwrap();
         let b = tree.root().unwrap().dig(&["a", "b"]).unwrap();
         assert_eq!(b.text().unwrap(), "x\u{2028}y\n z");
+        let tree = Tree::parse("a: 'x\u{2028}   y\u{85} z'\nb: \"x\\L  y\"\n").unwrap();
+        let root = tree.root().unwrap();
+        assert_eq!(root.get("a").unwrap().text().unwrap(), "x\u{2028}y z");
+        assert_eq!(root.get("b").unwrap().text().unwrap(), "x\u{2028}  y");
     }
 
     #[test]
