@@ -13,7 +13,7 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::config::settings::{Settings, UserRule};
+use crate::config::settings::{PublicEgress, Settings, UserRule};
 use crate::edition::Edition;
 
 /// The label that vCluster puts on every pod of a virtual cluster: the name of the virtual cluster.
@@ -157,6 +157,15 @@ pub fn companions(subject: &Subject<'_>, settings: &Settings) -> Vec<Policy> {
     }
     policies.push(snapshot(subject, settings));
     policies
+}
+
+/// The range that workloads reach beyond the cluster.
+#[must_use]
+pub fn public_block(public: &PublicEgress) -> IPBlock {
+    IPBlock {
+        cidr: public.cidr.clone(),
+        except: (!public.except.is_empty()).then(|| public.except.clone()),
+    }
 }
 
 fn workload(subject: &Subject<'_>, settings: &Settings) -> Policy {

@@ -17,7 +17,9 @@ use crate::index::{FILENAME, Index, Object};
 use crate::krm::{self, SoleList};
 use crate::policy::{self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Subject};
 use crate::report::{Place, Problem, Quoting, Report, Severity, code};
+use crate::shape::Origin;
 use crate::survey::{self, Closing};
+use crate::validate::{self, CidrRule, Spot};
 use crate::{readback, stream};
 
 /// The value of the project label that the Platform expands before Helm runs.
@@ -40,6 +42,10 @@ pub struct Options {
     pub project_namespace_label: Option<String>,
     /// `--strict`: warnings are errors.
     pub strict: bool,
+    /// `--allow`: codes of warnings that are not to be given.
+    pub allow: Vec<String>,
+    /// `--kube-version`: which CIDRs the target server takes.
+    pub cidr: CidrRule,
 }
 
 /// What became of a policy.
@@ -282,7 +288,11 @@ fn plan(cluster: &VirtualCluster, options: &Options) -> Result<(Plan, Vec<Proble
     let mut errors = Vec::new();
     if settings.enabled {
         resolve_project(cluster, options, &mut settings, &mut errors, &mut warnings);
-        errors.extend(judge(&settings, quoting));
+        let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, quoting, options.cidr)
+            .into_iter()
+            .partition(|p| p.severity == Severity::Error);
+        errors.extend(refused);
+        warnings.extend(warned);
     }
     if !errors.is_empty() {
         return Err(relocate(errors));
@@ -341,6 +351,16 @@ fn plan(cluster: &VirtualCluster, options: &Options) -> Result<(Plan, Vec<Proble
     } else {
         Vec::new()
     };
+    if settings.enabled {
+        let errors: Vec<Problem> = policies
+            .iter()
+            .chain(&companions)
+            .flat_map(|policy| judge_policy(policy, cluster, options.cidr))
+            .collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+    }
     let unwanted = [policy::Role::Workload, policy::Role::ControlPlane]
         .into_iter()
         .filter(|role| !policies.iter().any(|p| p.role == *role))
@@ -467,9 +487,83 @@ fn is_placeholder(value: &str) -> bool {
         .is_some_and(|v| v.trim_matches(['-', ' ', '\t']) == PROJECT_PLACEHOLDER)
 }
 
-/// What the API server would refuse of the user's part of the policies.
-fn judge(_settings: &Settings, _quoting: Quoting) -> Vec<Problem> {
-    Vec::new()
+/// What the API server would refuse of the user's part of the policies, and what it would warn of.
+fn judge(settings: &Settings, quoting: Quoting, cidr: CidrRule) -> Vec<Problem> {
+    let origin = Origin {
+        place: Place::default(),
+        quoting,
+    };
+    let ctx = validate::Context {
+        origin: &origin,
+        cidr,
+    };
+    let spot = |path: &str| Spot::new(path, None);
+    let mut problems = validate::labels(&settings.labels, &spot("labels"), &ctx);
+    problems.extend(validate::annotations(
+        &settings.annotations,
+        &spot("annotations"),
+        &ctx,
+    ));
+    let public = &settings.public_egress;
+    if public.enabled {
+        let block = policy::public_block(public);
+        let found = validate::ip_block(&block, &spot(public.field), &ctx);
+        problems.extend(found.into_iter().map(|p| public.reindexed(p)));
+    }
+    for rules in [&settings.workload, &settings.control_plane] {
+        for user in &rules.egress {
+            problems.extend(validate::egress_rule(&user.rule, &spot(&user.field), &ctx));
+        }
+        for user in &rules.ingress {
+            problems.extend(validate::ingress_rule(&user.rule, &spot(&user.field), &ctx));
+        }
+    }
+    problems
+}
+
+/// What the API server would refuse of a whole policy: names and labels come from the stream too.
+fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Vec<Problem> {
+    let origin = Origin {
+        place: Place {
+            object: Some(format!("{} {}", crate::kube::KIND, policy.name)),
+            ..Place::default()
+        },
+        quoting: Quoting::Show,
+    };
+    let ctx = validate::Context {
+        origin: &origin,
+        cidr,
+    };
+    let metadata = Spot::new("metadata", None);
+    let labels: BTreeMap<String, String> = policy.labels.iter().cloned().collect();
+    let mut problems: Vec<Problem> = validate::name(&policy.name, &metadata.field("name"), &ctx)
+        .into_iter()
+        .collect();
+    if let Some(namespace) = &policy.namespace {
+        problems.extend(validate::namespace(
+            namespace,
+            &metadata.field("namespace"),
+            &ctx,
+        ));
+    }
+    problems.extend(validate::labels(&labels, &metadata.field("labels"), &ctx));
+    problems.extend(validate::annotations(
+        &policy.annotations,
+        &metadata.field("annotations"),
+        &ctx,
+    ));
+    problems.extend(validate::policy(
+        &policy.spec(),
+        &Spot::new("spec", None),
+        &ctx,
+    ));
+    problems.retain(|p| p.severity == Severity::Error);
+    for problem in &mut problems {
+        problem
+            .help
+            .get_or_insert_with(|| format!("it comes from the {}", cluster.describe()));
+    }
+    problems
 }
 
 /// The stream being edited.

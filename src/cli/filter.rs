@@ -10,12 +10,13 @@ use super::Exit;
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
 use crate::render::{Options, render};
-use crate::report::{Problem, Report};
+use crate::report::Report;
+use crate::validate::CidrRule;
 use crate::{config, helm};
 
 /// The options of the filter.
 #[derive(Debug, Clone, Parser)]
-pub struct Args {
+pub(super) struct Args {
     /// Take the config from FILE: values, a networkPolicy object, or a VirtualClusterTemplate
     ///
     /// It holds for every virtual cluster of the stream, or for the one that --release names.
@@ -47,6 +48,12 @@ pub struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
+    /// Do not give the warning CODE (VNP101 …); may be repeated
+    #[arg(long, value_name = "CODE")]
+    allow: Vec<String>,
+    /// The version of the cluster: from 1.36 on it refuses unusual spellings of CIDRs
+    #[arg(long, value_name = "VERSION", env = "KUBE_VERSION")]
+    kube_version: Option<CidrRule>,
 }
 
 fn edition(text: &str) -> Result<Edition, String> {
@@ -88,6 +95,8 @@ impl Args {
             project: self.project.clone(),
             project_namespace_label: self.project_namespace_label.clone(),
             strict: self.strict,
+            allow: self.allow.clone(),
+            cidr: self.kube_version.unwrap_or_default(),
         })
     }
 }
@@ -132,7 +141,7 @@ fn refuse(stream: &[u8], report: &Report) -> anyhow::Result<Exit> {
 
 fn warn(warnings: &Report) {
     if !warnings.is_empty() {
-        eprintln!("{}", Report::from_iter(warnings.iter().cloned()));
+        eprintln!("{warnings}");
     }
 }
 
@@ -149,12 +158,4 @@ fn write_all(pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
         out.write_all(piece.as_ref())?;
     }
     out.flush()
-}
-
-impl FromIterator<Problem> for Report {
-    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
-        let mut report = Self::default();
-        report.extend(problems);
-        report
-    }
 }

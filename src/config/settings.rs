@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyIngressRule};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::report::{Problem, Quoting, code};
+use crate::validate::cidr::Cidr;
 
 /// The ranges that public egress leaves out by default.
 pub const DEFAULT_EXCEPT: [&str; 5] = [
@@ -55,8 +55,28 @@ pub struct PublicEgress {
     pub cidr: String,
     /// What may not, of it.
     pub except: Vec<String>,
+    /// Where in the text's list each of them stands: defaults may have been dropped between them.
+    pub except_index: Vec<usize>,
     /// The field that holds the two: `workload.publicEgress`, or the deprecated one.
     pub field: &'static str,
+}
+
+impl PublicEgress {
+    /// A problem with an except, counted as the text counts.
+    #[must_use]
+    pub fn reindexed(&self, mut problem: Problem) -> Problem {
+        if let Some(path) = &mut problem.place.path
+            && let Some((head, tail)) = path.split_once("except[")
+            && let Some((number, rest)) = tail.split_once(']')
+            && let Some(index) = number
+                .parse()
+                .ok()
+                .and_then(|i: usize| self.except_index.get(i))
+        {
+            *path = format!("{head}except[{index}]{rest}");
+        }
+        problem
+    }
 }
 
 /// The settings of one virtual cluster's policies. Source: `policies.networkPolicy` of the vCluster
@@ -320,18 +340,23 @@ fn public_egress(
         .cidr
         .or(old_cidr)
         .unwrap_or_else(|| DEFAULT_CIDR.to_owned());
-    let mut except = new
+    let mut except: Vec<(usize, String)> = new
         .except
         .or(old_except)
-        .unwrap_or_else(|| DEFAULT_EXCEPT.map(str::to_owned).to_vec());
+        .unwrap_or_else(|| DEFAULT_EXCEPT.map(str::to_owned).to_vec())
+        .into_iter()
+        .enumerate()
+        .collect();
     let enabled = new.enabled.unwrap_or(true);
     if enabled {
         drop_default_excepts(&cidr, &mut except, field, quoting, problems);
     }
+    let (except_index, except) = except.into_iter().unzip();
     PublicEgress {
         enabled,
         cidr,
         except,
+        except_index,
         field,
     }
 }
@@ -340,31 +365,38 @@ fn public_egress(
 /// those that are not strictly inside.
 fn drop_default_excepts(
     cidr: &str,
-    except: &mut Vec<String>,
+    except: &mut Vec<(usize, String)>,
     field: &str,
     quoting: Quoting,
     problems: &mut Vec<Problem>,
 ) {
-    let Ok(net) = cidr.parse::<IpNet>() else {
+    let Some(range) = Cidr::parse(cidr) else {
         return;
     };
-    let outside = |entry: &String| {
-        DEFAULT_EXCEPT.contains(&entry.as_str())
-            && entry
-                .parse::<IpNet>()
-                .is_ok_and(|e| !net.contains(&e) || e.prefix_len() <= net.prefix_len())
-    };
-    let dropped: Vec<String> = except.iter().filter(|e| outside(e)).cloned().collect();
+    // A list of the user's own is taken at its word.
+    let is_default = except.len() == DEFAULT_EXCEPT.len()
+        && DEFAULT_EXCEPT
+            .iter()
+            .all(|default| except.iter().any(|(_, entry)| entry == default));
+    if !is_default {
+        return;
+    }
+    let outside = |entry: &str| Cidr::parse(entry).is_some_and(|e| !range.strictly_contains(e));
+    let dropped: Vec<String> = except
+        .iter()
+        .filter(|(_, e)| outside(e))
+        .map(|(_, e)| e.clone())
+        .collect();
     if dropped.is_empty() {
         return;
     }
-    except.retain(|e| !outside(e));
-    let range = match quoting {
+    except.retain(|(_, e)| !outside(e));
+    let shown = match quoting {
         Quoting::Show => cidr,
         Quoting::Hide => "cidr",
     };
     let message = format!(
-        "the default excepts {} are not strictly inside {range}; they are dropped, as the API \
+        "the default excepts {} are not strictly inside {shown}; they are dropped, as the API \
          server would refuse them",
         dropped.join(", "),
     );

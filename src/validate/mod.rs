@@ -152,11 +152,21 @@ pub fn ingress_rules(
     at: &Spot<'_>,
     ctx: &Context<'_>,
 ) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (rule, at) in rules.iter().zip(at.items(rules.len())) {
-        problems.extend(ports(rule.ports.as_deref(), &at.field("ports"), ctx));
-        problems.extend(peers(rule.from.as_deref(), &at.field("from"), ctx));
-    }
+    let spots = at.items(rules.len());
+    let each = rules.iter().zip(&spots);
+    each.flat_map(|(rule, at)| ingress_rule(rule, at, ctx))
+        .collect()
+}
+
+/// What is wrong with an ingress rule.
+#[must_use]
+pub fn ingress_rule(
+    rule: &NetworkPolicyIngressRule,
+    at: &Spot<'_>,
+    ctx: &Context<'_>,
+) -> Vec<Problem> {
+    let mut problems = ports(rule.ports.as_deref(), &at.field("ports"), ctx);
+    problems.extend(peers(rule.from.as_deref(), &at.field("from"), ctx));
     problems
 }
 
@@ -167,11 +177,21 @@ pub fn egress_rules(
     at: &Spot<'_>,
     ctx: &Context<'_>,
 ) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (rule, at) in rules.iter().zip(at.items(rules.len())) {
-        problems.extend(ports(rule.ports.as_deref(), &at.field("ports"), ctx));
-        problems.extend(peers(rule.to.as_deref(), &at.field("to"), ctx));
-    }
+    let spots = at.items(rules.len());
+    let each = rules.iter().zip(&spots);
+    each.flat_map(|(rule, at)| egress_rule(rule, at, ctx))
+        .collect()
+}
+
+/// What is wrong with an egress rule.
+#[must_use]
+pub fn egress_rule(
+    rule: &NetworkPolicyEgressRule,
+    at: &Spot<'_>,
+    ctx: &Context<'_>,
+) -> Vec<Problem> {
+    let mut problems = ports(rule.ports.as_deref(), &at.field("ports"), ctx);
+    problems.extend(peers(rule.to.as_deref(), &at.field("to"), ctx));
     problems
 }
 
