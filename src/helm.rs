@@ -16,7 +16,7 @@ pub fn is_helm4(stream: &[u8]) -> bool {
         return false;
     }
     stream::documents(stream)
-        .filter_map(|document| {
+        .find_map(|document| {
             let text = std::str::from_utf8(stream.get(document.body)?).ok()?;
             let tree = Tree::parse(text).ok()?;
             let root = tree.root()?.dig(&["metadata"])?;
@@ -26,7 +26,6 @@ pub fn is_helm4(stream: &[u8]) -> bool {
                     .is_some_and(|name| !name.is_empty())
             }))
         })
-        .next()
         .unwrap_or(false)
 }
 

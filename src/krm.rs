@@ -43,22 +43,22 @@ impl SoleList {
     /// The stream's only object, if it is a ResourceList or a list in flow style.
     #[must_use]
     pub fn of(stream: &[u8]) -> Option<Self> {
-        // Every such stream has these words near its beginning; the rest is spared the parser.
-        let head = stream.get(..stream.len().min(4096))?;
-        let json = head.trim_ascii_start().starts_with(b"{");
-        if !json && memchr::memmem::find(stream, b"ResourceList").is_none() {
-            return None;
-        }
         let mut objects = stream::documents(stream).filter(|d| !is_blank(stream, d));
         let (document, None) = (objects.next()?, objects.next()) else {
             return None;
         };
-        let text = std::str::from_utf8(stream.get(document.body.clone())?).ok()?;
+        let body = stream.get(document.body.clone())?;
+        let json = body.trim_ascii_start().starts_with(b"{");
+        if !json && memchr::memmem::find(body, b"ResourceList").is_none() {
+            return None;
+        }
+        let text = std::str::from_utf8(body).ok()?;
         let tree = Tree::parse(text).ok()?;
         let root = tree.root()?;
         let kind = root.get("kind").and_then(Node::text)?;
         let is_krm = kind == "ResourceList";
-        if !is_krm && !(kind.ends_with("List") && root.is_flow()) {
+        let is_json_list = kind.ends_with("List") && root.is_flow();
+        if !(is_krm || is_json_list) {
             return None;
         }
         let offset = document.body.start;
@@ -120,32 +120,25 @@ impl SoleList {
         }
         let (_, column) = self.items.first()?;
         let dash = " ".repeat(column.saturating_sub(2));
-        let block: String = texts
+        let items = texts
             .iter()
-            .map(|t| format!("{dash}- {}\n", indented(t.block.trim_end(), *column)))
-            .collect();
+            .map(|t| [&dash, "- ", &indented(t.block.trim_end(), *column), "\n"].concat());
+        let block: String = items.collect();
         let block = with_line_breaks(&block, line_break);
-        Some(match self.items.get(index) {
-            Some((span, _)) => {
-                let at = survey::line_range(stream, span.start).start;
-                Edit {
-                    span: at..at,
-                    text: block,
-                }
-            }
-            None => {
-                let end = self.items.last()?.0.end;
-                let at = survey::line_range(stream, end.saturating_sub(1)).end;
-                let lead = if stream.get(..at)?.ends_with(b"\n") {
-                    ""
-                } else {
-                    line_break
-                };
-                Edit {
-                    span: at..at,
-                    text: format!("{lead}{block}"),
-                }
-            }
+        if let Some((span, _)) = self.items.get(index) {
+            let at = survey::line_range(stream, span.start).start;
+            return Some(Edit {
+                span: at..at,
+                text: block,
+            });
+        }
+        let end = self.items.last()?.0.end;
+        let at = survey::line_range(stream, end.saturating_sub(1)).end;
+        let whole = stream.get(..at)?.ends_with(b"\n");
+        let lead = if whole { "" } else { line_break };
+        Some(Edit {
+            span: at..at,
+            text: format!("{lead}{block}"),
         })
     }
 

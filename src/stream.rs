@@ -77,11 +77,11 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(needle: &'static [u8; 4]) -> Self {
-        let (_, marker) = needle.split_at(1);
+    /// Searches for a marker behind a line break, both in one needle.
+    fn new(needle: &'static [u8]) -> Self {
         Self {
             finder: Finder::new(needle),
-            marker,
+            marker: needle.strip_prefix(b"\n").unwrap_or(needle),
             last: None,
         }
     }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use crate::report::Position;
 pub use scalar::Scalar;
@@ -477,119 +477,21 @@ struct Builder<'t> {
     anchors: std::collections::HashMap<usize, NodeId>,
     /// The open collections, each with the key that waits for its value.
     open: Vec<(NodeId, Option<Child>)>,
+    /// Whether the document has begun.
+    begun: bool,
+    /// Where the last thing that was read ends.
+    end: usize,
 }
 
 impl<'t> Builder<'t> {
     fn build(mut self, text: &'t str) -> Result<Tree<'t>, YamlError> {
         let options = granit_parser::options! { emit_comments: false };
-        let mut documents = 0;
-        let mut end = 0;
         for event in Parser::new_from_str_with_options(text, options) {
             let (event, span) = event.map_err(|e| YamlError {
                 message: e.info(),
                 position: position(*e.marker()),
             })?;
-            let range = span.byte_range().unwrap_or(end..end);
-            let place = position(span.start);
-            let start_of = |tag_or_node: Range<usize>| {
-                span.tag_span()
-                    .and_then(|t| t.byte_range())
-                    .map_or(tag_or_node.start, |t| t.start.min(tag_or_node.start))
-            };
-            match event {
-                Event::DocumentStart(..) => {
-                    documents += 1;
-                    if documents > 1 {
-                        return Err(YamlError {
-                            message: "a second document begins here".to_owned(),
-                            position: place,
-                        });
-                    }
-                }
-                Event::Scalar(value, style, anchor, tag) => {
-                    let nothing = range.is_empty() && style == ScalarStyle::Plain;
-                    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                    let raw = text.get(range.clone()).unwrap_or_default();
-                    let value = with_breaks_of_yaml_1_1(value, raw, style, place.column - 1);
-                    let range = start_of(range.clone())..block_end(text, &range, block);
-                    end = end.max(range.end);
-                    let id = self.add(NodeData {
-                        content: Content::Scalar {
-                            text: if nothing { Cow::Borrowed("") } else { value },
-                            plain: style == ScalarStyle::Plain,
-                        },
-                        span: range,
-                        position: place,
-                        tag: tag.map(|t| t.to_string()),
-                    });
-                    self.anchor(anchor, id);
-                    self.attach(Child {
-                        node: id,
-                        alias: None,
-                    });
-                }
-                Event::Alias(anchor) => {
-                    end = end.max(range.end);
-                    let Some(&target) = self.anchors.get(&anchor) else {
-                        continue;
-                    };
-                    if self.open.iter().any(|(id, _)| *id == target) {
-                        return Err(YamlError {
-                            message: "an alias stands inside the node that it refers to".to_owned(),
-                            position: place,
-                        });
-                    }
-                    self.aliases.push((range.clone(), target));
-                    self.attach(Child {
-                        node: target,
-                        alias: Some((range, place)),
-                    });
-                }
-                Event::SequenceStart(style, anchor, tag) => {
-                    let content = Content::Sequence {
-                        items: Vec::new(),
-                        flow: style == StructureStyle::Flow,
-                    };
-                    self.begin(
-                        content,
-                        start_of(range),
-                        place,
-                        anchor,
-                        tag.map(|t| t.to_string()),
-                    );
-                }
-                Event::MappingStart(style, anchor, tag) => {
-                    let content = Content::Mapping {
-                        pairs: Vec::new(),
-                        flow: style == StructureStyle::Flow,
-                    };
-                    self.begin(
-                        content,
-                        start_of(range),
-                        place,
-                        anchor,
-                        tag.map(|t| t.to_string()),
-                    );
-                }
-                Event::SequenceEnd | Event::MappingEnd => {
-                    if let Some((id, _)) = self.open.pop()
-                        && let Some(node) = self.nodes.get_mut(id.0)
-                    {
-                        let flow = matches!(
-                            node.content,
-                            Content::Mapping { flow: true, .. }
-                                | Content::Sequence { flow: true, .. }
-                        );
-                        // A block collection ends with the last thing in it: the parser's own mark
-                        // lies behind the comments that follow.
-                        if flow {
-                            end = end.max(range.end);
-                        }
-                        node.span.end = node.span.start.max(end);
-                    }
-                }
-                _ => {}
-            }
+            self.take(text, event, span)?;
         }
         Ok(Tree {
             text,
@@ -597,6 +499,109 @@ impl<'t> Builder<'t> {
             root: self.root,
             aliases: self.aliases,
         })
+    }
+
+    fn take(&mut self, text: &'t str, event: Event<'t>, span: Span) -> Result<(), YamlError> {
+        let range = span.byte_range().unwrap_or(self.end..self.end);
+        let place = position(span.start);
+        // A tag stands before the node that it belongs to.
+        let start = span
+            .tag_span()
+            .and_then(|t| t.byte_range())
+            .map_or(range.start, |t| t.start.min(range.start));
+        match event {
+            Event::DocumentStart(..) => {
+                if self.begun {
+                    return Err(YamlError {
+                        message: "a second document begins here".to_owned(),
+                        position: place,
+                    });
+                }
+                self.begun = true;
+            }
+            Event::Scalar(value, style, anchor, tag) => {
+                let nothing = range.is_empty() && style == ScalarStyle::Plain;
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let raw = text.get(range.clone()).unwrap_or_default();
+                let value = with_breaks_of_yaml_1_1(value, raw, style, place.column - 1);
+                let end = block_end(text, &range, block);
+                self.end = self.end.max(end);
+                let id = self.add(NodeData {
+                    content: Content::Scalar {
+                        text: if nothing { Cow::Borrowed("") } else { value },
+                        plain: style == ScalarStyle::Plain,
+                    },
+                    span: start..end,
+                    position: place,
+                    tag: tag.map(|t| t.to_string()),
+                });
+                self.anchor(anchor, id);
+                self.attach(Child {
+                    node: id,
+                    alias: None,
+                });
+            }
+            Event::Alias(anchor) => self.alias(anchor, range, place)?,
+            Event::SequenceStart(style, anchor, tag) => {
+                let content = Content::Sequence {
+                    items: Vec::new(),
+                    flow: style == StructureStyle::Flow,
+                };
+                self.begin(content, start, place, anchor, tag.map(|t| t.to_string()));
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                let content = Content::Mapping {
+                    pairs: Vec::new(),
+                    flow: style == StructureStyle::Flow,
+                };
+                self.begin(content, start, place, anchor, tag.map(|t| t.to_string()));
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.finish(range.end),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn alias(
+        &mut self,
+        anchor: usize,
+        range: Range<usize>,
+        place: Position,
+    ) -> Result<(), YamlError> {
+        self.end = self.end.max(range.end);
+        let Some(&target) = self.anchors.get(&anchor) else {
+            return Ok(());
+        };
+        if self.open.iter().any(|(id, _)| *id == target) {
+            return Err(YamlError {
+                message: "an alias stands inside the node that it refers to".to_owned(),
+                position: place,
+            });
+        }
+        self.aliases.push((range.clone(), target));
+        self.attach(Child {
+            node: target,
+            alias: Some((range, place)),
+        });
+        Ok(())
+    }
+
+    /// Closes the innermost open collection. One in block style ends with the last thing in it: the
+    /// parser's own mark lies behind the comments that follow.
+    fn finish(&mut self, mark: usize) {
+        let Some((id, _)) = self.open.pop() else {
+            return;
+        };
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            let flow = matches!(
+                node.content,
+                Content::Mapping { flow: true, .. } | Content::Sequence { flow: true, .. }
+            );
+            if flow {
+                self.end = self.end.max(mark);
+            }
+            node.span.end = node.span.start.max(self.end);
+        }
     }
 
     fn begin(
@@ -746,7 +751,17 @@ mod tests {
         let mut text = String::from("a: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for i in 0..9 {
             let ten = vec![format!("*a{i}"); 10].join(", ");
-            text.push_str(&format!("b{i}: &a{} [{ten}]\n", i + 1));
+            let next = i + 1;
+            text += &[
+                "b",
+                &i.to_string(),
+                ": &a",
+                &next.to_string(),
+                " [",
+                &ten,
+                "]\n",
+            ]
+            .concat();
         }
         let tree = Tree::parse(&text).unwrap();
         assert!(tree.check_expansion().is_err());

@@ -1,0 +1,220 @@
+//! The whole way of a stream, from bytes to bytes: what the filter does.
+//!
+//! This room only leads the others: it finds the virtual clusters, has their policies made and
+//! judged, and has the stream edited. Nothing goes out before everything is known to be right.
+
+mod placement;
+mod plan;
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::config::cluster::{self, ConfigFile, Said, VirtualCluster};
+use crate::edit;
+use crate::edition::Edition;
+use crate::index::Index;
+use crate::krm::{self, SoleList};
+use crate::report::{Place, Problem, Report};
+use crate::validate::CidrRule;
+use crate::{stream, survey};
+use placement::Placement;
+use plan::Plan;
+
+/// What the user asks for beside the stream.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Files, names and namespaces.
+    pub said: Said,
+    /// `--edition`; else the chart's.
+    pub edition: Option<Edition>,
+    /// `--require`: a stream without config is an error.
+    pub require: bool,
+    /// `--companions`: generate the companions that are missing.
+    pub companions: bool,
+    /// `--project`.
+    pub project: Option<String>,
+    /// `--project-namespace-label`.
+    pub project_namespace_label: Option<String>,
+    /// `--strict`: warnings are errors.
+    pub strict: bool,
+    /// `--allow`: codes of warnings that are not to be given.
+    pub allow: Vec<String>,
+    /// `--kube-version`: which CIDRs the target server takes.
+    pub cidr: CidrRule,
+}
+
+/// What became of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It took the place of one that was there.
+    Replaced,
+    /// It was not there.
+    Injected,
+    /// It was there twice, or does not belong to the edition.
+    Removed,
+    /// It was there as it has to be.
+    Unchanged,
+}
+
+/// One policy and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// What became of it.
+    pub deed: Deed,
+    /// `metadata.name`.
+    pub policy: String,
+    /// `metadata.namespace`.
+    pub namespace: Option<String>,
+    /// The document of the input, counted from 1.
+    pub document: Option<usize>,
+}
+
+/// A new stream.
+#[derive(Debug)]
+pub struct Output<'s> {
+    /// Its bytes: parts of the old stream, and new text.
+    pub pieces: Vec<Cow<'s, [u8]>>,
+    /// What became of each policy.
+    pub actions: Vec<Action>,
+    /// Warnings.
+    pub warnings: Report,
+}
+
+/// Filters a stream.
+///
+/// # Errors
+/// With all that is wrong at once; then nothing may be written.
+pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Report> {
+    if let Some(problem) = foreign_encoding(stream) {
+        return Err(problem.into());
+    }
+    let list = SoleList::of(stream);
+    let said = said(stream, options, list.as_ref());
+    let index = Index::of(stream);
+    let mut errors = unreadable(&index, stream);
+    let (clusters, mut warnings) = match cluster::virtual_clusters(&index, &said, stream) {
+        Ok(found) => found,
+        Err(found) => {
+            errors.extend(found);
+            return Err(errors);
+        }
+    };
+    let configured: Vec<&VirtualCluster> = clusters
+        .iter()
+        .filter(|c| !c.documents.is_empty())
+        .collect();
+    if configured.is_empty() && options.require {
+        errors.push(no_config(stream));
+    }
+    let mut plans = Vec::new();
+    for cluster in configured {
+        match Plan::of(cluster, options) {
+            Ok((plan, found)) => {
+                warnings.extend(found);
+                plans.push((cluster, plan));
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.has_errors() {
+        return Err(errors);
+    }
+    let mut placement = Placement::new(stream, &index);
+    for (cluster, plan) in &plans {
+        if plan.enabled {
+            placement.place(cluster, plan);
+        } else {
+            warnings.extend(placement.disabled(cluster));
+        }
+    }
+    let allowed: Vec<&str> = options.allow.iter().map(String::as_str).collect();
+    warnings.allow(&allowed);
+    if options.strict {
+        placement.errors.extend(warnings.clone());
+        placement.errors.be_strict();
+    }
+    if placement.errors.has_errors() {
+        return Err(placement.errors);
+    }
+    placement.insert(list.as_ref());
+    if let Some(list) = list.filter(|_| !plans.is_empty()) {
+        let results: Vec<Value> = warnings.iter().map(krm::result).collect();
+        placement.edits.extend(list.results(stream, &results));
+    }
+    let pieces = edit::apply(stream, placement.edits).map_err(|at| {
+        let line = stream::line_of(stream, at);
+        Problem::error(format!("two changes meet at line {line} of the stream"))
+            .help("please report this with the stream, its secrets removed")
+    })?;
+    Ok(Output {
+        pieces,
+        actions: placement.actions,
+        warnings,
+    })
+}
+
+/// What the user says, with the config that a ResourceList brings along.
+fn said<'o>(stream: &[u8], options: &'o Options, list: Option<&SoleList>) -> Cow<'o, Said> {
+    let mut said = Cow::Borrowed(&options.said);
+    let function_config = list.and_then(|l| l.function_config.clone());
+    if let (Some(text), true) = (function_config, said.files.is_empty()) {
+        said.to_mut().files.push(ConfigFile {
+            name: "functionConfig.spec".to_owned(),
+            text,
+        });
+    }
+    // Hooks alone, or nothing at all: files hold for nothing here.
+    if !said.files.is_empty() && survey::is_idle(stream) {
+        said.to_mut().files.clear();
+    }
+    said
+}
+
+/// UTF-16 and UTF-32 have zero bytes or their marks at the beginning.
+fn foreign_encoding(stream: &[u8]) -> Option<Problem> {
+    let head = stream.get(..4).unwrap_or(stream);
+    let marked = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+    (marked || head.contains(&0)).then(|| {
+        Problem::error("the stream is in UTF-16 or UTF-32, and UTF-8 is expected")
+            .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`")
+    })
+}
+
+fn no_config(stream: &[u8]) -> Problem {
+    let problem = Problem::error("the stream holds no network-policy config, and --require is set");
+    if stream.trim_ascii().is_empty() {
+        return problem.help(
+            "the stream is empty: did the chart render anything? With --output-dir, Helm 3 gives \
+             its post-renderer nothing",
+        );
+    }
+    problem.help(
+        "set policies.networkPolicy in the chart's values, or the annotation \
+         vcluster-netpol/config, or --config FILE; with --hide-secret Helm 3 takes the config \
+         Secret away",
+    )
+}
+
+/// Documents that look like ours but cannot be read: to pass over them would be a silent no-op.
+fn unreadable(index: &Index, stream: &[u8]) -> Report {
+    let mut report = Report::default();
+    for document in &index.unreadable {
+        let Some(object) = &document.looks_like else {
+            continue;
+        };
+        let place = Place {
+            object: Some(object.clone()),
+            document: Some(document.number),
+            stream_line: Some(stream::line_of(stream, document.document.span.start)),
+            ..Place::default()
+        };
+        let message = format!("the document cannot be read: {}", document.reason);
+        report.push(
+            Problem::error(message)
+                .help("correct the template that renders it")
+                .at(place),
+        );
+    }
+    report
+}

@@ -1,0 +1,368 @@
+//! What is to be done for one virtual cluster: its policies, settled and judged.
+//!
+//! Brings config, chart and options together. Knows nothing of where policies stand in the stream.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Options;
+use crate::config::cluster::{self, VirtualCluster};
+use crate::config::settings::{Settings, merge};
+use crate::edition::{self, Edition};
+use crate::policy::{self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
+use crate::report::{Place, Problem, Quoting, Severity, code};
+use crate::shape::Origin;
+use crate::validate::{self, CidrRule, Spot};
+
+/// The value of the project label that the Platform expands before Helm runs.
+const PROJECT_PLACEHOLDER: &str = ".Values.loft.project";
+
+/// What is to be done for one virtual cluster.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) enabled: bool,
+    pub(super) policies: Vec<Policy>,
+    /// Written only where the stream has none.
+    pub(super) companions: Vec<Policy>,
+    /// The names of those of the two that the edition does not have.
+    pub(super) unwanted: Vec<String>,
+    /// What is written above each policy.
+    pub(super) comments: Vec<String>,
+}
+
+impl Plan {
+    /// Settles config, chart and options, and judges what comes of them.
+    pub(super) fn of(
+        cluster: &VirtualCluster,
+        options: &Options,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let (settings, mut warnings) = settings(cluster, options).map_err(|errors| {
+            errors
+                .into_iter()
+                .map(|p| relocate(cluster, p))
+                .collect::<Vec<_>>()
+        })?;
+        let edition = options
+            .edition
+            .unwrap_or_else(|| Edition::of(cluster.chart_version().as_ref()));
+        let workload_namespace = workload_namespace(cluster);
+        if workload_namespace.is_some() && settings.enabled {
+            warnings.push(two_namespaces());
+        }
+        let global_annotations =
+            cluster::strings(cluster.value("/controlPlane/advanced/globalMetadata/annotations"));
+        let chart = cluster.chart.as_deref().and_then(edition::clean_label);
+        let flag = |path: &str, default| cluster.flag(path).unwrap_or(default);
+        let subject = Subject {
+            release: &cluster.name,
+            namespace: cluster.namespace.as_deref(),
+            workload_namespace,
+            chart: chart.as_deref(),
+            heritage: cluster.heritage.as_deref().unwrap_or("Helm"),
+            edition,
+            private_nodes: flag("/privateNodes/enabled", false),
+            separate_dns: flag("/controlPlane/coredns/enabled", true)
+                && !flag("/controlPlane/coredns/embedded", false),
+            global_annotations: &global_annotations,
+            project_namespace_label: options
+                .project_namespace_label
+                .as_deref()
+                .unwrap_or(PROJECT_NAMESPACE_LABEL),
+        };
+        let policies = policy::policies(&subject, &settings);
+        let companions = if options.companions || settings.companions {
+            policy::companions(&subject, &settings)
+        } else {
+            Vec::new()
+        };
+        if settings.enabled {
+            let all = policies.iter().chain(&companions);
+            let errors: Vec<Problem> = all
+                .flat_map(|policy| judge_policy(policy, cluster, options.cidr))
+                .collect();
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+        }
+        let allowed = settings.allow.iter().chain(&options.allow);
+        warnings.retain(|w| {
+            let silenced = |code: &str| allowed.clone().any(|a| a.eq_ignore_ascii_case(code));
+            !w.code.is_some_and(silenced)
+        });
+        let warnings: Vec<Problem> = warnings.into_iter().map(|p| relocate(cluster, p)).collect();
+        let mut comments = vec![format!(
+            "vcluster-netpol: edition {edition}, config from {}.",
+            cluster.source
+        )];
+        comments.extend(warnings.iter().map(comment_of));
+        let unwanted = [Role::Workload, Role::ControlPlane]
+            .into_iter()
+            .filter(|role| !policies.iter().any(|p| p.role == *role))
+            .map(|role| role.policy_name(&cluster.name))
+            .collect();
+        let plan = Self {
+            enabled: settings.enabled,
+            policies,
+            companions,
+            unwanted,
+            comments,
+        };
+        Ok((plan, warnings))
+    }
+}
+
+/// The settings of a virtual cluster, judged, with warnings; problems have paths below the config.
+fn settings(
+    cluster: &VirtualCluster,
+    options: &Options,
+) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    let quoting = cluster
+        .documents
+        .last()
+        .map_or(Quoting::Hide, |d| d.origin().quoting);
+    let config = cluster
+        .documents
+        .iter()
+        .filter_map(|d| d.network_policy.as_ref())
+        .map(|(value, _)| value.clone())
+        .reduce(merge)
+        .filter(|config| !config.is_null())
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let (mut settings, mut warnings) = Settings::from_json(config, quoting)?;
+    if !settings.enabled {
+        return Ok((settings, warnings));
+    }
+    let mut errors = Vec::new();
+    resolve_project(cluster, options, &mut settings, &mut errors, &mut warnings);
+    let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, quoting, options.cidr)
+        .into_iter()
+        .partition(|p| p.severity == Severity::Error);
+    errors.extend(refused);
+    warnings.extend(warned);
+    if errors.is_empty() {
+        Ok((settings, warnings))
+    } else {
+        Err(errors)
+    }
+}
+
+/// The namespace of the workloads, where the chart puts them into another one.
+fn workload_namespace(cluster: &VirtualCluster) -> Option<&str> {
+    let version = cluster.chart_version()?;
+    cluster
+        .text("/experimental/syncSettings/targetNamespace")
+        .filter(|target| {
+            version.has_target_namespace() && Some(*target) != cluster.namespace.as_deref()
+        })
+}
+
+fn two_namespaces() -> Problem {
+    Problem::warning(
+        code::TARGET_NAMESPACE,
+        "the workloads run in another namespace (experimental.syncSettings.targetNamespace); \
+         vc-work goes there, and the documented rules do not connect the two namespaces",
+    )
+    .help(
+        "allow what must pass between them in workload.egress, controlPlane.ingress and \
+         controlPlane.egress, with a namespaceSelector",
+    )
+}
+
+/// A warning as a comment of the policies: the one place where Helm shows it to the user.
+fn comment_of(warning: &Problem) -> String {
+    let path = warning
+        .place
+        .path
+        .as_ref()
+        .map(|p| format!("{p}: "))
+        .unwrap_or_default();
+    let code = warning.code.unwrap_or_default();
+    format!("warning[{code}]: {path}{}", warning.message)
+}
+
+/// Gives a problem with a path below the config its place in the text that says so.
+fn relocate(cluster: &VirtualCluster, mut problem: Problem) -> Problem {
+    let field = problem.place.path.clone().unwrap_or_default();
+    let located = cluster
+        .documents
+        .iter()
+        .rev()
+        .find_map(|d| d.locate(&field).map(|found| (d, found)));
+    problem.place = match located {
+        Some((document, (path, position))) => document.origin().place.at(path, Some(position)),
+        None => match cluster.documents.last() {
+            Some(document) => document.origin().place.at(document.path_of(&field), None),
+            None => Place::default(),
+        },
+    };
+    if problem.place.path.as_deref() == Some("") {
+        problem.place.path = None;
+    }
+    problem
+}
+
+/// Puts the project's name in for the placeholder.
+fn resolve_project(
+    cluster: &VirtualCluster,
+    options: &Options,
+    settings: &mut Settings,
+    errors: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    let of_secret = cluster.text("/loft/project");
+    let known = match (of_secret, options.project.as_deref()) {
+        (Some(a), Some(b)) if a != b => {
+            errors.push(
+                Problem::error("--project and loft.project of the config Secret name two projects")
+                    .help("leave --project out"),
+            );
+            return;
+        }
+        (a, b) => a.or(b),
+    };
+    for (key, value) in &mut settings.labels {
+        if !is_placeholder(value) {
+            continue;
+        }
+        let mut problem = match known {
+            Some(project) => {
+                project.clone_into(value);
+                continue;
+            }
+            None => Problem::error("nothing says which project {{ .Values.loft.project }} is")
+                .help("name it with --project NAME, or let the Platform set loft.project"),
+        };
+        problem.place.path = Some(crate::shape::join("labels", key));
+        errors.push(problem);
+    }
+    match settings.labels.get(PROJECT_LABEL).map(String::as_str) {
+        Some("") => {
+            let mut problem = Problem::warning(
+                code::EMPTY_PROJECT,
+                "the label names no project, so no rules are made for one",
+            )
+            .help("give it the project's name, or remove it");
+            problem.place.path = Some(crate::shape::join("labels", PROJECT_LABEL));
+            warnings.push(problem);
+        }
+        None if options.project.is_some() => {
+            let message =
+                format!("--project has no effect: the config has no label {PROJECT_LABEL}");
+            let help = format!("set labels: {{{PROJECT_LABEL}: NAME}} in the config");
+            warnings.push(Problem::warning(code::NO_EFFECT, message).help(help));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value is `{{ .Values.loft.project }}`, with whatever blanks.
+fn is_placeholder(value: &str) -> bool {
+    value
+        .trim()
+        .strip_prefix("{{")
+        .and_then(|v| v.strip_suffix("}}"))
+        .is_some_and(|v| v.trim_matches(['-', ' ', '\t']) == PROJECT_PLACEHOLDER)
+}
+
+/// What the API server would refuse of the user's part of the policies, and what it would warn of.
+fn judge(settings: &Settings, quoting: Quoting, cidr: CidrRule) -> Vec<Problem> {
+    let origin = Origin {
+        place: Place::default(),
+        quoting,
+    };
+    let ctx = validate::Context {
+        origin: &origin,
+        cidr,
+    };
+    let spot = |path: &str| Spot::new(path, None);
+    let mut problems = validate::labels(&settings.labels, &spot("labels"), &ctx);
+    problems.extend(validate::annotations(
+        &settings.annotations,
+        &spot("annotations"),
+        &ctx,
+    ));
+    let public = &settings.public_egress;
+    if public.enabled {
+        let block = policy::public_block(public);
+        let found = validate::ip_block(&block, &spot(public.field), &ctx);
+        problems.extend(found.into_iter().map(|p| public.reindexed(p)));
+    }
+    for rules in [&settings.workload, &settings.control_plane] {
+        for user in &rules.egress {
+            problems.extend(validate::egress_rule(&user.rule, &spot(&user.field), &ctx));
+        }
+        for user in &rules.ingress {
+            problems.extend(validate::ingress_rule(&user.rule, &spot(&user.field), &ctx));
+        }
+    }
+    problems
+}
+
+/// What the API server would refuse of a whole policy: names and labels come from the stream too.
+fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Vec<Problem> {
+    let origin = Origin {
+        place: Place {
+            object: Some(format!("{} {}", crate::kube::KIND, policy.name)),
+            ..Place::default()
+        },
+        quoting: Quoting::Show,
+    };
+    let ctx = validate::Context {
+        origin: &origin,
+        cidr,
+    };
+    let metadata = Spot::new("metadata", None);
+    let labels: BTreeMap<String, String> = policy.labels.iter().cloned().collect();
+    let mut problems: Vec<Problem> = validate::name(&policy.name, &metadata.field("name"), &ctx)
+        .into_iter()
+        .collect();
+    if let Some(namespace) = &policy.namespace {
+        problems.extend(validate::namespace(
+            namespace,
+            &metadata.field("namespace"),
+            &ctx,
+        ));
+    }
+    problems.extend(validate::labels(&labels, &metadata.field("labels"), &ctx));
+    problems.extend(validate::annotations(
+        &policy.annotations,
+        &metadata.field("annotations"),
+        &ctx,
+    ));
+    problems.extend(validate::policy(
+        &policy.spec(),
+        &Spot::new("spec", None),
+        &ctx,
+    ));
+    problems.retain(|p| p.severity == Severity::Error);
+    for problem in &mut problems {
+        problem
+            .help
+            .get_or_insert_with(|| format!("it comes from the {}", cluster.describe()));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_known_in_every_spelling() {
+        for text in [
+            "{{ .Values.loft.project }}",
+            "{{.Values.loft.project}}",
+            "{{- .Values.loft.project -}}",
+        ] {
+            assert!(is_placeholder(text), "{text}");
+        }
+        for text in [
+            ".Values.loft.project",
+            "{{ .Values.loft.projects }}",
+            "x-{{ .Values.loft.project }}",
+        ] {
+            assert!(!is_placeholder(text), "{text}");
+        }
+    }
+}
