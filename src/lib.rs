@@ -11,6 +11,7 @@ pub mod index;
 pub mod krm;
 pub mod kube;
 pub mod policy;
+pub mod reach;
 pub mod readback;
 pub mod render;
 pub mod report;

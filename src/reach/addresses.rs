@@ -1,0 +1,261 @@
+//! Sets of IP addresses, both families, exact to the address; and the CIDR notation of a policy.
+//!
+//! It is no place for what an address means: pods and the internet are described elsewhere.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
+
+use super::intervals::Intervals;
+
+/// A set of IPv4 and IPv6 addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressSet {
+    v4: Intervals<u32>,
+    v6: Intervals<u128>,
+}
+
+impl AddressSet {
+    /// Every address of both families.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            v4: Intervals::all(),
+            v6: Intervals::all(),
+        }
+    }
+
+    /// Whether there is no address in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// Whether the address is in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => self.v4.contains(a.to_bits()),
+            IpAddr::V6(a) => self.v6.contains(a.to_bits()),
+        }
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self {
+            v4: self.v4.union(&other.v4),
+            v6: self.v6.union(&other.v6),
+        }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self {
+            v4: self.v4.intersection(&other.v4),
+            v6: self.v6.intersection(&other.v6),
+        }
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        Self {
+            v4: self.v4.difference(&other.v4),
+            v6: self.v6.difference(&other.v6),
+        }
+    }
+
+    /// The part that can talk to an address of `other`: a connection never crosses the families.
+    #[must_use]
+    pub fn of_the_families_of(&self, other: &Self) -> Self {
+        let mut part = self.clone();
+        if other.v4.is_empty() {
+            part.v4 = Intervals::default();
+        }
+        if other.v6.is_empty() {
+            part.v6 = Intervals::default();
+        }
+        part
+    }
+
+    /// The fewest CIDRs that make up the set, in order, IPv4 first.
+    #[must_use]
+    pub fn cidrs(&self) -> Vec<IpNet> {
+        let v4 = self
+            .v4
+            .spans()
+            .flat_map(|(low, high)| Ipv4Subnets::new(low.into(), high.into(), 0).map(IpNet::V4));
+        let v6 = self
+            .v6
+            .spans()
+            .flat_map(|(low, high)| Ipv6Subnets::new(low.into(), high.into(), 0).map(IpNet::V6));
+        v4.chain(v6).collect()
+    }
+}
+
+impl From<IpAddr> for AddressSet {
+    fn from(address: IpAddr) -> Self {
+        IpNet::from(address).into()
+    }
+}
+
+impl From<IpNet> for AddressSet {
+    fn from(net: IpNet) -> Self {
+        let mut set = Self::default();
+        match net {
+            IpNet::V4(n) => {
+                set.v4 = Intervals::span(n.network().to_bits(), n.broadcast().to_bits());
+            }
+            IpNet::V6(n) => {
+                set.v6 = Intervals::span(n.network().to_bits(), n.broadcast().to_bits());
+            }
+        }
+        set
+    }
+}
+
+impl<A: Into<AddressSet>> FromIterator<A> for AddressSet {
+    fn from_iter<I: IntoIterator<Item = A>>(parts: I) -> Self {
+        parts
+            .into_iter()
+            .fold(Self::default(), |all, part| all.union(&part.into()))
+    }
+}
+
+impl fmt::Display for AddressSet {
+    /// The CIDRs with commas, single addresses without `/32`; a long list as spans.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONG: usize = 8;
+        if self.is_empty() {
+            return f.write_str("no address");
+        }
+        let cidrs = self.cidrs();
+        let words: Vec<String> = if cidrs.len() <= LONG {
+            cidrs.iter().map(short).collect()
+        } else {
+            let v4 = (self.v4.spans())
+                .map(|(low, high)| span(&Ipv4Addr::from(low), &Ipv4Addr::from(high)));
+            let v6 = (self.v6.spans())
+                .map(|(low, high)| span(&Ipv6Addr::from(low), &Ipv6Addr::from(high)));
+            v4.chain(v6).collect()
+        };
+        f.write_str(&words.join(", "))
+    }
+}
+
+fn short(net: &IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() {
+        net.addr().to_string()
+    } else {
+        net.to_string()
+    }
+}
+
+fn span<A: fmt::Display + PartialEq>(low: &A, high: &A) -> String {
+    if low == high {
+        low.to_string()
+    } else {
+        format!("{low}-{high}")
+    }
+}
+
+/// Reads an address or a CIDR the way the cluster does.
+///
+/// Up to 1.35 the API server stores host bits, leading zeros and IPv4-mapped addresses, and what
+/// enforces the policy then means the network, the decimal number, and the IPv4 network.
+#[must_use]
+pub fn parse_net(text: &str) -> Option<IpNet> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => {
+            let digits = !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_digit());
+            (address, Some(digits.then(|| prefix.parse::<u8>().ok())??))
+        }
+        None => (text, None),
+    };
+    match parse_address(address)? {
+        IpAddr::V4(a) => Some(Ipv4Net::new(a, prefix.unwrap_or(32)).ok()?.trunc().into()),
+        IpAddr::V6(a) => {
+            let prefix = prefix.unwrap_or(128);
+            match (a.to_ipv4_mapped(), prefix.checked_sub(96)) {
+                (Some(v4), Some(prefix)) => Some(Ipv4Net::new(v4, prefix).ok()?.trunc().into()),
+                _ => Some(Ipv6Net::new(a, prefix).ok()?.trunc().into()),
+            }
+        }
+    }
+}
+
+/// Reads an address; leading zeros in IPv4 are decimal, as Kubernetes reads them.
+#[must_use]
+pub fn parse_address(text: &str) -> Option<IpAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let mut bytes = Vec::with_capacity(4);
+    for part in text.split('.') {
+        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        bytes.push(part.parse::<u8>().ok()?);
+    }
+    let bytes: [u8; 4] = bytes.try_into().ok()?;
+    Some(IpAddr::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(cidrs: &[&str]) -> AddressSet {
+        cidrs.iter().map(|c| parse_net(c).unwrap()).collect()
+    }
+
+    #[test]
+    fn everything_except_is_exact() {
+        let public = set(&["0.0.0.0/0"]).difference(&set(&["10.0.0.0/8", "192.168.0.0/16"]));
+        assert!(public.contains("9.255.255.255".parse().unwrap()));
+        assert!(!public.contains("10.0.0.0".parse().unwrap()));
+        assert!(!public.contains("::1".parse().unwrap()));
+        let back = public.union(&set(&["192.168.0.0/16", "10.0.0.0/8"]));
+        assert_eq!(back, set(&["0.0.0.0/0"]));
+        assert_eq!(public.cidrs().into_iter().collect::<AddressSet>(), public);
+    }
+
+    #[test]
+    fn odd_spellings_mean_what_the_cluster_makes_of_them() {
+        assert_eq!(set(&["10.1.2.3/8"]), set(&["10.0.0.0/8"]));
+        assert_eq!(set(&["010.0.0.0/8"]), set(&["10.0.0.0/8"]));
+        assert_eq!(set(&["::ffff:10.0.0.0/104"]), set(&["10.0.0.0/8"]));
+        for wrong in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "1.2.3.4/",
+            "1.2.3.4/+8",
+            "::/129",
+            "a",
+        ] {
+            assert_eq!(parse_net(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shown_in_the_fewest_words() {
+        assert_eq!(
+            set(&["10.0.0.0/9", "10.128.0.0/9"]).to_string(),
+            "10.0.0.0/8"
+        );
+        assert_eq!(
+            set(&["10.0.0.1", "fd00::1"]).to_string(),
+            "10.0.0.1, fd00::1"
+        );
+        assert_eq!(
+            set(&["10.0.0.0/8"])
+                .difference(&set(&["10.0.0.7"]))
+                .to_string(),
+            "10.0.0.0-10.0.0.6, 10.0.0.8-10.255.255.255"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! Who may talk to whom: NetworkPolicies and pods in, exact answers out.
+//!
+//! ```text
+//! manifest ──▶ World: namespaces, pods, Policies ──▶ Verdict: both directions, with their rules
+//! words ─────▶ Endpoints and Ports ──────────────────▲
+//! ```
+//!
+//! [`selector`], [`addresses`], [`ports`] and [`region`] are the sets that everything else is said
+//! in; [`policy`] reads `networking.k8s.io/v1` into them; [`evaluate`] decides. No answer is found
+//! by trying samples.
+//!
+//! It speaks of Kubernetes as documented and as real packets confirm it: policies add up, a pod is
+//! isolated only in the directions of the policies that select it, an address block means pods too,
+//! and a pod always reaches itself. What is left to the network plugin (pods on the host's network,
+//! addresses that a Service or a gateway rewrites, ICMP) is left out here. The filter never
+//! imports this module.
+
+pub mod addresses;
+pub mod evaluate;
+pub mod intervals;
+pub mod pod;
+pub mod policy;
+pub mod ports;
+pub mod region;
+pub mod selector;
