@@ -77,7 +77,9 @@ impl Part {
         }
     }
 
-    fn ports(&self) -> Ports {
+    /// The ports, each open (or closed) at one address at least.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
         match self {
             Self::Ports(ports) => ports.clone(),
             Self::Region(region) => region.ports(),

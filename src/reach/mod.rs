@@ -18,8 +18,10 @@
 pub mod addresses;
 pub mod evaluate;
 pub mod intervals;
+pub mod manifest;
 pub mod pod;
 pub mod policy;
 pub mod ports;
 pub mod region;
 pub mod selector;
+pub mod world;

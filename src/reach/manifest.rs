@@ -1,0 +1,329 @@
+//! Reads a [`World`] from manifests: a rendered chart, `kubectl get -o yaml`, files put together.
+//!
+//! It takes what the questions need and passes over everything else. It does not judge: a field
+//! that Kubernetes doesn't know is ignored here as it is in the cluster.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+
+use super::addresses::parse_address;
+use super::evaluate::Policies;
+use super::pod::Pod;
+use super::policy::Policy;
+use super::ports::{NamedPort, Protocol};
+use super::selector::Labels;
+use super::world::{Draft, World};
+use crate::kube;
+use crate::report::{Place, Problem, Quoting, Report, Severity};
+use crate::shape::{self, Origin, Shape, Unknown};
+use crate::yaml::{Node, Tree};
+
+/// The kinds that run pods, and where the pod's template stands.
+const TEMPLATES: [(&str, &[&str]); 6] = [
+    ("Deployment", &["spec", "template"]),
+    ("StatefulSet", &["spec", "template"]),
+    ("DaemonSet", &["spec", "template"]),
+    ("ReplicaSet", &["spec", "template"]),
+    ("Job", &["spec", "template"]),
+    ("CronJob", &["spec", "jobTemplate", "spec", "template"]),
+];
+
+/// A document without any of these words is of no interest, and need not even be YAML.
+const NEEDLES: [&str; 8] = [
+    "NetworkPolicy",
+    "Namespace",
+    "Pod",
+    "List",
+    "Deployment",
+    "Set",
+    "Job",
+    "\\",
+];
+
+/// How deep lists of lists are followed.
+const MAX_LISTS: usize = 8;
+
+/// Reads manifests. Objects without a namespace are put into `namespace`.
+///
+/// # Errors
+/// A document that should be read and is no YAML, and a policy that can't be understood.
+pub fn read(text: &[u8], file: &str, namespace: &str) -> Result<World, Report> {
+    let mut reader = Reader {
+        file,
+        namespace,
+        namespaces: BTreeMap::new(),
+        drafts: Vec::new(),
+        policies: Policies::default(),
+    };
+    for (line, document) in documents(text) {
+        reader.document(line, document)?;
+    }
+    Ok(World::new(
+        reader.namespaces,
+        reader.drafts,
+        reader.policies,
+    ))
+}
+
+/// The documents with the lines on which they begin.
+fn documents(text: &[u8]) -> Vec<(usize, &[u8])> {
+    let mut documents = Vec::new();
+    let (mut start, mut first_line, mut at) = (0, 1, 0);
+    for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
+        if line.starts_with(b"---") && at > start {
+            documents.push((first_line, text.get(start..at).unwrap_or_default()));
+            (start, first_line) = (at, number + 1);
+        }
+        at += line.len();
+    }
+    documents.push((first_line, text.get(start..).unwrap_or_default()));
+    documents
+}
+
+struct Reader<'r> {
+    file: &'r str,
+    namespace: &'r str,
+    namespaces: BTreeMap<String, Labels>,
+    drafts: Vec<Draft>,
+    policies: Policies,
+}
+
+impl Reader<'_> {
+    fn document(&mut self, line: usize, bytes: &[u8]) -> Result<(), Report> {
+        let place = Place {
+            object: Some(self.file.to_owned()),
+            stream_line: Some(line),
+            ..Place::default()
+        };
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let policy = b"NetworkPolicy";
+            if bytes.windows(policy.len()).any(|w| w == policy) {
+                let message = "a document that speaks of a NetworkPolicy is not UTF-8";
+                return Err(Problem::error(message).at(place).into());
+            }
+            return Ok(());
+        };
+        if !NEEDLES.iter().any(|needle| text.contains(needle)) {
+            return Ok(());
+        }
+        let unreadable = |e: crate::yaml::YamlError| {
+            let mut position = e.position;
+            position.line += line - 1;
+            Problem::error(e.message).at(place.at("", Some(position)))
+        };
+        // Helm takes a marker that is glued to the first key for a marker.
+        let glued = text
+            .strip_prefix("---")
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+        let tree = Tree::parse(glued.unwrap_or(text)).map_err(unreadable)?;
+        tree.check_expansion().map_err(unreadable)?;
+        match tree.root() {
+            Some(root) => self.object(root, line, None, 0),
+            None => Ok(()),
+        }
+    }
+
+    fn object(
+        &mut self,
+        node: Node<'_>,
+        line: usize,
+        kind: Option<&str>,
+        depth: usize,
+    ) -> Result<(), Report> {
+        let own_kind = text(node, &["kind"]);
+        let Some(kind) = own_kind.as_deref().or(kind) else {
+            return Ok(());
+        };
+        if let Some(of) = kind.strip_suffix("List")
+            && depth < MAX_LISTS
+        {
+            for item in node.get("items").into_iter().flat_map(Node::items) {
+                self.object(item, line, Some(of), depth + 1)?;
+            }
+            return Ok(());
+        }
+        let version = text(node, &["apiVersion"]).unwrap_or_default();
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        match (kind, group) {
+            ("Namespace", "") => {
+                if let Some(name) = text(node, &["metadata", "name"]) {
+                    let labels = labels(node.dig(&["metadata", "labels"]));
+                    self.namespaces.insert(name, labels);
+                }
+            }
+            ("Pod", "") => self.pod(node, node, true),
+            (kube::KIND, "" | kube::GROUP | kube::OLD_GROUP) => return self.policy(node, line),
+            (kind, "" | "apps" | "batch") => {
+                if let Some((_, path)) = TEMPLATES.iter().find(|(known, _)| *known == kind)
+                    && let Some(template) = node.dig(path)
+                {
+                    self.pod(node, template, false);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn namespace_of(&self, node: Node<'_>) -> String {
+        text(node, &["metadata", "namespace"])
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| self.namespace.to_owned())
+    }
+
+    fn pod(&mut self, object: Node<'_>, pod: Node<'_>, is_pod: bool) {
+        let addresses = if is_pod { addresses(pod) } else { Vec::new() };
+        self.drafts.push(Draft {
+            pod: Pod {
+                namespace: self.namespace_of(object),
+                name: text(object, &["metadata", "name"]).unwrap_or_default(),
+                labels: labels(pod.dig(&["metadata", "labels"])),
+                ports: Some(ports(pod)),
+                ..Pod::default()
+            },
+            addresses,
+            is_pod,
+        });
+    }
+
+    fn policy(&mut self, node: Node<'_>, line: usize) -> Result<(), Report> {
+        let namespace = self.namespace_of(node);
+        let name = text(node, &["metadata", "name"]).unwrap_or_default();
+        let place = Place {
+            object: Some(format!("NetworkPolicy {namespace}/{name} of {}", self.file)),
+            stream_line: Some(line),
+            ..Place::default()
+        };
+        let spec = node.get("spec").filter(|spec| !spec.is_null());
+        if let Some(spec) = spec {
+            let origin = Origin {
+                place: place.clone(),
+                quoting: Quoting::Show,
+            };
+            let shape = Shape::Object(&kube::SPEC);
+            let found = shape::check(spec, shape, "spec", &origin, Unknown::Warn("VNP000"));
+            let mut errors = Report::default();
+            errors.extend(found.into_iter().filter(|p| p.severity == Severity::Error));
+            if errors.has_errors() {
+                return Err(errors);
+            }
+        }
+        let spec: NetworkPolicySpec = match spec {
+            None => NetworkPolicySpec::default(),
+            Some(spec) => serde_json::from_value(spec.to_json())
+                .map_err(|e| Problem::error(e.to_string()).at(place.at("spec", None)))?,
+        };
+        let policy = Policy::read(&namespace, &name, Some(&spec))
+            .map_err(|e| Problem::error(e.message).at(place.at(e.path, None)))?;
+        self.policies.add(policy);
+        Ok(())
+    }
+}
+
+fn text(node: Node<'_>, path: &[&str]) -> Option<String> {
+    Some(node.dig(path)?.text()?.into_owned())
+}
+
+fn labels(node: Option<Node<'_>>) -> Labels {
+    let entries = node.map(Node::entries).unwrap_or_default();
+    entries
+        .into_iter()
+        .map(|(key, value)| {
+            let value = value.text().unwrap_or_default().into_owned();
+            (key.into_owned(), value)
+        })
+        .collect()
+}
+
+fn addresses(pod: Node<'_>) -> Vec<IpAddr> {
+    let many = pod.dig(&["status", "podIPs"]).into_iter();
+    let many = many
+        .flat_map(Node::items)
+        .filter_map(|ip| text(ip, &["ip"]));
+    let mut addresses: Vec<IpAddr> = many
+        .chain(text(pod, &["status", "podIP"]))
+        .filter_map(|ip| parse_address(&ip))
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+fn ports(pod: Node<'_>) -> Vec<NamedPort> {
+    let mut ports = Vec::new();
+    // Sidecars are init containers that go on running.
+    for list in ["containers", "initContainers"] {
+        let containers = pod.dig(&["spec", list]).into_iter().flat_map(Node::items);
+        for port in containers.flat_map(|c| c.get("ports").into_iter().flat_map(Node::items)) {
+            let protocol = match text(port, &["protocol"]) {
+                None => Ok(Protocol::Tcp),
+                Some(text) => text.parse(),
+            };
+            let number = port.get("containerPort").and_then(shape::whole_number);
+            let number = number.and_then(|n| u16::try_from(n).ok());
+            if let (Some(name), Ok(protocol), Some(number)) =
+                (text(port, &["name"]), protocol, number)
+            {
+                ports.push(NamedPort {
+                    name,
+                    protocol,
+                    number,
+                });
+            }
+        }
+    }
+    ports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world(text: &str) -> World {
+        read(text.as_bytes(), "test", "home").unwrap()
+    }
+
+    #[test]
+    fn lists_templates_and_pods_are_found() {
+        let world = world(
+            "kind: List\napiVersion: v1\nitems:\n\
+             - {kind: Pod, metadata: {name: a}, status: {podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}}\n\
+             - {apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: x}, \
+             spec: {template: {metadata: {labels: {n: 1}}}}}\n\
+             ---\nno: [yaml\n---\nkind: PodList\nitems: [{metadata: {name: b, namespace: x}}]\n",
+        );
+        assert_eq!(world.pods().len(), 3);
+        assert_eq!(world.pod("home", "a").unwrap().addresses.cidrs().len(), 2);
+        assert_eq!(world.pod("x", "d").unwrap().labels["n"], "1");
+        let own = &world.namespace_labels("x")["kubernetes.io/metadata.name"];
+        assert_eq!(own, "x");
+    }
+
+    #[test]
+    fn other_peoples_policies_are_no_network_policies() {
+        let world = world(
+            "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: a}\n\
+             spec: {selector: all()}\n---\napiVersion: extensions/v1beta1\nkind: NetworkPolicy\n\
+             metadata: {name: b}\n---apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+             metadata: {name: c}\n",
+        );
+        let names: Vec<&str> = world.policies().iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["b", "c"]);
+    }
+
+    #[test]
+    fn a_bad_policy_is_named_with_its_place() {
+        let text = "kind: NetworkPolicy\nmetadata: {name: a}\n\
+                    spec: {egress: [{to: [{ipBlock: {cidr: 10.0.0.0}}]}]}\n";
+        let problem = read(text.as_bytes(), "f.yaml", "home")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            problem.contains("spec.egress[0].to[0].ipBlock.cidr"),
+            "{problem}"
+        );
+        assert!(problem.contains("home/a"), "{problem}");
+    }
+}
