@@ -2,6 +2,7 @@
 //!
 //! A bare call is the filter. Every other command has a file of its own beside this one.
 
+mod check;
 mod filter;
 
 use std::process::ExitCode;
@@ -46,7 +47,9 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Check(check::Args),
+}
 
 /// Runs the program and says how it ended: 0 done, 1 rejected, 2 usage, 3 input or output.
 #[must_use]
@@ -59,7 +62,7 @@ pub fn run() -> ExitCode {
         }
     };
     let ended = match cli.command {
-        Some(command) => match command {},
+        Some(Command::Check(args)) => check::run(&args),
         None => filter::run(&cli.filter),
     };
     ended

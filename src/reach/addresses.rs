@@ -81,6 +81,21 @@ impl AddressSet {
         part
     }
 
+    /// The smallest CIDR around a set of one family.
+    fn hull(&self) -> Option<IpNet> {
+        let v4 = || {
+            let (low, high) = (self.v4.spans().next()?.0, self.v4.spans().next_back()?.1);
+            let prefix = u8::try_from((low ^ high).leading_zeros()).ok()?;
+            Some(IpNet::V4(Ipv4Net::new(low.into(), prefix).ok()?.trunc()))
+        };
+        let v6 = || {
+            let (low, high) = (self.v6.spans().next()?.0, self.v6.spans().next_back()?.1);
+            let prefix = u8::try_from((low ^ high).leading_zeros()).ok()?;
+            Some(IpNet::V6(Ipv6Net::new(low.into(), prefix).ok()?.trunc()))
+        };
+        v4().or_else(v6)
+    }
+
     /// The fewest CIDRs that make up the set, in order, IPv4 first.
     #[must_use]
     pub fn cidrs(&self) -> Vec<IpNet> {
@@ -126,22 +141,44 @@ impl<A: Into<AddressSet>> FromIterator<A> for AddressSet {
 }
 
 impl fmt::Display for AddressSet {
-    /// The CIDRs with commas, single addresses without `/32`; a long list as spans.
+    /// CIDRs with commas, single addresses without `/32`, or `NET except A, B` where that is
+    /// shorter; what is long either way as spans.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONG: usize = 8;
         if self.is_empty() {
             return f.write_str("no address");
         }
-        let cidrs = self.cidrs();
-        let words: Vec<String> = if cidrs.len() <= LONG {
-            cidrs.iter().map(short).collect()
-        } else {
-            let v4 = (self.v4.spans())
-                .map(|(low, high)| span(&Ipv4Addr::from(low), &Ipv4Addr::from(high)));
-            let v6 = (self.v6.spans())
-                .map(|(low, high)| span(&Ipv6Addr::from(low), &Ipv6Addr::from(high)));
-            v4.chain(v6).collect()
-        };
+        let mut words = Vec::new();
+        for family in [
+            Self {
+                v4: self.v4.clone(),
+                ..Self::default()
+            },
+            Self {
+                v6: self.v6.clone(),
+                ..Self::default()
+            },
+        ] {
+            let cidrs = family.cidrs();
+            let except = family.hull().map(|hull| {
+                let holes = Self::from(hull).difference(&family).cidrs();
+                (hull, holes)
+            });
+            match except {
+                Some((hull, holes)) if holes.len() + 1 < cidrs.len() && holes.len() <= LONG => {
+                    let holes: Vec<String> = holes.iter().map(short).collect();
+                    words.push(format!("{} except {}", short(&hull), holes.join(", ")));
+                }
+                _ if cidrs.len() <= LONG => words.extend(cidrs.iter().map(short)),
+                _ => {
+                    let v4 = (family.v4.spans())
+                        .map(|(low, high)| span(&Ipv4Addr::from(low), &Ipv4Addr::from(high)));
+                    let v6 = (family.v6.spans())
+                        .map(|(low, high)| span(&Ipv6Addr::from(low), &Ipv6Addr::from(high)));
+                    words.extend(v4.chain(v6));
+                }
+            }
+        }
         f.write_str(&words.join(", "))
     }
 }
@@ -255,7 +292,7 @@ mod tests {
             set(&["10.0.0.0/8"])
                 .difference(&set(&["10.0.0.7"]))
                 .to_string(),
-            "10.0.0.0-10.0.0.6, 10.0.0.8-10.255.255.255"
+            "10.0.0.0/8 except 10.0.0.7"
         );
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::pod::{Endpoint, Pod};
-use super::policy::{Direction, Peer, Policy};
+use super::policy::{Direction, Peer, Policy, Rule};
 use super::ports::Ports;
 use super::region::Region;
 
@@ -27,6 +27,14 @@ pub struct RuleRef<'a> {
     pub direction: Direction,
     /// Where in that list, from 0.
     pub index: usize,
+}
+
+impl<'a> RuleRef<'a> {
+    /// The rule itself.
+    #[must_use]
+    pub fn rule(&self) -> Option<&'a Rule> {
+        self.policy.rules(self.direction)?.get(self.index)
+    }
 }
 
 impl fmt::Display for RuleRef<'_> {

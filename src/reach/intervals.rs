@@ -70,7 +70,7 @@ impl<T: Step> Intervals<T> {
 
     /// The intervals, in order.
     #[must_use]
-    pub fn spans(&self) -> impl ExactSizeIterator<Item = (T, T)> {
+    pub fn spans(&self) -> impl ExactSizeIterator<Item = (T, T)> + DoubleEndedIterator {
         self.spans.iter().copied()
     }
 

@@ -45,20 +45,34 @@ const NEEDLES: [&str; 8] = [
 /// How deep lists of lists are followed.
 const MAX_LISTS: usize = 8;
 
-/// Reads manifests. Objects without a namespace are put into `namespace`.
+/// Reads one manifest. Objects without a namespace are put into `namespace`.
 ///
 /// # Errors
 /// A document that should be read and is no YAML, and a policy that can't be understood.
 pub fn read(text: &[u8], file: &str, namespace: &str) -> Result<World, Report> {
+    read_all([(file, text)], namespace)
+}
+
+/// Reads several manifests, each with its name, into one world.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_all<'t>(
+    files: impl IntoIterator<Item = (&'t str, &'t [u8])>,
+    namespace: &str,
+) -> Result<World, Report> {
     let mut reader = Reader {
-        file,
+        file: "",
         namespace,
         namespaces: BTreeMap::new(),
         drafts: Vec::new(),
         policies: Policies::default(),
     };
-    for (line, document) in documents(text) {
-        reader.document(line, document)?;
+    for (file, text) in files {
+        reader.file = file;
+        for (line, document) in documents(text) {
+            reader.document(line, document)?;
+        }
     }
     Ok(World::new(
         reader.namespaces,

@@ -103,6 +103,20 @@ pub struct Rule {
     pub ports: Ports,
 }
 
+impl fmt::Display for Rule {
+    /// `everyone on 443/TCP`, `pods app=web in team-a, 10.0.0.0/8 on every port`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.peers {
+            None => f.write_str("everyone")?,
+            Some(peers) => {
+                let words: Vec<String> = peers.iter().map(ToString::to_string).collect();
+                f.write_str(&words.join(", "))?;
+            }
+        }
+        write!(f, " on {}", self.ports)
+    }
+}
+
 /// A policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -266,7 +280,8 @@ fn read_rule(
     for (i, port) in ports.unwrap_or_default().iter().enumerate() {
         set = set.union(&read_port(&format!("{path}.ports[{i}]"), port)?);
     }
-    Ok(Rule { peers, ports: set })
+    let ports = set.with_names_of_whole_protocols();
+    Ok(Rule { peers, ports })
 }
 
 fn read_peer(namespace: &str, path: &str, peer: &NetworkPolicyPeer) -> Result<Peer, Fault> {
@@ -332,7 +347,7 @@ fn read_port(path: &str, port: &NetworkPolicyPort) -> Result<Ports, Fault> {
             let high = end.map_or(low, |end| {
                 u16::try_from(end.clamp(0, i32::from(u16::MAX))).unwrap_or(u16::MAX)
             });
-            Ok(Ports::default().union(&Ports::numbers(protocol, PortNumbers::span(low, high))))
+            Ok(Ports::numbers(protocol, PortNumbers::span(low, high)))
         }
         (_, Some(_)) => Err((
             format!("{path}.endPort"),

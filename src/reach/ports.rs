@@ -162,9 +162,7 @@ impl Ports {
     /// All of one protocol, names too.
     #[must_use]
     pub fn whole(protocol: Protocol) -> Self {
-        let mut ports = Self::numbers(protocol, every_number());
-        ports.of_mut(protocol).names = Names::AllBut(BTreeSet::new());
-        ports
+        Self::numbers(protocol, every_number()).with_names_of_whole_protocols()
     }
 
     /// Numbers of one protocol.
@@ -257,17 +255,23 @@ impl Ports {
         }
     }
 
-    /// What is in either. All numbers of a protocol together leave no room for a name outside.
+    /// What is in either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        let mut ports = self.combine(other, Intervals::union, Names::union);
+        self.combine(other, Intervals::union, Names::union)
+    }
+
+    /// The same set, and every name of a protocol of which it has all numbers: whatever number the
+    /// name stands for, it is among them.
+    #[must_use]
+    pub fn with_names_of_whole_protocols(mut self) -> Self {
         for protocol in Protocol::ALL {
-            let of = ports.of_mut(protocol);
+            let of = self.of_mut(protocol);
             if of.numbers == every_number() {
                 of.names = Names::AllBut(BTreeSet::new());
             }
         }
-        ports
+        self
     }
 
     /// What is in both.
@@ -349,6 +353,8 @@ mod tests {
     #[test]
     fn two_halves_are_a_whole() {
         let both = tcp(1, 999).union(&tcp(1000, u16::MAX));
+        assert_eq!(both, Ports::numbers(Protocol::Tcp, every_number()));
+        let both = both.with_names_of_whole_protocols();
         assert_eq!(both, Ports::whole(Protocol::Tcp));
         assert_eq!(both.to_string(), "every TCP port");
     }
