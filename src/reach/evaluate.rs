@@ -3,6 +3,7 @@
 //! One decision for each direction: what the source's policies let out, and what the destination's
 //! let in. Both are sets, so the answer to "10.0.0.0/8, every port" says which part is open.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -234,7 +235,7 @@ impl Policies {
         let open = |why, policies| Decision {
             direction,
             why,
-            open: Part::Ports(asked.clone()),
+            open: Part::Ports(asked.clone().into_owned()),
             closed: Part::Ports(Ports::default()),
             policies,
             rules: Vec::new(),
@@ -254,13 +255,12 @@ impl Policies {
         for &policy in &policies {
             let rules = policy.rules(direction).unwrap_or_default();
             for (index, rule) in rules.iter().enumerate() {
-                let rule_ports = at_destination(&rule.ports, destination);
                 let rule_ref = RuleRef {
                     policy,
                     direction,
                     index,
                 };
-                tally.count(rule_ref, rule.peers.as_deref(), &rule_ports);
+                tally.count(rule_ref, rule, destination);
             }
         }
         tally.into_decision(direction, policies)
@@ -269,13 +269,18 @@ impl Policies {
 
 /// Ports with their names looked up on the destination: a pod that lists its ports gives each a
 /// number or none, an address that is no pod's has no names, and what is only described keeps them.
-fn at_destination(ports: &Ports, destination: &Endpoint) -> Ports {
-    match &destination.pod {
-        None => ports.resolved(&[]),
+fn at_destination<'p>(ports: &'p Ports, destination: &Endpoint) -> Cow<'p, Ports> {
+    let known = match &destination.pod {
+        None => &[][..],
         Some(pod) => match &pod.ports {
-            Some(known) => ports.resolved(known),
-            None => ports.clone(),
+            Some(known) => known,
+            None => return Cow::Borrowed(ports),
         },
+    };
+    if ports.has_names() {
+        Cow::Owned(ports.resolved(known))
+    } else {
+        Cow::Borrowed(ports)
     }
 }
 
@@ -313,37 +318,44 @@ impl<'a, 'q> Tally<'a, 'q> {
         }
     }
 
-    fn count(&mut self, rule: RuleRef<'a>, peers: Option<&[Peer]>, ports: &Ports) {
-        let ports = ports.intersection(self.asked);
+    fn count(&mut self, rule_ref: RuleRef<'a>, rule: &Rule, destination: &Endpoint) {
+        let by_label = match (&rule.peers, self.peer.pod.as_deref()) {
+            (None, _) => true,
+            (Some(peers), Some(pod)) => peers.iter().any(|peer| peer.selects(pod)),
+            (Some(_), None) => false,
+        };
+        let mut addresses = Vec::new();
+        let mut has_blocks = false;
+        if !by_label {
+            for peer in rule.peers.iter().flatten() {
+                let Peer::Block(block) = peer else { continue };
+                has_blocks = true;
+                let part = self.addresses.intersection(block);
+                if !part.is_empty() {
+                    addresses.push(part);
+                }
+            }
+        }
+        let depends = has_blocks && self.addresses.is_empty();
+        // Most rules are about somebody else; only now is it worth looking at ports.
+        if !by_label && !depends && addresses.is_empty() {
+            return;
+        }
+        let ports = at_destination(&rule.ports, destination).intersection(self.asked);
         if ports.is_empty() {
             return;
         }
-        let pod = self.peer.pod.as_deref();
-        let by_label = peers
-            .is_none_or(|peers| pod.is_some_and(|pod| peers.iter().any(|peer| peer.selects(pod))));
-        if by_label {
-            self.anywhere = self.anywhere.union(&ports);
-            self.rules.push(rule);
+        if depends {
+            self.depends_on_address.push(rule_ref);
             return;
         }
-        let mut opens = false;
-        for peer in peers.unwrap_or_default() {
-            let Peer::Block(block) = peer else { continue };
-            if self.addresses.is_empty() {
-                if self.depends_on_address.last() != Some(&rule) {
-                    self.depends_on_address.push(rule);
-                }
-                continue;
-            }
-            let part = self.addresses.intersection(block);
-            if !part.is_empty() {
-                self.blocks.add(&part, &ports);
-                opens = true;
-            }
+        if by_label {
+            self.anywhere = self.anywhere.union(&ports);
         }
-        if opens {
-            self.rules.push(rule);
+        for part in addresses {
+            self.blocks.add(&part, &ports);
         }
+        self.rules.push(rule_ref);
     }
 
     fn into_decision(self, direction: Direction, policies: Vec<&'a Policy>) -> Decision<'a> {

@@ -218,7 +218,8 @@ impl Ports {
         let mut ports = self.clone();
         for protocol in Protocol::ALL {
             let of = ports.of_mut(protocol);
-            if let Names::Only(names) = std::mem::take(&mut of.names) {
+            if let Names::Only(names) = &mut of.names {
+                let names = std::mem::take(names);
                 for port in known {
                     if port.protocol == protocol && names.contains(&port.name) {
                         let number = PortNumbers::span(port.number, port.number);

@@ -99,6 +99,16 @@ impl Selector {
         Ok(Self { requirements })
     }
 
+    /// The selector of one namespace, by the label that every namespace has.
+    #[must_use]
+    pub fn namespace(name: &str) -> Self {
+        let key = super::world::NAMESPACE_NAME_LABEL.to_owned();
+        let ask = Ask::In(BTreeSet::from([name.to_owned()]));
+        Self {
+            requirements: BTreeSet::from([(key, ask)]),
+        }
+    }
+
     /// Whether the labels meet every requirement.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {

@@ -1,0 +1,276 @@
+//! What a pod lets in or out as a whole: not one question, but the set of all answers.
+//!
+//! Peers are kept as policies name them (everyone, addresses, pods by their labels), for nobody
+//! knows yet which pods there will be. Two such sets can be subtracted: what is newly allowed, what
+//! no longer is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::addresses::AddressSet;
+use super::evaluate::{Policies, RuleRef};
+use super::pod::Pod;
+use super::policy::{Direction, Namespaces, Peer, Policy};
+use super::ports::Ports;
+use super::region::Region;
+use super::selector::Selector;
+
+/// Pods that a policy names together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodClass {
+    /// Where they live.
+    pub namespaces: Namespaces,
+    /// Their labels.
+    pub pods: Selector,
+}
+
+impl PodClass {
+    /// Whether every pod of this class is surely in the other too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let home = match (&self.namespaces, &other.namespaces) {
+            (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
+            (Namespaces::Labelled(a), Namespaces::Labelled(b)) => a.is_within(b),
+            // By the one label that every namespace is known to have.
+            (Namespaces::Own(a), Namespaces::Labelled(b)) => Selector::namespace(a).is_within(b),
+            (Namespaces::Labelled(a), Namespaces::Own(b)) => a.is_within(&Selector::namespace(b)),
+        };
+        home && self.pods.is_within(&other.pods)
+    }
+}
+
+impl fmt::Display for PodClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peer = Peer::Pods {
+            namespaces: self.namespaces.clone(),
+            pods: self.pods.clone(),
+        };
+        write!(f, "{peer}")
+    }
+}
+
+/// One peer of one rule, with what it gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant<'a> {
+    /// The rule; `None` where no policy isolates the pod.
+    pub rule: Option<RuleRef<'a>>,
+    /// The peer; `None` is everyone.
+    pub peer: Option<&'a Peer>,
+    /// The ports.
+    pub ports: Ports,
+}
+
+/// A set of peers and ports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowance {
+    everyone: Ports,
+    addresses: Region,
+    pods: BTreeMap<PodClass, Ports>,
+}
+
+impl Policies {
+    /// What the pod lets through in a direction, rule by rule, in the order of the policies.
+    ///
+    /// The names of ports are looked up where the pod is the destination and its ports are known;
+    /// elsewhere they stay names.
+    #[must_use]
+    pub fn grants(&self, pod: &Pod, direction: Direction) -> Vec<Grant<'_>> {
+        let policies: Vec<&Policy> = self.isolating(pod, direction).collect();
+        if policies.is_empty() {
+            return vec![Grant {
+                rule: None,
+                peer: None,
+                ports: Ports::all(),
+            }];
+        }
+        let mut grants = Vec::new();
+        for policy in policies {
+            let rules = policy.rules(direction).unwrap_or_default();
+            for (index, rule) in rules.iter().enumerate() {
+                let ports = match (direction, &pod.ports) {
+                    (Direction::Ingress, Some(known)) => rule.ports.resolved(known),
+                    _ => rule.ports.clone(),
+                };
+                let rule_ref = Some(RuleRef {
+                    policy,
+                    direction,
+                    index,
+                });
+                let grant = |peer| Grant {
+                    rule: rule_ref,
+                    peer,
+                    ports: ports.clone(),
+                };
+                match &rule.peers {
+                    None => grants.push(grant(None)),
+                    Some(peers) => grants.extend(peers.iter().map(|peer| grant(Some(peer)))),
+                }
+            }
+        }
+        grants
+    }
+
+    /// What the pod lets through in a direction, all rules together.
+    #[must_use]
+    pub fn allowance(&self, pod: &Pod, direction: Direction) -> Allowance {
+        self.grants(pod, direction).iter().collect()
+    }
+}
+
+impl<'g, 'a: 'g> FromIterator<&'g Grant<'a>> for Allowance {
+    fn from_iter<I: IntoIterator<Item = &'g Grant<'a>>>(grants: I) -> Self {
+        let mut all = Self::default();
+        for Grant { peer, ports, .. } in grants {
+            match peer {
+                None => {
+                    all.everyone = all.everyone.union(ports);
+                    all.addresses.add(&AddressSet::all(), ports);
+                }
+                Some(Peer::Block(addresses)) => all.addresses.add(addresses, ports),
+                Some(Peer::Pods { namespaces, pods }) => {
+                    let class = PodClass {
+                        namespaces: namespaces.clone(),
+                        pods: pods.clone(),
+                    };
+                    let known = all.pods.entry(class).or_default();
+                    *known = known.union(ports);
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Allowance {
+    /// The ports that are open to everyone.
+    #[must_use]
+    pub fn everyone(&self) -> &Ports {
+        &self.everyone
+    }
+
+    /// Which addresses get what, those of pods too; what everyone gets is among it.
+    #[must_use]
+    pub fn addresses(&self) -> &Region {
+        &self.addresses
+    }
+
+    /// What pods get by their labels alone; what everyone gets is not repeated.
+    pub fn pods(&self) -> impl Iterator<Item = (&PodClass, &Ports)> {
+        self.pods.iter()
+    }
+
+    /// Whether nothing is let through.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.everyone.is_empty()
+            && self.addresses.is_empty()
+            && self.pods.values().all(Ports::is_empty)
+    }
+
+    /// What pods of the class surely get by their labels.
+    #[must_use]
+    pub fn ports_for(&self, class: &PodClass) -> Ports {
+        let wider = self.pods.iter().filter(|(known, _)| class.is_within(known));
+        wider.fold(self.everyone.clone(), |all, (_, ports)| all.union(ports))
+    }
+
+    /// What this one allows and the other doesn't.
+    ///
+    /// Exact for everyone and for addresses. Pods count as covered where one class of the other
+    /// holds them all; several narrower classes that only together make up a wide one are not put
+    /// together, so nothing that is new is ever left out.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let pods = self.pods.iter().filter_map(|(class, ports)| {
+            // What everyone gets here anyway is said once, of everyone.
+            let left = ports
+                .difference(&other.ports_for(class))
+                .difference(&self.everyone);
+            (!left.is_empty()).then(|| (class.clone(), left))
+        });
+        Self {
+            everyone: self.everyone.difference(&other.everyone),
+            addresses: self.addresses.difference(&other.addresses),
+            pods: pods.collect(),
+        }
+    }
+}
+
+impl fmt::Display for Allowance {
+    /// One line for each peer; nothing for an empty set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.everyone.is_empty() {
+            writeln!(f, "everyone on {}", self.everyone)?;
+        }
+        for (addresses, ports) in self.addresses.pieces() {
+            // Everyone has addresses; what they get beyond that is left.
+            let ports = ports.difference(&self.everyone);
+            if !ports.is_empty() {
+                writeln!(f, "{addresses} on {ports}")?;
+            }
+        }
+        for (class, ports) in &self.pods {
+            writeln!(f, "{class} on {ports}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowance(egress: &str) -> Allowance {
+        let spec = format!("{{policyTypes: [Egress], egress: {egress}}}");
+        let spec = serde_yaml::from_str(&spec).unwrap();
+        let policy = Policy::read("home", "p", Some(&spec)).unwrap();
+        let policies: Policies = [policy].into_iter().collect();
+        let pod = Pod {
+            namespace: "home".to_owned(),
+            ..Pod::default()
+        };
+        policies.allowance(&pod, Direction::Egress)
+    }
+
+    #[test]
+    fn a_wider_block_newly_allows_just_the_rest() {
+        let old = allowance("[{to: [{ipBlock: {cidr: 10.0.0.0/9}}], ports: [{port: 443}]}]");
+        let new = allowance("[{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 443}]}]");
+        assert_eq!(
+            new.difference(&old).to_string(),
+            "10.128.0.0/9 on 443/TCP\n"
+        );
+        assert!(old.difference(&new).is_empty());
+    }
+
+    #[test]
+    fn pods_are_covered_by_wider_selectors() {
+        let narrow = allowance(
+            "[{to: [{podSelector: {matchLabels: {a: b, c: d}}}], ports: [{port: 80}, {port: 81}]}]",
+        );
+        let wide = allowance(
+            "[{to: [{podSelector: {matchLabels: {a: b}}, namespaceSelector: {}}], \
+             ports: [{port: 80}]}]",
+        );
+        let left = narrow.difference(&wide).to_string();
+        assert_eq!(left, "pods a=b,c=d in home on 81/TCP\n");
+        let new = wide.difference(&narrow).to_string();
+        assert_eq!(new, "pods a=b in any namespace on 80/TCP\n");
+    }
+
+    #[test]
+    fn everyone_covers_all_others_and_is_covered_by_none_of_them() {
+        let everyone = allowance("[{ports: [{port: 443}]}]");
+        let some = allowance("[{to: [{podSelector: {}}], ports: [{port: 443}]}]");
+        assert!(some.difference(&everyone).is_empty());
+        let new = everyone.difference(&some).to_string();
+        assert_eq!(new, "everyone on 443/TCP\n");
+    }
+
+    #[test]
+    fn no_policy_is_everything() {
+        let open = Policies::default().allowance(&Pod::default(), Direction::Ingress);
+        assert_eq!(open.to_string(), "everyone on every port\n");
+        assert_eq!(open.difference(&allowance("[]")), open);
+    }
+}
