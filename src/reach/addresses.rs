@@ -145,6 +145,7 @@ impl fmt::Display for AddressSet {
     /// shorter; what is long either way as spans.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONG: usize = 8;
+        const MOST: usize = 24;
         if self.is_empty() {
             return f.write_str("no address");
         }
@@ -179,7 +180,14 @@ impl fmt::Display for AddressSet {
                 }
             }
         }
-        f.write_str(&words.join(", "))
+        // A set can have any number of pieces, a line of text not.
+        let more = words.len().saturating_sub(MOST);
+        words.truncate(MOST);
+        f.write_str(&words.join(", "))?;
+        if more > 0 {
+            write!(f, " and {more} more")?;
+        }
+        Ok(())
     }
 }
 

@@ -112,6 +112,17 @@ impl<'w> Answer<'w> {
         self.extent() == Extent::All
     }
 
+    /// Whether the address of a pod, which nobody has told, could open more.
+    #[must_use]
+    pub fn depends_on_address(&self) -> bool {
+        [Direction::Egress, Direction::Ingress]
+            .into_iter()
+            .any(|direction| {
+                self.decisions(direction)
+                    .any(|decision| !decision.depends_on_address.is_empty())
+            })
+    }
+
     /// What one direction says about each pair.
     pub fn decisions(&self, direction: Direction) -> impl Iterator<Item = &Decision<'w>> {
         self.pairs
@@ -259,7 +270,7 @@ fn decision_in_words(decision: &Decision<'_>) -> String {
         rule_line(&mut text, "by", rule);
     }
     for rule in &decision.depends_on_address {
-        rule_line(&mut text, "unless its address is in", rule);
+        rule_line(&mut text, "unless the peer's address is in", rule);
     }
     text
 }

@@ -97,7 +97,8 @@ pub struct Outcome {
     pub kept: bool,
     /// What is so instead, or what makes it so: the rules or policies that decide.
     pub decided_by: Vec<String>,
-    /// The answer in lines, for a promise that is not kept.
+    /// The answer in lines, for a promise that is not kept, or kept only as long as a described
+    /// pod has no address that some block holds.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
@@ -231,7 +232,7 @@ pub fn run(
             reason: expectation.reason.clone(),
             kept,
             decided_by,
-            detail: if kept {
+            detail: if kept && !answer.depends_on_address() {
                 String::new()
             } else {
                 answer.in_words()

@@ -109,8 +109,15 @@ impl fmt::Display for Rule {
         match &self.peers {
             None => f.write_str("everyone")?,
             Some(peers) => {
-                let words: Vec<String> = peers.iter().map(ToString::to_string).collect();
+                // A generated policy can name thousands; a line of text should stay one.
+                const SHOWN: usize = 6;
+                let words: Vec<String> = (peers.iter().take(SHOWN))
+                    .map(ToString::to_string)
+                    .collect();
                 f.write_str(&words.join(", "))?;
+                if let Some(more @ 1..) = peers.len().checked_sub(SHOWN) {
+                    write!(f, " and {more} more")?;
+                }
             }
         }
         write!(f, " on {}", self.ports)
