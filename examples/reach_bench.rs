@@ -1,6 +1,12 @@
 //! Prints how the cost of an answer grows with the number of policies and pods:
 //! `cargo run --release --example reach_bench`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "it prints a table, and its own input is good"
+)]
+
 use std::fmt::Write as _;
 use std::time::Instant;
 

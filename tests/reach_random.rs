@@ -1,6 +1,14 @@
 //! Random namespaces, pods and policies, judged twice: by the evaluator, and by the plainest reading
 //! of the API reference, one packet at a time.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by stopping"
+)]
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

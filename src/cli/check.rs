@@ -30,7 +30,7 @@ const STDIN: &str = "-";
 /// 3 a file that can't be read.
 #[derive(Debug, Parser)]
 #[command(group = ArgGroup::new("question").required(true).args(["from", "probes", "expect"]))]
-pub struct Args {
+pub(super) struct Args {
     /// The source of the connection.
     #[arg(long, requires = "to")]
     from: Option<String>,

@@ -18,6 +18,7 @@ use super::world::{Draft, World};
 use crate::kube;
 use crate::report::{Place, Problem, Quoting, Report, Severity};
 use crate::shape::{self, Origin, Shape, Unknown};
+use crate::stream;
 use crate::yaml::{Node, Tree};
 
 /// The kinds that run pods, and where the pod's template stands.
@@ -70,8 +71,13 @@ pub fn read_all<'t>(
     };
     for (file, text) in files {
         reader.file = file;
-        for (line, document) in documents(text) {
-            reader.document(line, document)?;
+        let (mut line, mut counted) = (1, 0);
+        for document in stream::documents(text) {
+            let before = text.get(counted..document.body.start).unwrap_or_default();
+            line += memchr::memchr_iter(b'\n', before).count();
+            counted = document.body.start;
+            let body = text.get(document.body).unwrap_or_default();
+            reader.document(line, body)?;
         }
     }
     Ok(World::new(
@@ -79,21 +85,6 @@ pub fn read_all<'t>(
         reader.drafts,
         reader.policies,
     ))
-}
-
-/// The documents with the lines on which they begin.
-fn documents(text: &[u8]) -> Vec<(usize, &[u8])> {
-    let mut documents = Vec::new();
-    let (mut start, mut first_line, mut at) = (0, 1, 0);
-    for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
-        if line.starts_with(b"---") && at > start {
-            documents.push((first_line, text.get(start..at).unwrap_or_default()));
-            (start, first_line) = (at, number + 1);
-        }
-        at += line.len();
-    }
-    documents.push((first_line, text.get(start..).unwrap_or_default()));
-    documents
 }
 
 struct Reader<'r> {
@@ -127,11 +118,7 @@ impl Reader<'_> {
             position.line += line - 1;
             Problem::error(e.message).at(place.at("", Some(position)))
         };
-        // Helm takes a marker that is glued to the first key for a marker.
-        let glued = text
-            .strip_prefix("---")
-            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
-        let tree = Tree::parse(glued.unwrap_or(text)).map_err(unreadable)?;
+        let tree = Tree::parse(text).map_err(unreadable)?;
         tree.check_expansion().map_err(unreadable)?;
         match tree.root() {
             Some(root) => self.object(root, line, None, 0),
