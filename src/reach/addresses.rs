@@ -133,10 +133,13 @@ impl From<IpNet> for AddressSet {
 }
 
 impl<A: Into<AddressSet>> FromIterator<A> for AddressSet {
+    /// The union of all: one sort, however many there are.
     fn from_iter<I: IntoIterator<Item = A>>(parts: I) -> Self {
-        parts
-            .into_iter()
-            .fold(Self::default(), |all, part| all.union(&part.into()))
+        let parts: Vec<Self> = parts.into_iter().map(Into::into).collect();
+        Self {
+            v4: Intervals::union_of(parts.iter().map(|part| &part.v4)),
+            v6: Intervals::union_of(parts.iter().map(|part| &part.v6)),
+        }
     }
 }
 

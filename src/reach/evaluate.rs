@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use super::addresses::AddressSet;
 use super::pod::{Endpoint, Pod};
 use super::policy::{Direction, Peer, Policy, Rule};
 use super::ports::Ports;
@@ -289,7 +290,7 @@ struct Tally<'a, 'q> {
     asked: &'q Ports,
     peer: &'q Endpoint,
     /// The peer's addresses that the subject can talk to at all.
-    addresses: super::addresses::AddressSet,
+    addresses: AddressSet,
     anywhere: Ports,
     blocks: Region,
     rules: Vec<RuleRef<'a>>,
@@ -324,19 +325,14 @@ impl<'a, 'q> Tally<'a, 'q> {
             (Some(peers), Some(pod)) => peers.iter().any(|peer| peer.selects(pod)),
             (Some(_), None) => false,
         };
-        let mut addresses = Vec::new();
-        let mut has_blocks = false;
-        if !by_label {
-            for peer in rule.peers.iter().flatten() {
-                let Peer::Block(block) = peer else { continue };
-                has_blocks = true;
-                let part = self.addresses.intersection(block);
-                if !part.is_empty() {
-                    addresses.push(part);
-                }
-            }
-        }
-        let depends = has_blocks && self.addresses.is_empty();
+        let blocks = rule.peers.iter().flatten().filter_map(|peer| match peer {
+            Peer::Block(block) if !by_label => Some(block),
+            _ => None,
+        });
+        let depends = self.addresses.is_empty() && blocks.clone().next().is_some();
+        let addresses: AddressSet = blocks
+            .map(|block| self.addresses.intersection(block))
+            .collect();
         // Most rules are about somebody else; only now is it worth looking at ports.
         if !by_label && !depends && addresses.is_empty() {
             return;
@@ -352,9 +348,7 @@ impl<'a, 'q> Tally<'a, 'q> {
         if by_label {
             self.anywhere = self.anywhere.union(&ports);
         }
-        for part in addresses {
-            self.blocks.add(&part, &ports);
-        }
+        self.blocks.add(&addresses, &ports);
         self.rules.push(rule_ref);
     }
 

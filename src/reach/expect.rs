@@ -113,7 +113,10 @@ pub fn read(text: &str, file: &str) -> Result<Vec<Expectation>, Report> {
         ..Place::default()
     };
     let unreadable = |e: crate::yaml::YamlError| {
-        Report::from(Problem::error(e.message).at(place.at("", Some(e.position))))
+        Report::from(Problem::error(e.message).at(Place {
+            position: Some(e.position),
+            ..place.clone()
+        }))
     };
     let tree = Tree::parse(text).map_err(unreadable)?;
     tree.check_expansion().map_err(unreadable)?;

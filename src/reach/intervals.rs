@@ -84,10 +84,16 @@ impl<T: Step> Intervals<T> {
             .is_some_and(|&(_, high)| number <= high)
     }
 
-    /// What is in either.
+    /// What is in any of them.
     #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        let mut spans: Vec<(T, T)> = self.spans.iter().chain(&other.spans).copied().collect();
+    pub fn union_of<'s>(sets: impl IntoIterator<Item = &'s Self>) -> Self
+    where
+        T: 's,
+    {
+        let mut spans: Vec<(T, T)> = Vec::new();
+        for set in sets {
+            spans.extend(&set.spans);
+        }
         spans.sort_unstable();
         let mut joined: Vec<(T, T)> = Vec::with_capacity(spans.len());
         for (low, high) in spans {
@@ -100,6 +106,12 @@ impl<T: Step> Intervals<T> {
             }
         }
         Self { spans: joined }
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::union_of([self, other])
     }
 
     /// What is in both.

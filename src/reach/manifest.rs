@@ -16,7 +16,7 @@ use super::ports::{NamedPort, Protocol};
 use super::selector::Labels;
 use super::world::{Draft, World};
 use crate::kube;
-use crate::report::{Place, Problem, Quoting, Report, Severity};
+use crate::report::{Place, Position, Problem, Quoting, Report, Severity};
 use crate::shape::{self, Origin, Shape, Unknown};
 use crate::stream;
 use crate::yaml::{Node, Tree};
@@ -114,9 +114,10 @@ impl Reader<'_> {
             return Ok(());
         }
         let unreadable = |e: crate::yaml::YamlError| {
-            let mut position = e.position;
-            position.line += line - 1;
-            Problem::error(e.message).at(place.at("", Some(position)))
+            Problem::error(e.message).at(Place {
+                position: Some(of_the_file(e.position, line)),
+                ..place.clone()
+            })
         };
         let tree = Tree::parse(text).map_err(unreadable)?;
         tree.check_expansion().map_err(unreadable)?;
@@ -204,9 +205,19 @@ impl Reader<'_> {
                 quoting: Quoting::Show,
             };
             let shape = Shape::Object(&kube::SPEC);
-            let found = shape::check(spec, shape, "spec", &origin, Unknown::Warn("VNP000"));
+            // The cluster has no use for a field that it doesn't know, and neither have we.
+            let found = shape::check(spec, shape, "spec", &origin, Unknown::Warn(""));
             let mut errors = Report::default();
-            errors.extend(found.into_iter().filter(|p| p.severity == Severity::Error));
+            errors.extend(
+                found
+                    .into_iter()
+                    .filter(|p| p.severity == Severity::Error)
+                    .map(|mut problem| {
+                        let own = problem.place.position;
+                        problem.place.position = own.map(|at| of_the_file(at, line));
+                        problem
+                    }),
+            );
             if errors.has_errors() {
                 return Err(errors);
             }
@@ -220,6 +231,14 @@ impl Reader<'_> {
             .map_err(|e| Problem::error(e.message).at(place.at(e.path, None)))?;
         self.policies.add(policy);
         Ok(())
+    }
+}
+
+/// A position in a document that begins on a line of its file.
+fn of_the_file(position: Position, line: usize) -> Position {
+    Position {
+        line: position.line + line - 1,
+        ..position
     }
 }
 
