@@ -26,6 +26,7 @@ spec:
   - ports: [{port: 1053, protocol: UDP}, {port: 1053, protocol: TCP}, {port: 8443, protocol: TCP}]
     to: [{podSelector: {matchLabels: {release: a}}}]
   - to: [{podSelector: {matchLabels: {vcluster.loft.sh/managed-by: a}}}]
+  # Workloads reach the internet.
   - to:
     - ipBlock:
         cidr: 0.0.0.0/0
@@ -160,6 +161,9 @@ fn the_rule_that_decides_is_named() {
     assert!(text.contains("by team-a/vc-cp-a ingress[1]"), "{text}");
     let (_, text) = ask("team-b/db", "workload");
     assert!(text.contains("team-a/vc-work-a isolates the pod"), "{text}");
+    // With the comment that stands above it.
+    let (_, text) = ask("workload", "internet:443");
+    assert!(text.contains("# Workloads reach the internet.\n"), "{text}");
     // What nobody has told is said to be open.
     let (_, text) = ask("workload", "pod:app=x,ns:team=z");
     assert!(

@@ -265,6 +265,9 @@ fn decision_in_words(decision: &Decision<'_>) -> String {
     let rule_line = |text: &mut String, word: &str, rule: &super::evaluate::RuleRef<'_>| {
         let what = rule.rule().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "          {word} {rule}: {what}");
+        if let Some(comment) = rule.rule().and_then(|rule| rule.comment.as_deref()) {
+            let _ = writeln!(text, "            # {comment}");
+        }
     };
     for rule in &decision.rules {
         rule_line(&mut text, "by", rule);
@@ -308,6 +311,8 @@ struct RuleJson {
     direction: String,
     index: usize,
     rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
 }
 
 fn decision_json(decision: &Decision<'_>) -> DecisionJson {
@@ -321,6 +326,7 @@ fn decision_json(decision: &Decision<'_>) -> DecisionJson {
                 direction: rule.direction.to_string(),
                 index: rule.index,
                 rule: rule.rule().map(ToString::to_string).unwrap_or_default(),
+                comment: rule.rule().and_then(|rule| rule.comment.clone()),
             })
             .collect()
     };

@@ -11,7 +11,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use super::addresses::parse_address;
 use super::evaluate::Policies;
 use super::pod::Pod;
-use super::policy::Policy;
+use super::policy::{Direction, Policy};
 use super::ports::{NamedPort, Protocol};
 use super::selector::Labels;
 use super::world::{Draft, World};
@@ -87,6 +87,32 @@ pub fn read_all<'t>(
     ))
 }
 
+/// The text of a document, and the line of the file on which it begins.
+struct Document<'t> {
+    text: &'t str,
+    line: usize,
+}
+
+impl Document<'_> {
+    /// The comment in the lines right above a node, in one line.
+    fn comment_above(&self, node: Node<'_>) -> Option<String> {
+        if node.is_alias() || node.is_flow() {
+            return None;
+        }
+        let above = self.text.get(..node.span().start)?;
+        let mut words: Vec<&str> = above
+            .lines()
+            .rev()
+            // The node's own line: its dash.
+            .skip(1)
+            .map_while(|line| line.trim().strip_prefix('#').map(str::trim))
+            .filter(|line| !line.is_empty())
+            .collect();
+        words.reverse();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+}
+
 struct Reader<'r> {
     file: &'r str,
     namespace: &'r str,
@@ -122,7 +148,7 @@ impl Reader<'_> {
         let tree = Tree::parse(text).map_err(unreadable)?;
         tree.check_expansion().map_err(unreadable)?;
         match tree.root() {
-            Some(root) => self.object(root, line, None, 0),
+            Some(root) => self.object(root, &Document { text, line }, None, 0),
             None => Ok(()),
         }
     }
@@ -130,7 +156,7 @@ impl Reader<'_> {
     fn object(
         &mut self,
         node: Node<'_>,
-        line: usize,
+        document: &Document<'_>,
         kind: Option<&str>,
         depth: usize,
     ) -> Result<(), Report> {
@@ -142,7 +168,7 @@ impl Reader<'_> {
             && depth < MAX_LISTS
         {
             for item in node.get("items").into_iter().flat_map(Node::items) {
-                self.object(item, line, Some(of), depth + 1)?;
+                self.object(item, document, Some(of), depth + 1)?;
             }
             return Ok(());
         }
@@ -156,7 +182,7 @@ impl Reader<'_> {
                 }
             }
             ("Pod", "") => self.pod(node, node, true),
-            (kube::KIND, "" | kube::GROUP | kube::OLD_GROUP) => return self.policy(node, line),
+            (kube::KIND, "" | kube::GROUP | kube::OLD_GROUP) => return self.policy(node, document),
             (kind, "" | "apps" | "batch") => {
                 if let Some((_, path)) = TEMPLATES.iter().find(|(known, _)| *known == kind)
                     && let Some(template) = node.dig(path)
@@ -190,7 +216,8 @@ impl Reader<'_> {
         });
     }
 
-    fn policy(&mut self, node: Node<'_>, line: usize) -> Result<(), Report> {
+    fn policy(&mut self, node: Node<'_>, document: &Document<'_>) -> Result<(), Report> {
+        let line = document.line;
         let namespace = self.namespace_of(node);
         let name = text(node, &["metadata", "name"]).unwrap_or_default();
         let place = Place {
@@ -222,13 +249,23 @@ impl Reader<'_> {
                 return Err(errors);
             }
         }
-        let spec: NetworkPolicySpec = match spec {
+        let typed: NetworkPolicySpec = match spec {
             None => NetworkPolicySpec::default(),
             Some(spec) => serde_json::from_value(spec.to_json())
                 .map_err(|e| Problem::error(e.to_string()).at(place.at("spec", None)))?,
         };
-        let policy = Policy::read(&namespace, &name, Some(&spec))
+        let mut policy = Policy::read(&namespace, &name, Some(&typed))
             .map_err(|e| Problem::error(e.message).at(place.at(e.path, None)))?;
+        for (direction, list) in [
+            (Direction::Ingress, "ingress"),
+            (Direction::Egress, "egress"),
+        ] {
+            let rules = spec.and_then(|spec| spec.get(list)).into_iter();
+            let comments = rules
+                .flat_map(Node::items)
+                .map(|r| document.comment_above(r));
+            policy.note_comments(direction, comments);
+        }
         self.policies.add(policy);
         Ok(())
     }
@@ -331,6 +368,19 @@ mod tests {
         );
         let names: Vec<&str> = world.policies().iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["b", "c"]);
+    }
+
+    #[test]
+    fn the_comment_above_a_rule_is_kept() {
+        let world = world(
+            "kind: NetworkPolicy\nmetadata: {name: a}\nspec:\n  # Not this.\n  egress:\n\
+             \x20 # Reach the\n  # world.\n  - to:\n    - ipBlock: {cidr: 0.0.0.0/0}\n  # Far.\n\n\
+             \x20 - ports: [{port: 1}]\n",
+        );
+        let policy = world.policies().iter().next().unwrap();
+        let rules = policy.rules(Direction::Egress).unwrap();
+        assert_eq!(rules[0].comment.as_deref(), Some("Reach the world."));
+        assert_eq!(rules[1].comment, None);
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub struct Rule {
     pub peers: Option<Vec<Peer>>,
     /// On which ports; the names among them belong to the destination.
     pub ports: Ports,
+    /// The comment that stands above it in the manifest: often the only word on why it is there.
+    pub comment: Option<String>,
 }
 
 impl fmt::Display for Rule {
@@ -237,6 +239,21 @@ impl Policy {
         })
     }
 
+    /// Notes the comments above the rules of a direction, in the order of the rules.
+    pub fn note_comments(
+        &mut self,
+        direction: Direction,
+        comments: impl IntoIterator<Item = Option<String>>,
+    ) {
+        let rules = match direction {
+            Direction::Ingress => &mut self.ingress,
+            Direction::Egress => &mut self.egress,
+        };
+        for (rule, comment) in rules.iter_mut().flatten().zip(comments) {
+            rule.comment = comment;
+        }
+    }
+
     /// The rules of a direction, or `None` where the policy has no say in it.
     #[must_use]
     pub fn rules(&self, direction: Direction) -> Option<&[Rule]> {
@@ -288,7 +305,11 @@ fn read_rule(
         set = set.union(&read_port(&format!("{path}.ports[{i}]"), port)?);
     }
     let ports = set.with_names_of_whole_protocols();
-    Ok(Rule { peers, ports })
+    Ok(Rule {
+        peers,
+        ports,
+        comment: None,
+    })
 }
 
 fn read_peer(namespace: &str, path: &str, peer: &NetworkPolicyPeer) -> Result<Peer, Fault> {
