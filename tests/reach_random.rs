@@ -21,10 +21,15 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 use vcluster_netpol::reach::addresses::{AddressSet, parse_net};
-use vcluster_netpol::reach::evaluate::{Decision, Extent, Part};
-use vcluster_netpol::reach::manifest;
+use vcluster_netpol::reach::allowance::PodClass;
+use vcluster_netpol::reach::ask::{Home, parse_destination};
+use vcluster_netpol::reach::evaluate::{Decision, Extent, Part, Why};
 use vcluster_netpol::reach::pod::Endpoint;
+use vcluster_netpol::reach::policy::{Direction, Namespaces, Peer};
 use vcluster_netpol::reach::ports::{PortNumbers, Ports, Protocol};
+use vcluster_netpol::reach::selector::Selector;
+use vcluster_netpol::reach::world::World;
+use vcluster_netpol::reach::{expect, manifest, probe};
 
 type Labels = BTreeMap<String, String>;
 
@@ -460,7 +465,7 @@ proptest! {
                         prop_assert_eq!(holds(&wide.egress, *to_ip, &ports), egress, "wide egress {}", &told);
                         prop_assert_eq!(holds(&wide.ingress, *from_ip, &ports), ingress, "wide ingress {}", &told);
                         // An open side names its rules, unless no policy has a say.
-                        prop_assert!(!egress || !ours.egress.rules.is_empty() || ours.egress.why != vcluster_netpol::reach::evaluate::Why::Rules);
+                        prop_assert!(!egress || !ours.egress.rules.is_empty() || ours.egress.why != Why::Rules);
                     }
                 }
             }
@@ -486,6 +491,98 @@ proptest! {
                 prop_assert_eq!(addresses.len(), 1);
                 prop_assert_eq!(addresses[0].1, &Ports::all_numbers());
             }
+        }
+    }
+
+    #[test]
+    fn a_difference_is_what_one_allows_and_the_other_does_not(
+        naive in world(),
+        others in prop::collection::vec(policy(), 0..6),
+    ) {
+        let changed = NaiveWorld { policies: others, ..naive.clone() };
+        let read = |naive: &NaiveWorld| {
+            manifest::read(manifest_of(naive).as_bytes(), "random", "default").unwrap()
+        };
+        let (old_world, new_world) = (read(&naive), read(&changed));
+        let address: Vec<IpAddr> = OUTSIDE.iter().map(|a| a.parse().unwrap()).collect();
+        for pod in old_world.pods() {
+            for direction in [Direction::Ingress, Direction::Egress] {
+                let old = old_world.policies().allowance(pod, direction);
+                let new = new_world.policies().allowance(pod, direction);
+                let added = new.difference(&old);
+                prop_assert!(new.difference(&new).is_empty());
+                let me = Endpoint::pod(pod.clone());
+                for address in &address {
+                    let there = Endpoint::outside((*address).into());
+                    for protocol in PROTOCOLS {
+                        for port in PORTS {
+                            let ports = Ports::numbers(
+                                protocol.parse::<Protocol>().unwrap(),
+                                PortNumbers::span(port, port),
+                            );
+                            let open = |world: &World| {
+                                let policies = world.policies();
+                                policies.decide(direction, &me, &there, &ports).extent()
+                                    == Extent::All
+                            };
+                            let told = added.addresses().pieces().any(|(addresses, open)| {
+                                addresses.contains(*address) && ports.difference(open).is_empty()
+                            });
+                            prop_assert_eq!(told, open(&new_world) && !open(&old_world));
+                        }
+                    }
+                }
+                // Who is newly let in by labels is in the difference, by labels or as everyone.
+                for peer in old_world.pods() {
+                    let class = PodClass {
+                        namespaces: Namespaces::Own(peer.namespace.clone()),
+                        pods: Selector::default(),
+                    };
+                    let there = Endpoint {
+                        pod: Some(peer.clone()),
+                        addresses: AddressSet::default(),
+                    };
+                    let every = Ports::all_numbers();
+                    let opened = |world: &World| {
+                        world.policies().decide(direction, &me, &there, &every).open.ports()
+                    };
+                    let gained = opened(&new_world).difference(&opened(&old_world));
+                    let by_label = added
+                        .pods()
+                        .filter(|(class, _)| {
+                            let peer_of = Peer::Pods {
+                                namespaces: class.namespaces.clone(),
+                                pods: class.pods.clone(),
+                            };
+                            peer_of.selects(peer)
+                        })
+                        .fold(added.everyone().clone(), |all, (_, ports)| all.union(ports));
+                    let known = peer.ports.as_deref().unwrap_or_default();
+                    let by_label = by_label.resolved(known);
+                    let same = old_world.pods().iter().position(|p| p.name == pod.name)
+                        == old_world.pods().iter().position(|p| p.name == peer.name);
+                    prop_assert!(same || gained.difference(&by_label).is_empty());
+                    // What is surely given to all of a namespace is given to each.
+                    let sure = new.ports_for(&class).resolved(known);
+                    let sure = sure.intersection(&every);
+                    prop_assert!(same || sure.difference(&opened(&new_world)).is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_read_makes_it_panic(text in "\\PC{0,60}", words in "[-a-z0-9:/,=\\[\\].*\"\n]{0,40}") {
+        for text in [&text, &words] {
+            let _ = parse_destination(text);
+            let _ = probe::read(text);
+            let _ = expect::read(text, "random");
+            let header = format!("from,to,protocol,port\n{text}");
+            let _ = probe::read(&header).map(|probes| {
+                probe::run(probes, &World::default(), &Home::default()).is_ok()
+            });
+            let policy = format!("kind: NetworkPolicy\nspec: {text}");
+            let _ = manifest::read(policy.as_bytes(), "random", "default");
         }
     }
 }
