@@ -72,8 +72,8 @@ pub struct Documents<'s> {
 struct Lines {
     finder: Finder<'static>,
     marker: &'static [u8],
-    /// The last answer: searched from, found at.
-    last: Option<(usize, Option<usize>)>,
+    /// What is known: searched from, searched to, found at.
+    last: (usize, usize, Option<usize>),
 }
 
 impl Lines {
@@ -82,29 +82,32 @@ impl Lines {
         Self {
             finder: Finder::new(needle),
             marker: needle.strip_prefix(b"\n").unwrap_or(needle),
-            last: None,
+            last: (0, 0, None),
         }
     }
 
-    /// The start of the first such line at or behind `from`.
-    fn next(&mut self, stream: &[u8], from: usize) -> Option<usize> {
-        if let Some((searched, found)) = self.last
-            && searched <= from
-            && found.is_none_or(|f| f >= from)
-        {
-            return found;
+    /// The start of the first such line in a span.
+    fn next(&mut self, stream: &[u8], span: Range<usize>) -> Option<usize> {
+        let (from, to, found) = self.last;
+        if from <= span.start && found.is_some_and(|at| at >= span.start) {
+            return found.filter(|at| *at < span.end);
         }
-        let found = if from == 0 && stream.starts_with(self.marker) {
+        if from <= span.start && found.is_none() && to >= span.end {
+            return None;
+        }
+        let found = if span.start == 0 && stream.starts_with(self.marker) {
             Some(0)
         } else {
-            let before = from.saturating_sub(1);
+            // The line break before and the marker at the very end belong to the search.
+            let before = span.start.saturating_sub(1);
+            let behind = span.end.saturating_add(2).min(stream.len());
             stream
-                .get(before..)
+                .get(before..behind)
                 .and_then(|rest| self.finder.find(rest))
                 .map(|i| before + i + 1)
         };
-        self.last = Some((from, found));
-        found
+        self.last = (span.start, found.map_or(span.end, |at| at + 1), found);
+        found.filter(|at| *at < span.end)
     }
 }
 
@@ -139,7 +142,7 @@ impl Documents<'_> {
     /// The next marker at or behind `from`.
     fn marker(&mut self, mut from: usize) -> Option<(usize, Start)> {
         loop {
-            let at = self.dashes.next(self.stream, from)?;
+            let at = self.dashes.next(self.stream, from..self.stream.len())?;
             if let Some(start) = dashes_at(self.stream, at) {
                 return Some((at, start));
             }
@@ -147,14 +150,14 @@ impl Documents<'_> {
         }
     }
 
-    /// The next end marker at or behind `from`.
-    fn end_marker(&mut self, mut from: usize) -> Option<usize> {
+    /// The first end marker in a span.
+    fn end_marker(&mut self, mut span: Range<usize>) -> Option<usize> {
         loop {
-            let at = self.dots.next(self.stream, from)?;
+            let at = self.dots.next(self.stream, span.clone())?;
             if is_end_marker(self.stream, at) {
                 return Some(at);
             }
-            from = at + 3;
+            span.start = at + 3;
         }
     }
 
@@ -199,14 +202,11 @@ impl Iterator for Documents<'_> {
             Some((at, Start::Marker)) if self.is_prologue(begin, at) => (Start::Directives, at + 3),
             _ => (Start::Bare, begin + bom),
         };
-        let next = self.marker(body).map(|(at, _)| at);
-        let dots = self.end_marker(body);
-        let (content_end, end) = match (next, dots) {
-            (next, Some(dots)) if next.is_none_or(|n| dots < n) => {
-                (dots, line_end(self.stream, dots))
-            }
-            (Some(next), _) => (next, next),
-            (None, _) => (self.stream.len(), self.stream.len()),
+        let next = self.marker(body).map_or(self.stream.len(), |(at, _)| at);
+        // End markers are looked for no further than the document goes, while it is in the cache.
+        let (content_end, end) = match self.end_marker(body..next) {
+            Some(dots) => (dots, line_end(self.stream, dots)),
+            None => (next, next),
         };
         self.at = end;
         self.done = end >= self.stream.len();

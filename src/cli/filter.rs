@@ -1,12 +1,12 @@
 //! The bare call: standard input to standard output.
 
-use std::io::{self, Read, Write};
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
 
-use super::Exit;
+use super::{Exit, pipe};
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
 use crate::render::{Options, render};
@@ -116,11 +116,11 @@ fn read_config(path: &PathBuf) -> anyhow::Result<String> {
 /// Filters standard input to standard output.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let options = args.options()?;
-    let stream = read_stream().context("can't read standard input")?;
+    let stream = pipe::read_stdin().context("can't read standard input")?;
     match render(&stream, &options) {
         Ok(output) => {
             warn(&output.warnings);
-            write_all(&output.pieces).context("can't write standard output")?;
+            pipe::write_stdout(&output.pieces).context("can't write standard output")?;
             Ok(Exit::Done)
         }
         Err(report) => refuse(&stream, &report),
@@ -133,7 +133,7 @@ fn refuse(stream: &[u8], report: &Report) -> anyhow::Result<Exit> {
     eprintln!("{text}");
     if helm::is_helm4(stream) {
         let message = helm::block_scalar(&text);
-        write_all(&[message.as_bytes()]).context("can't write standard output")?;
+        pipe::write_stdout(&[message.as_bytes()]).context("can't write standard output")?;
         return Ok(Exit::Done);
     }
     Ok(Exit::Rejected)
@@ -143,19 +143,4 @@ fn warn(warnings: &Report) {
     if !warnings.is_empty() {
         eprintln!("{warnings}");
     }
-}
-
-/// All of standard input; a file gives its size away.
-fn read_stream() -> io::Result<Vec<u8>> {
-    let mut stream = Vec::new();
-    io::stdin().lock().read_to_end(&mut stream)?;
-    Ok(stream)
-}
-
-fn write_all(pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    for piece in pieces {
-        out.write_all(piece.as_ref())?;
-    }
-    out.flush()
 }

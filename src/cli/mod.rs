@@ -4,6 +4,7 @@
 
 mod check;
 mod filter;
+pub(crate) mod pipe;
 
 use std::process::ExitCode;
 
