@@ -10,6 +10,7 @@ pub mod helm;
 pub mod index;
 pub mod krm;
 pub mod kube;
+pub mod lint;
 pub mod policy;
 pub mod reach;
 pub mod readback;

@@ -102,10 +102,19 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
-        parts.extend(self.file.clone());
+        // As compilers write it, so that editors find it.
+        let in_file = self.file.as_ref().zip(self.position);
+        match (in_file, &self.part) {
+            (Some((file, Position { line, column })), None) => {
+                parts.push(format!("{file}:{line}:{column}"));
+            }
+            _ => parts.extend(self.file.clone()),
+        }
         parts.extend(self.object.clone());
         parts.extend(self.part.clone());
-        if let Some(Position { line, column }) = self.position {
+        if let Some(Position { line, column }) = self.position
+            && (self.part.is_some() || self.file.is_none())
+        {
             parts.push(format!("line {line}, column {column}"));
         }
         f.write_str(&parts.join(", "))?;

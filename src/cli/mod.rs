@@ -5,6 +5,8 @@
 mod check;
 mod filter;
 pub(crate) mod pipe;
+mod lint;
+mod show;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Lint(lint::Args),
 }
 
 /// Runs the program and says how it ended: 0 done, 1 rejected, 2 usage, 3 input or output.
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match cli.command {
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Lint(args)) => lint::run(&args),
         None => filter::run(&cli.filter),
     };
     ended

@@ -1,0 +1,197 @@
+//! Problems as a person or a program reads them: like a compiler's on a terminal, plain elsewhere,
+//! or as JSON.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::Range;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
+
+use crate::report::{Position, Problem, Report, Severity};
+
+/// The longest line that is shown.
+const MAX_LINE: usize = 400;
+
+/// How problems are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people, on standard error
+    Text,
+    /// For programs, on standard output
+    Json,
+}
+
+/// A text that may be quoted, at least in part.
+#[derive(Debug)]
+pub(super) struct Source<'t> {
+    /// The file, as problems name it; `None` for standard input.
+    pub(super) file: Option<&'t str>,
+    /// The bytes.
+    pub(super) text: &'t [u8],
+    /// The parts that may be shown.
+    pub(super) quotable: &'t [Range<usize>],
+}
+
+#[derive(Serialize)]
+struct Json<'r> {
+    errors: usize,
+    warnings: usize,
+    problems: &'r Report,
+}
+
+/// Prints a report.
+pub(super) fn report(report: &Report, sources: &[Source<'_>], format: Format) -> io::Result<()> {
+    if format == Format::Json {
+        let (errors, warnings) = report.counts();
+        let json = Json {
+            errors,
+            warnings,
+            problems: report,
+        };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &json)?;
+        out.write_all(b"\n")?;
+        return out.flush();
+    }
+    if report.is_empty() {
+        return Ok(());
+    }
+    if !io::stderr().is_terminal() {
+        return writeln!(io::stderr(), "{report}");
+    }
+    // It takes the colours out where NO_COLOR or the terminal asks for that.
+    let mut out = anstream::stderr().lock();
+    for problem in report.iter() {
+        writeln!(out, "{}\n", like_a_compiler(problem, sources))?;
+    }
+    out.flush()
+}
+
+fn like_a_compiler(problem: &Problem, sources: &[Source<'_>]) -> String {
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut message = problem.message.clone();
+    if let Some(path) = &problem.place.path {
+        message = format!("{path}: {message}");
+    }
+    let title = level.primary_title(message);
+    let title = match problem.code {
+        Some(code) => title.id(code),
+        None => title,
+    };
+    let place = &problem.place;
+    let line = place
+        .position
+        .and_then(|position| Some((position, quoted_line(problem, position, sources)?)));
+    let name = place.file.as_deref().unwrap_or("<stdin>");
+    let mut group = match &line {
+        Some((position, text)) => title.element(
+            Snippet::source(text.as_str())
+                .line_start(position.line)
+                .path(name)
+                .annotation(AnnotationKind::Primary.span(token(text, *position))),
+        ),
+        None => Group::with_title(title).element(Origin::path(place.to_string())),
+    };
+    if line.is_some() {
+        let mut about = place.clone();
+        about.file = None;
+        about.position = None;
+        let about = about.to_string();
+        if !about.is_empty() {
+            group = group.element(Level::NOTE.message(format!("in {about}")));
+        }
+    }
+    if let Some(help) = &problem.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    Renderer::styled()
+        .decor_style(DecorStyle::Ascii)
+        .render(&[group])
+}
+
+/// The line of a problem, if its text is at hand and may be shown.
+fn quoted_line(problem: &Problem, position: Position, sources: &[Source<'_>]) -> Option<String> {
+    // Positions inside a part of an object are not those of the stream.
+    if problem.place.part.is_some() {
+        return None;
+    }
+    let source = sources
+        .iter()
+        .find(|s| s.file == problem.place.file.as_deref())?;
+    let mut start = 0;
+    let line = source
+        .text
+        .split_inclusive(|b| *b == b'\n')
+        .nth(position.line.checked_sub(1)?)
+        .inspect(|line| start = line.as_ptr() as usize - source.text.as_ptr() as usize)?;
+    let may_be_shown = source
+        .quotable
+        .iter()
+        .any(|range| range.start <= start && start < range.end);
+    let line = std::str::from_utf8(line).ok()?;
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line).trim_end();
+    (may_be_shown && line.len() <= MAX_LINE).then(|| line.to_owned())
+}
+
+/// The bytes of the word at a position of a line.
+fn token(line: &str, position: Position) -> Range<usize> {
+    let start = line
+        .char_indices()
+        .nth(position.column.saturating_sub(1))
+        .map_or(line.len(), |(i, _)| i);
+    let rest = line.get(start..).unwrap_or_default();
+    let mut chars = rest.chars();
+    let length = match chars.next() {
+        Some(quote @ ('"' | '\'')) => chars.as_str().find(quote).map_or(rest.len(), |end| end + 2),
+        Some('{' | '[') => 1,
+        _ => rest
+            .find([',', ' ', '}', ']', '#', '\t'])
+            .filter(|end| *end > 0)
+            .map_or(rest.len(), |end| end),
+    };
+    let word = rest.get(..length).unwrap_or(rest);
+    let word = word.strip_suffix(':').unwrap_or(word);
+    start..start + word.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Place;
+
+    #[test]
+    fn the_word_at_a_position_is_marked() {
+        for (line, column, word) in [
+            ("  cidr: 10.0.0.1/8  # x", 9, "10.0.0.1/8"),
+            ("  polcyTypes: []", 3, "polcyTypes"),
+            ("a: {b: \"x y\", c: 1}", 8, "\"x y\""),
+            ("- {}", 3, "{"),
+            ("a", 9, ""),
+            ("é: ü", 4, "ü"),
+        ] {
+            let range = token(line, Position { line: 1, column });
+            assert_eq!(&line[range], word);
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_shown_is_shown() {
+        let text = b"a: secret\nb: open\n";
+        let second_line = 10..18;
+        let source = Source {
+            file: None,
+            text,
+            quotable: std::slice::from_ref(&second_line),
+        };
+        let problem = |line| {
+            Problem::error("wrong").at(Place::default().at("x", Some(Position { line, column: 4 })))
+        };
+        let show = |line| like_a_compiler(&problem(line), std::slice::from_ref(&source));
+        assert!(show(2).contains("b: open"));
+        assert!(!show(1).contains("secret"));
+    }
+}

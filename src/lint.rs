@@ -1,0 +1,295 @@
+//! Every NetworkPolicy of a stream, held against the API server's rules.
+//!
+//! Reads each document of a stream, whoever's it is, and takes up what is meant as a NetworkPolicy,
+//! in lists too. Nothing is changed, and other kinds are passed over. How findings are shown is
+//! decided at the edge.
+
+use std::ops::Range;
+
+use crate::kube;
+use crate::report::{Place, Position, Problem, Quoting, Report};
+use crate::shape::Origin;
+use crate::stream::{self, BOM, Document};
+use crate::validate::document::{is_meant_as_policy, policy_document};
+use crate::validate::{CidrRule, Context};
+use crate::yaml::{Node, Tree};
+
+/// How deep lists of lists are followed.
+const MAX_LIST_DEPTH: usize = 8;
+
+/// By whose rules.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Which CIDRs the target server takes.
+    pub cidr: CidrRule,
+    /// The namespace that the policies are sent to.
+    pub namespace: Option<String>,
+}
+
+/// What was found in a stream.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The problems, in the order of the stream; positions are those of the stream.
+    pub report: Report,
+    /// How many policies were judged.
+    pub policies: usize,
+    /// The bytes of the stream that may be shown: documents that hold no Secret.
+    pub quotable: Vec<Range<usize>>,
+}
+
+/// Judges every NetworkPolicy of a stream; `file` is its name, where it has one.
+#[must_use]
+pub fn policies(stream: &[u8], file: Option<&str>, options: &Options) -> Findings {
+    let mut lint = Lint {
+        stream,
+        file,
+        options,
+        findings: Findings::default(),
+        blank: true,
+    };
+    for (i, document) in stream::documents(stream).enumerate() {
+        lint.document(i + 1, &document);
+    }
+    if lint.blank {
+        lint.nothing();
+    }
+    lint.findings
+}
+
+struct Lint<'s> {
+    stream: &'s [u8],
+    file: Option<&'s str>,
+    options: &'s Options,
+    findings: Findings,
+    /// Whether no document has had content yet.
+    blank: bool,
+}
+
+impl Lint<'_> {
+    fn document(&mut self, number: usize, document: &Document) {
+        let bytes = self.stream.get(document.body.clone()).unwrap_or_default();
+        let place = Place {
+            file: self.file.map(str::to_owned),
+            document: Some(number),
+            source: source(bytes),
+            ..Place::default()
+        };
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.blank = false;
+            let mention = String::from_utf8_lossy(bytes);
+            self.unreadable(&mention, &place, "the document is not UTF-8", None);
+            return;
+        };
+        let start = self.position_of(document.body.start);
+        let tree = match Tree::parse(text) {
+            Ok(tree) => tree,
+            Err(error) => {
+                self.blank = false;
+                let message = format!("the document is not YAML: {}", error.message);
+                let position = shifted(error.position, start);
+                self.unreadable(text, &place, &message, Some(position));
+                return;
+            }
+        };
+        let Some(root) = tree.root() else { return };
+        self.blank = false;
+        let mut objects = Vec::new();
+        gather(root, 0, &mut objects);
+        let policies: Vec<Node<'_>> = objects
+            .iter()
+            .copied()
+            .filter(|node| is_meant_as_policy(*node))
+            .collect();
+        if policies.is_empty() {
+            return;
+        }
+        let is_secret = |node: &Node<'_>| kind_of(*node) == "Secret";
+        if !objects.iter().any(is_secret) {
+            self.findings.quotable.push(document.span.clone());
+        }
+        if let Err(error) = tree.check_expansion() {
+            let position = shifted(error.position, start);
+            self.unreadable(text, &place, &error.message, Some(position));
+            return;
+        }
+        for policy in policies {
+            let mut place = place.clone();
+            place.object = Some(describe(policy));
+            self.policy(Some(policy), place, start);
+        }
+    }
+
+    fn policy(&mut self, node: Option<Node<'_>>, place: Place, start: Position) {
+        let origin = Origin {
+            place,
+            quoting: Quoting::Show,
+        };
+        let ctx = Context {
+            origin: &origin,
+            cidr: self.options.cidr,
+        };
+        let problems = policy_document(node, self.options.namespace.as_deref(), &ctx);
+        self.findings.policies += 1;
+        self.findings
+            .report
+            .extend(problems.into_iter().map(|mut p| {
+                p.place.position = p.place.position.map(|at| shifted(at, start));
+                p
+            }));
+    }
+
+    /// An empty stream is to the server what an empty object is.
+    fn nothing(&mut self) {
+        let place = Place {
+            file: self.file.map(str::to_owned),
+            object: Some("an empty stream".to_owned()),
+            ..Place::default()
+        };
+        self.policy(None, place, Position { line: 1, column: 1 });
+    }
+
+    /// A document that can't be read concerns us if it speaks of network policies.
+    fn unreadable(&mut self, text: &str, place: &Place, message: &str, position: Option<Position>) {
+        if !text.to_lowercase().contains("networkpolic") {
+            return;
+        }
+        self.findings.policies += 1;
+        let place = Place {
+            position,
+            ..place.clone()
+        };
+        self.findings
+            .report
+            .push(Problem::error(message.to_owned()).at(place));
+    }
+
+    /// Line and column of a byte of the stream.
+    fn position_of(&self, at: usize) -> Position {
+        let before = self.stream.get(..at).unwrap_or_default();
+        let before = before.strip_prefix(BOM).unwrap_or(before);
+        let line = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+        Position {
+            line: stream::line_of(self.stream, at),
+            column: String::from_utf8_lossy(line).chars().count() + 1,
+        }
+    }
+}
+
+/// A position in a text that begins at `start`.
+fn shifted(at: Position, start: Position) -> Position {
+    Position {
+        line: at.line + start.line - 1,
+        column: if at.line == 1 {
+            at.column + start.column - 1
+        } else {
+            at.column
+        },
+    }
+}
+
+/// The objects of a document: itself, or the items of a list.
+fn gather<'a>(node: Node<'a>, depth: usize, objects: &mut Vec<Node<'a>>) {
+    let items = node
+        .get("items")
+        .filter(|items| items.is_sequence() && kind_of(node).ends_with("List"));
+    match items {
+        Some(items) if depth < MAX_LIST_DEPTH => {
+            for item in items.items() {
+                gather(item, depth + 1, objects);
+            }
+        }
+        _ if node.is_mapping() => objects.push(node),
+        _ => {}
+    }
+}
+
+fn kind_of(node: Node<'_>) -> std::borrow::Cow<'_, str> {
+    node.get("kind").and_then(Node::text).unwrap_or_default()
+}
+
+/// The object in words: `NetworkPolicy team-a/web`.
+fn describe(node: Node<'_>) -> String {
+    let text = |field| node.dig(&["metadata", field]).and_then(Node::text);
+    let name = text("name")
+        .or_else(|| text("generateName"))
+        .unwrap_or("without a name".into());
+    match text("namespace").filter(|namespace| !namespace.is_empty()) {
+        Some(namespace) => format!("{} {namespace}/{name}", kube::KIND),
+        None => format!("{} {name}", kube::KIND),
+    }
+}
+
+/// The template in Helm's comment at the head of a document.
+fn source(body: &[u8]) -> Option<String> {
+    body.split(|b| *b == b'\n')
+        .take_while(|line| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace))
+        .filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("# Source:"))
+        .last()
+        .map(|template| template.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lint(stream: &str) -> (Vec<String>, usize) {
+        let found = policies(stream.as_bytes(), None, &Options::default());
+        let problems = found
+            .report
+            .iter()
+            .map(|p| {
+                let at = p.place.position.unwrap();
+                let path = p.place.path.as_deref().unwrap_or_default();
+                format!("{}:{} {path}: {}", at.line, at.column, p.message)
+            })
+            .collect();
+        (problems, found.policies)
+    }
+
+    const HEAD: &str = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
+
+    #[test]
+    fn positions_are_those_of_the_stream() {
+        let (problems, count) = lint(&format!(
+            "a: 1\n--- # x\n{HEAD}metadata: {{name: a}}\nspec: {{polcyTypes: []}}\n\
+             --- {{kind: NetworkPolicy, metadata: {{name: A}}, apiVersion: networking.k8s.io/v1}}\n"
+        ));
+        assert_eq!(count, 2);
+        assert_eq!(
+            problems,
+            [
+                "6:8 spec.polcyTypes: unknown field in NetworkPolicySpec",
+                "7:44 metadata.name: \"A\" is not a valid name (a DNS subdomain)",
+            ]
+        );
+    }
+
+    #[test]
+    fn items_of_lists_are_judged_and_other_kinds_are_not() {
+        let (problems, count) = lint(
+            "kind: List\nitems:\n- kind: Secret\n  data: {x: 1}\n\
+             - {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a b}}\n\
+             ---\napiVersion: crd.projectcalico.org/v1\nkind: NetworkPolicy\nspec: {order: 1}\n\
+             ---\nkind: Ingress\napiVersion: networking.k8s.io/v1\nspec: {rules: []}\n",
+        );
+        assert_eq!(count, 1);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+    }
+
+    #[test]
+    fn a_document_with_a_secret_is_not_quotable() {
+        let stream = format!(
+            "{HEAD}metadata: {{name: a}}\n---\nkind: List\nitems:\n- {{kind: Secret}}\n\
+             - {{kind: NetworkPolicy}}\n"
+        );
+        let found = policies(stream.as_bytes(), None, &Options::default());
+        assert_eq!(found.quotable.len(), 1);
+        assert_eq!(found.policies, 2);
+    }
+
+    #[test]
+    fn what_cannot_be_read_counts_where_it_speaks_of_policies() {
+        assert_eq!(lint("a: [\n---\nb: 1\n").0, Vec::<String>::new());
+        assert_eq!(lint("kind: NetworkPolicy\na: [\n").0.len(), 1);
+    }
+}
