@@ -1,5 +1,6 @@
 //! Gives every vCluster in a rendered chart its two network policies.
 
+pub mod advice;
 pub mod cli;
 pub mod codes;
 pub mod config;
