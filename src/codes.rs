@@ -113,4 +113,20 @@ mod tests {
         assert_eq!(names, sorted);
         assert_eq!(find("vnp101").map(|c| c.name), Some(DEPRECATED));
     }
+
+    #[test]
+    fn every_warning_is_documented() {
+        let docs = include_str!("../docs/warnings.md");
+        for code in ALL {
+            let section = format!("\n## {}\n", code.name);
+            assert_eq!(docs.matches(&section).count(), 1, "{}", code.name);
+            let row = format!(
+                "| [{0}](#{1}) | {2} |",
+                code.name,
+                code.name.to_lowercase(),
+                code.title
+            );
+            assert!(docs.contains(&row), "{row}");
+        }
+    }
 }
