@@ -12,6 +12,7 @@ pub mod index;
 pub mod krm;
 pub mod kube;
 pub mod lint;
+pub mod migrate;
 pub mod policy;
 pub mod reach;
 pub mod readback;

@@ -6,6 +6,7 @@ mod check;
 mod filter;
 pub(crate) mod pipe;
 mod lint;
+mod migrate;
 mod show;
 
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ pub struct Cli {
 enum Command {
     Check(check::Args),
     Lint(lint::Args),
+    Migrate(migrate::Args),
 }
 
 /// Runs the program and says how it ended: 0 done, 1 rejected, 2 usage, 3 input or output.
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
     let ended = match cli.command {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
+        Some(Command::Migrate(args)) => migrate::run(&args),
         None => filter::run(&cli.filter),
     };
     ended

@@ -1,0 +1,193 @@
+//! Each folder in tests/migrate is a case: `before.yaml` becomes `after.yaml`, or is refused with
+//! the words of `error.txt`.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::path::{Path, PathBuf};
+
+use vcluster_netpol::migrate::migrate;
+use vcluster_netpol::report::Place;
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate");
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn run(text: &str) -> Result<String, String> {
+    let place = Place {
+        object: Some("before.yaml".to_owned()),
+        ..Place::default()
+    };
+    migrate(text, &place)
+        .map(|migration| migration.text)
+        .map_err(|report| format!("{report}\n"))
+}
+
+#[test]
+fn every_case_comes_out_as_written() {
+    for case in cases() {
+        let read = |name: &str| std::fs::read_to_string(case.join(name));
+        let before = read("before.yaml").unwrap();
+        let name = case.file_name().unwrap().to_str().unwrap();
+        match read("after.yaml") {
+            Ok(after) => {
+                assert_eq!(run(&before).as_ref(), Ok(&after), "{name}");
+                assert_eq!(run(&after).as_ref(), Ok(&after), "{name}: twice");
+            }
+            Err(_) => assert_eq!(run(&before), Err(read("error.txt").unwrap()), "{name}"),
+        }
+    }
+}
+
+mod random {
+    //! Random configs, in block style and in flow style, before and after.
+
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+    use vcluster_netpol::config::settings::{DEFAULT_EXCEPT, Settings};
+    use vcluster_netpol::report::Quoting;
+    use vcluster_netpol::yaml::Tree;
+
+    use super::run;
+
+    fn rules() -> impl Strategy<Value = Value> {
+        let rule = prop_oneof![
+            Just(json!({})),
+            Just(json!({"ports": [{"port": 80, "protocol": "TCP"}]})),
+            Just(json!({"to": [{"ipBlock": {"cidr": "10.1.0.0/16", "except": ["10.1.2.0/24"]}}]})),
+            Just(json!({"to": [{"podSelector": {}}], "ports": [{"port": "dns"}]})),
+        ];
+        prop_oneof![
+            1 => Just(Value::Null),
+            4 => prop::collection::vec(rule, 0..3).prop_map(Value::Array),
+        ]
+    }
+
+    fn block() -> impl Strategy<Value = Map<String, Value>> {
+        let cidr = prop_oneof![
+            Just(json!("0.0.0.0/0")),
+            Just(json!("10.0.0.0/7")),
+            Just(json!("11.0.0.0/8")),
+            Just(Value::Null),
+        ];
+        let except = prop_oneof![
+            Just(json!(DEFAULT_EXCEPT)),
+            Just(json!([])),
+            Just(json!(["10.2.0.0/16"])),
+        ];
+        (prop::option::of(cidr), prop::option::of(except))
+            .prop_map(|(cidr, except)| object([("cidr", cidr), ("except", except)]))
+    }
+
+    fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+        fields
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect()
+    }
+
+    prop_compose! {
+        fn config()(
+            enabled in prop::option::of(any::<bool>()),
+            (old_cp, old_work) in (prop::option::of(rules()), prop::option::of(rules())),
+            (new_cp, new_work) in (prop::option::weighted(0.3, rules()), prop::option::weighted(0.3, rules())),
+            outgoing in prop::option::of((prop::option::of(any::<bool>()), prop::option::of(block()))),
+            public in prop::option::weighted(0.3, (block(), prop::option::of(any::<bool>()))),
+            ingress in prop::option::of(rules()),
+        ) -> Value {
+            let public = public.map(|(mut public, enabled)| {
+                public.extend(object([("enabled", enabled.map(Value::Bool))]));
+                Value::Object(public)
+            });
+            let outgoing = outgoing.map(|(platform, block)| Value::Object(object([
+                ("platform", platform.map(Value::Bool)),
+                ("ipBlock", block.map(Value::Object)),
+            ])));
+            let work = object([("egress", new_work), ("publicEgress", public), ("ingress", ingress)]);
+            let cp = object([("egress", new_cp)]);
+            let some = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
+            Value::Object(object([
+                ("enabled", enabled.map(Value::Bool)),
+                ("extraControlPlaneRules", old_cp),
+                ("extraWorkloadRules", old_work),
+                ("outgoingConnections", outgoing),
+                ("workload", some(work)),
+                ("controlPlane", some(cp)),
+            ]))
+        }
+    }
+
+    /// What a text means, whatever the fields are called; `None` where old and new differ.
+    fn meaning(text: &str) -> Option<Value> {
+        let tree = Tree::parse(text).unwrap();
+        let node = tree
+            .root()
+            .unwrap()
+            .dig(&["policies", "networkPolicy"])
+            .unwrap();
+        let (s, _) = Settings::from_json(node.to_json(), Quoting::Show).ok()?;
+        Some(json!({
+            "enabled": s.enabled,
+            "public": [json!(s.public_egress.enabled), json!(s.public_egress.cidr), json!(s.public_egress.except)],
+            "platform": s.platform,
+            "work": s.workload.egress.iter().map(|r| json!(r.rule)).collect::<Vec<_>>(),
+            "workIn": s.workload.ingress.iter().map(|r| json!(r.rule)).collect::<Vec<_>>(),
+            "cp": s.control_plane.egress.iter().map(|r| json!(r.rule)).collect::<Vec<_>>(),
+        }))
+    }
+
+    fn has_deprecated(text: &str) -> bool {
+        let tree = Tree::parse(text).unwrap();
+        let node = tree
+            .root()
+            .unwrap()
+            .dig(&["policies", "networkPolicy"])
+            .unwrap();
+        [
+            &["extraControlPlaneRules"][..],
+            &["extraWorkloadRules"],
+            &["outgoingConnections", "ipBlock"],
+        ]
+        .iter()
+        .any(|path| node.dig(path).is_some())
+    }
+
+    proptest! {
+        #[test]
+        fn settings_are_the_same_before_and_after(config in config(), flow in 0..3) {
+            let values = json!({"a": 1, "policies": {"networkPolicy": config}, "z": [2]});
+            let before = match flow {
+                0 => serde_json::to_string_pretty(&values).unwrap(),
+                1 => serde_yaml::to_string(&values).unwrap(),
+                // Block style above, flow style below.
+                _ => {
+                    let mut text = "policies:\n  networkPolicy:\n    labels: {}\n".to_owned();
+                    for (key, value) in config.as_object().unwrap() {
+                        text = format!("{text}    {key}: {value}\n");
+                    }
+                    text
+                }
+            };
+            if let Ok(after) = run(&before) {
+                prop_assert!(!has_deprecated(&after), "{after}");
+                if let Some(meaning_before) = meaning(&before) {
+                    prop_assert_eq!(Some(meaning_before), meaning(&after), "{}\n{}", before, after);
+                }
+                prop_assert_eq!(run(&after), Ok(after));
+            } else {
+                prop_assert_eq!(meaning(&before), None, "{}", before);
+            }
+        }
+
+        #[test]
+        fn any_text_is_survived(text in r"(?s)(policies:|networkPolicy:|extraWorkloadRules:|\{|\}|\[|\]|- |#|\n|  |&a|\*a|[a-z]|:|\||é){0,40}") {
+            let _ = run(&text);
+        }
+    }
+}
