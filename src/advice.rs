@@ -271,7 +271,8 @@ fn judge_rules(role: Role, direction: Direction, rules: &[Flow<'_>], warnings: &
             .iter()
             .enumerate()
             .find(|(j, other)| *j != i && covers(other, rule) && (*j < i || !covers(rule, other)));
-        if let Some((_, wider)) = wider {
+        // Public egress is one of the documented rules: nobody wrote it beside the wider one.
+        if let Some((_, wider)) = wider.filter(|_| field.ends_with(']')) {
             let by = match wider.cause {
                 Cause::BuiltIn => "a built-in rule".to_owned(),
                 Cause::Project => "a rule of the project".to_owned(),

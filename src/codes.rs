@@ -14,9 +14,10 @@ pub struct Code {
 }
 
 /// Who is told of a warning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Audience {
     /// Everybody: something that was written does not mean what its author thinks.
+    #[default]
     Everyone,
     /// Who asks with `lint`: worth knowing, but as the defaults have it, or perhaps meant so.
     Reviewer,

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use super::{Exit, pipe};
+use crate::codes::Audience;
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
 use crate::render::{Options, render};
@@ -49,14 +50,14 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
     /// Do not give the warning CODE (VNP101 …); may be repeated
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = super::warning)]
     allow: Vec<String>,
     /// The version of the cluster: from 1.36 on it refuses unusual spellings of CIDRs
     #[arg(long, value_name = "VERSION", env = "KUBE_VERSION")]
     kube_version: Option<CidrRule>,
 }
 
-fn edition(text: &str) -> Result<Edition, String> {
+pub(super) fn edition(text: &str) -> Result<Edition, String> {
     Edition::ALL
         .into_iter()
         .find(|e| e.name() == text)
@@ -97,12 +98,13 @@ impl Args {
             strict: self.strict,
             allow: self.allow.clone(),
             cidr: self.kube_version.unwrap_or_default(),
+            audience: Audience::Everyone,
         })
     }
 }
 
 /// Reads a config file, but not much more of it than a config may have.
-fn read_config(path: &PathBuf) -> anyhow::Result<String> {
+pub(super) fn read_config(path: &PathBuf) -> anyhow::Result<String> {
     let limit = config::document::MAX_BYTES as u64 + 1;
     let file = std::fs::File::open(path)
         .with_context(|| format!("can't read the config {}", path.display()))?;

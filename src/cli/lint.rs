@@ -7,23 +7,49 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
 use super::Exit;
+use super::filter::{edition, read_config};
 use super::show::{self, Format, Source};
-use crate::codes;
-use crate::lint::{self, Findings};
+use crate::codes::Audience;
+use crate::config::cluster::{ConfigFile, Said};
+use crate::edition::Edition;
+use crate::lint;
+use crate::render::{self, render};
 use crate::report::{Place, Problem, Report};
 use crate::validate::CidrRule;
 
+/// What a config is tried on where there is no rendered chart.
+const STAND_IN: &[u8] = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stand-in}\n";
+
+/// The release that a config is tried for where no other is named.
+const SOME_RELEASE: &str = "vcluster";
+
 /// Says what is wrong with the network policies of a rendered chart, and changes nothing.
 ///
-/// Every NetworkPolicy is held against the API server's rules. Exit code 0: nothing is wrong;
-/// 1: something is, or there was nothing to check.
+/// Every NetworkPolicy is held against the API server's rules, and every network-policy config
+/// against those and against good advice. Exit code 0: nothing is wrong; 1: something is, or there
+/// was nothing to check.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     /// Rendered manifests; standard input without any, or for -
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Check this config: values, a networkPolicy object, or a VirtualClusterTemplate
+    ///
+    /// With manifests it is checked together with them, else alone. Several are merged left to
+    /// right, as Helm merges values.
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// The Helm release, where the manifests do not say it
+    #[arg(long, value_name = "NAME")]
+    release: Option<String>,
+    /// The shape of the policies; the chart's, where it is not given
+    #[arg(long, value_name = "EDITION", value_parser = edition)]
+    edition: Option<Edition>,
+    /// The project that {{ .Values.loft.project }} stands for in the config's labels
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
     /// The Kubernetes version of the cluster, such as 1.36: from 1.36 on fewer CIDRs are accepted
-    #[arg(long, value_name = "VERSION", env = "KUBE_VERSION", value_parser = kube_version)]
+    #[arg(long, value_name = "VERSION", env = "KUBE_VERSION")]
     kube_version: Option<CidrRule>,
     /// The namespace that the policies are sent to: one that names another is refused, as by
     /// kubectl --namespace
@@ -32,67 +58,59 @@ pub(super) struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
-    /// Leave out the warnings of this code, such as VNP105
-    #[arg(long, value_name = "CODE", value_parser = code)]
-    allow: Vec<&'static str>,
+    /// Leave out the warnings of this code, such as VNP105; may be repeated
+    #[arg(long, value_name = "CODE", value_parser = super::warning)]
+    allow: Vec<String>,
     /// How to print what was found
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
 
-/// Argo CD sets the variable empty where it knows no version.
-pub(super) fn kube_version(text: &str) -> Result<CidrRule, String> {
-    if text.is_empty() {
-        return Ok(CidrRule::default());
-    }
-    text.parse()
-}
-
-pub(super) fn code(text: &str) -> Result<&'static str, String> {
-    codes::find(text)
-        .map(|code| code.name)
-        .ok_or_else(|| format!("there is no warning {text}; docs/warnings.md lists them"))
-}
-
 /// A stream that was read.
+#[derive(Debug)]
 struct Input {
     file: Option<String>,
     bytes: Vec<u8>,
+    /// Whether it was really read, and does not merely carry a config.
+    real: bool,
+    /// The bytes that may be shown.
+    quotable: Vec<std::ops::Range<usize>>,
 }
 
-/// Checks the files, or standard input.
+/// Checks the files, or standard input, or a config alone.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let options = lint::Options {
-        cidr: args.kube_version.unwrap_or_default(),
-        namespace: args.namespace.clone(),
+    let configs = read_configs(&args.config)?;
+    let mut inputs = if args.files.is_empty() && !configs.is_empty() {
+        vec![Input {
+            file: None,
+            bytes: STAND_IN.to_vec(),
+            real: false,
+            quotable: Vec::new(),
+        }]
+    } else {
+        read(&args.files)?
     };
-    let inputs = read(&args.files)?;
-    let checked: Vec<(&Input, Findings)> = inputs
-        .iter()
-        .map(|input| {
-            let found = lint::policies(&input.bytes, input.file.as_deref(), &options);
-            (input, found)
-        })
-        .collect();
     let mut report = Report::default();
-    for (input, found) in &checked {
-        report.extend(found.report.iter().cloned());
-        if found.policies == 0 {
-            report.push(nothing(input));
-        }
+    for input in &mut inputs {
+        report.extend(check(input, args, &configs));
     }
-    report.allow(&args.allow);
+    let allowed: Vec<&str> = args.allow.iter().map(String::as_str).collect();
+    report.allow(&allowed);
     if args.strict {
         report.be_strict();
     }
-    let sources: Vec<Source<'_>> = checked
-        .iter()
-        .map(|(input, found)| Source {
-            file: input.file.as_deref(),
-            text: &input.bytes,
-            quotable: &found.quotable,
-        })
-        .collect();
+    let whole: Vec<_> = configs.iter().map(|c| 0..c.text.len()).collect();
+    let of_configs = configs.iter().zip(&whole).map(|(config, whole)| Source {
+        file: Some(&config.name),
+        text: config.text.as_bytes(),
+        quotable: std::slice::from_ref(whole),
+    });
+    let of_inputs = inputs.iter().filter(|i| i.real).map(|input| Source {
+        file: input.file.as_deref(),
+        text: &input.bytes,
+        quotable: &input.quotable,
+    });
+    let sources: Vec<Source<'_>> = of_configs.chain(of_inputs).collect();
     show::report(&report, &sources, args.output).context("can't write the findings")?;
     Ok(if report.has_errors() {
         Exit::Rejected
@@ -101,14 +119,87 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
+/// What is wrong with one stream: its policies first, then its configs.
+fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Report {
+    let mut report = Report::default();
+    let mut checked = 0;
+    if input.real {
+        let options = lint::Options {
+            cidr: args.kube_version.unwrap_or_default(),
+            namespace: args.namespace.clone(),
+        };
+        let found = lint::policies(&input.bytes, input.file.as_deref(), &options);
+        report.extend(found.report);
+        input.quotable = found.quotable;
+        checked += found.policies;
+    }
+    let in_place = |mut problem: Problem| {
+        let place = &mut problem.place;
+        match &place.object {
+            Some(object) if configs.iter().any(|c| c.name == *object) => {
+                place.file = place.object.take();
+            }
+            _ => place.file.clone_from(&input.file),
+        }
+        problem
+    };
+    let problems = match render(&input.bytes, &options(args, configs, input.real)) {
+        Ok(output) => {
+            checked += output.configs;
+            output.warnings
+        }
+        Err(errors) => {
+            checked += 1;
+            errors
+        }
+    };
+    report.extend(problems.into_iter().map(in_place));
+    if checked == 0 {
+        report.push(nothing(input));
+    }
+    report
+}
+
+fn options(args: &Args, configs: &[ConfigFile], real: bool) -> render::Options {
+    let release = args.release.clone();
+    render::Options {
+        said: Said {
+            files: configs.to_vec(),
+            release: if real {
+                release
+            } else {
+                release.or_else(|| Some(SOME_RELEASE.to_owned()))
+            },
+            ..Said::default()
+        },
+        edition: args.edition,
+        project: args.project.clone(),
+        cidr: args.kube_version.unwrap_or_default(),
+        audience: Audience::Reviewer,
+        ..render::Options::default()
+    }
+}
+
 /// A check that checks nothing must not be green.
 fn nothing(input: &Input) -> Problem {
-    Problem::error("there is nothing to check: no NetworkPolicy was found")
-        .help("give it the output of `helm template`, or the manifests themselves")
+    Problem::error("there is nothing to check: no NetworkPolicy and no config was found")
+        .help("give it the output of `helm template`, the manifests themselves, or --config FILE")
         .at(Place {
             file: input.file.clone(),
             ..Place::default()
         })
+}
+
+fn read_configs(paths: &[PathBuf]) -> anyhow::Result<Vec<ConfigFile>> {
+    paths
+        .iter()
+        .map(|path| {
+            Ok(ConfigFile {
+                name: path.display().to_string(),
+                text: read_config(path)?,
+            })
+        })
+        .collect()
 }
 
 fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
@@ -117,19 +208,23 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
     files
         .iter()
         .map(|path| {
-            if path.as_os_str() == "-" {
+            let (file, bytes) = if path.as_os_str() == "-" {
                 let mut bytes = Vec::new();
                 std::io::stdin()
                     .lock()
                     .read_to_end(&mut bytes)
                     .context("can't read standard input")?;
-                return Ok(Input { file: None, bytes });
-            }
-            let file = path.display().to_string();
-            let bytes = std::fs::read(path).with_context(|| format!("can't read {file}"))?;
+                (None, bytes)
+            } else {
+                let file = path.display().to_string();
+                let bytes = std::fs::read(path).with_context(|| format!("can't read {file}"))?;
+                (Some(file), bytes)
+            };
             Ok(Input {
-                file: Some(file),
+                file,
                 bytes,
+                real: true,
+                quotable: Vec::new(),
             })
         })
         .collect()

@@ -4,14 +4,16 @@
 
 mod check;
 mod filter;
-pub(crate) mod pipe;
 mod lint;
 mod migrate;
+pub(crate) mod pipe;
 mod show;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::codes;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,13 @@ pub fn run() -> ExitCode {
             Exit::Io
         })
         .into()
+}
+
+/// The code of a warning, as `--allow` takes it.
+fn warning(text: &str) -> Result<String, String> {
+    codes::find(text)
+        .map(|code| code.name.to_owned())
+        .ok_or_else(|| format!("there is no warning {text}; docs/warnings.md lists them"))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

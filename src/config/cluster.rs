@@ -464,16 +464,13 @@ fn finish(
             source,
         )
     };
-    let mut warnings = Vec::new();
-    for document in &documents {
-        let (found, warned): (Vec<_>, Vec<_>) = document
-            .problems
-            .iter()
-            .cloned()
-            .partition(|p| p.severity == crate::report::Severity::Error);
-        errors.extend(found);
-        warnings.extend(warned);
-    }
+    // What is wrong with their shape is said together with what is wrong with their values.
+    let warnings: Vec<Problem> = documents
+        .iter()
+        .flat_map(|document| &document.problems)
+        .filter(|p| p.severity == crate::report::Severity::Warning)
+        .cloned()
+        .collect();
     if !errors.is_empty() {
         return Err(errors);
     }

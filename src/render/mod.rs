@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::codes::Audience;
 use crate::config::cluster::{self, ConfigFile, Said, VirtualCluster};
 use crate::edit;
 use crate::edition::Edition;
@@ -42,6 +43,8 @@ pub struct Options {
     pub allow: Vec<String>,
     /// `--kube-version`: which CIDRs the target server takes.
     pub cidr: CidrRule,
+    /// Who reads the warnings.
+    pub audience: Audience,
 }
 
 /// What became of a policy.
@@ -79,6 +82,8 @@ pub struct Output<'s> {
     pub actions: Vec<Action>,
     /// Warnings.
     pub warnings: Report,
+    /// How many virtual clusters have a config.
+    pub configs: usize,
 }
 
 /// Filters a stream.
@@ -151,6 +156,7 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         pieces,
         actions: placement.actions,
         warnings,
+        configs: plans.len(),
     })
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Options;
+use crate::advice::{self, Dns, View};
 use crate::config::cluster::{self, VirtualCluster};
 use crate::config::settings::{Settings, merge};
 use crate::edition::{self, Edition};
@@ -37,12 +38,7 @@ impl Plan {
         cluster: &VirtualCluster,
         options: &Options,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let (settings, mut warnings) = settings(cluster, options).map_err(|errors| {
-            errors
-                .into_iter()
-                .map(|p| relocate(cluster, p))
-                .collect::<Vec<_>>()
-        })?;
+        let (settings, mut warnings) = checked_settings(cluster, options)?;
         let edition = options
             .edition
             .unwrap_or_else(|| Edition::of(cluster.chart_version().as_ref()));
@@ -76,6 +72,13 @@ impl Plan {
         } else {
             Vec::new()
         };
+        warnings.extend(advice::warnings(&View {
+            settings: &settings,
+            policies: &policies,
+            dns: dns(cluster, &subject, !companions.is_empty()),
+            quoting: quoting(cluster),
+            audience: options.audience,
+        }));
         if settings.enabled {
             let all = policies.iter().chain(&companions);
             let errors: Vec<Problem> = all
@@ -112,15 +115,38 @@ impl Plan {
     }
 }
 
+/// The settings of a virtual cluster, or all that is wrong with the config in shape and values.
+fn checked_settings(
+    cluster: &VirtualCluster,
+    options: &Options,
+) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    let mut errors: Vec<Problem> = cluster
+        .documents
+        .iter()
+        .flat_map(|document| &document.problems)
+        .filter(|p| p.severity == Severity::Error)
+        .cloned()
+        .collect();
+    match settings(cluster, options) {
+        Ok(settings) if errors.is_empty() => return Ok(settings),
+        Ok(_) => {}
+        Err(mut found) => {
+            // That a value of the wrong type can't be decoded has been said, and better.
+            if !errors.is_empty() {
+                found.retain(|p| p.place.path.as_deref() != Some(""));
+            }
+            errors.extend(found.into_iter().map(|p| relocate(cluster, p)));
+        }
+    }
+    Err(errors)
+}
+
 /// The settings of a virtual cluster, judged, with warnings; problems have paths below the config.
 fn settings(
     cluster: &VirtualCluster,
     options: &Options,
 ) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
-    let quoting = cluster
-        .documents
-        .last()
-        .map_or(Quoting::Hide, |d| d.origin().quoting);
+    let quoting = quoting(cluster);
     let config = cluster
         .documents
         .iter()
@@ -144,6 +170,28 @@ fn settings(
         Ok((settings, warnings))
     } else {
         Err(errors)
+    }
+}
+
+/// Whether the values of a config may be shown.
+fn quoting(cluster: &VirtualCluster) -> Quoting {
+    cluster
+        .documents
+        .last()
+        .map_or(Quoting::Hide, |d| d.origin().quoting)
+}
+
+/// How CoreDNS gets to names outside. Charts before 0.31 render no vc-kube-dns for it.
+fn dns(cluster: &VirtualCluster, subject: &Subject<'_>, companions: bool) -> Dns {
+    let renders_none = cluster
+        .chart_version()
+        .is_some_and(|version| version.release() < (0, 31, 0));
+    if !subject.separate_dns {
+        Dns::Embedded
+    } else if renders_none && !companions {
+        Dns::AsWorkload
+    } else {
+        Dns::WithPolicy
     }
 }
 
@@ -276,7 +324,12 @@ fn judge(settings: &Settings, quoting: Quoting, cidr: CidrRule) -> Vec<Problem> 
         cidr,
     };
     let spot = |path: &str| Spot::new(path, None);
-    let mut problems = validate::labels(&settings.labels, &spot("labels"), &ctx);
+    let mut problems = Vec::new();
+    for (key, value) in &settings.labels {
+        let label = BTreeMap::from([(key.clone(), value.clone())]);
+        let at = spot(&crate::shape::join("labels", key));
+        problems.extend(validate::labels(&label, &at, &ctx));
+    }
     problems.extend(validate::annotations(
         &settings.annotations,
         &spot("annotations"),

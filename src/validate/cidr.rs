@@ -21,8 +21,12 @@ pub enum CidrRule {
 impl FromStr for CidrRule {
     type Err = String;
 
-    /// Reads the version of a server: `1.36`, `v1.36.2-gke.1`, `v1.35+`.
+    /// Reads the version of a server: `1.36`, `v1.36.2-gke.1`, `v1.35+`. Nothing is no version: a
+    /// variable may be set and empty.
     fn from_str(version: &str) -> Result<Self, Self::Err> {
+        if version.is_empty() {
+            return Ok(Self::default());
+        }
         let mut numbers = version
             .trim()
             .trim_start_matches(['v', 'V'])
