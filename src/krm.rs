@@ -9,6 +9,8 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use crate::edit::{Edit, indented, with_line_breaks};
+use crate::kube;
+use crate::policy::Policy;
 use crate::report::{Problem, Severity};
 use crate::stream::{self, Document};
 use crate::survey;
@@ -197,6 +199,24 @@ pub fn result(problem: &Problem) -> Value {
         object.insert("field".to_owned(), json!({ "path": path }));
     }
     result
+}
+
+/// A policy as a result of a KRM function.
+#[must_use]
+pub fn made(policy: &Policy, source: &str) -> Value {
+    let mut reference = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": kube::KIND,
+        "name": policy.name,
+    });
+    if let (Some(namespace), Some(object)) = (&policy.namespace, reference.as_object_mut()) {
+        object.insert("namespace".to_owned(), json!(namespace));
+    }
+    json!({
+        "message": format!("the policy is as {source} says"),
+        "severity": "info",
+        "resourceRef": reference,
+    })
 }
 
 fn is_blank(stream: &[u8], document: &Document) -> bool {

@@ -20,6 +20,8 @@ pub enum Shape {
     Map(&'static Shape),
     /// Text.
     String,
+    /// Text, or null for nothing: Helm merges a value away with a null.
+    StringOrNull,
     /// `true` or `false`.
     Bool,
     /// A whole number of 32 bits.
@@ -250,7 +252,7 @@ impl Checker<'_> {
                     self.check(item, *items, &path);
                 }
             }
-            Shape::String | Shape::IntOrString
+            Shape::String | Shape::StringOrNull | Shape::IntOrString
                 if matches!(node.scalar(), Some(Scalar::String(_))) => {}
             Shape::Time if node.text().is_some_and(|text| is_time(&text)) => {}
             Shape::Bool if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
@@ -435,7 +437,7 @@ fn expected(shape: Shape) -> &'static str {
     match shape {
         Shape::Object(_) | Shape::Map(_) => "a mapping",
         Shape::List(_) => "a list",
-        Shape::String => "a string",
+        Shape::String | Shape::StringOrNull => "a string",
         Shape::Bool => "a boolean",
         Shape::Integer | Shape::Long => "a whole number",
         Shape::Time => "a time such as 2006-01-02T15:04:05Z",

@@ -105,7 +105,9 @@ pub fn gap(stream: &[u8]) -> Gap {
     let mut runs = None;
     for (i, document) in stream::documents(stream).enumerate() {
         let header_apart = previous.as_ref().is_some_and(|p| is_lone_source(stream, p));
-        if document.is_apart() && !header_apart {
+        // A byte order mark must stay in front of everything.
+        let marked = i == 0 && stream.starts_with(stream::BOM);
+        if document.is_apart() && !header_apart && !marked {
             clean.push((i, document.span.start));
         }
         match weigh(stream, &document) {
@@ -275,6 +277,7 @@ mod tests {
     fn a_document_without_a_marker_gets_one() {
         assert_eq!(at("kind: Pod\n"), (0, Closing::Marker));
         assert_eq!(at("\u{feff}kind: Pod\n"), (3, Closing::Marker));
+        assert_eq!(at("\u{feff}---\nkind: Pod\n"), (3, Closing::None));
         assert_eq!(at("%YAML 1.1\n---\nkind: Pod\n"), (0, Closing::End));
         assert_eq!(at("kind: Secret\n"), (13, Closing::None));
         assert!(gap(b"kind: Secret").needs_break);

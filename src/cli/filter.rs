@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Parser;
 
-use super::{Exit, pipe};
+use super::{Exit, pipe, tell};
 use crate::codes::Audience;
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
 use crate::render::{Options, render};
-use crate::report::Report;
 use crate::validate::CidrRule;
 use crate::{config, helm};
 
@@ -112,37 +111,41 @@ pub(super) fn read_config(path: &PathBuf) -> anyhow::Result<String> {
     file.take(limit)
         .read_to_end(&mut bytes)
         .with_context(|| format!("can't read the config {}", path.display()))?;
+    if bytes.len() as u64 == limit {
+        // Too large, which is said where the text is read; the cut may go through a character.
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
     String::from_utf8(bytes).with_context(|| format!("the config {} is not UTF-8", path.display()))
 }
 
 /// Filters standard input to standard output.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let options = args.options()?;
+    // The stream comes first: only it says where an error has to go.
     let stream = pipe::read_stdin().context("can't read standard input")?;
+    let options = match args.options() {
+        Ok(options) => options,
+        Err(error) => return refuse(&stream, &format!("error: {error:#}"), Exit::Io),
+    };
     match render(&stream, &options) {
         Ok(output) => {
-            warn(&output.warnings);
+            if !output.warnings.is_empty() {
+                tell(&output.warnings);
+            }
             pipe::write_stdout(&output.pieces).context("can't write standard output")?;
             Ok(Exit::Done)
         }
-        Err(report) => refuse(&stream, &report),
+        Err(report) => refuse(&stream, &report.to_string(), Exit::Rejected),
     }
 }
 
-/// Tells the user why nothing is written, where the user can see it.
-fn refuse(stream: &[u8], report: &Report) -> anyhow::Result<Exit> {
-    let text = report.to_string();
-    eprintln!("{text}");
-    if helm::is_helm4(stream) {
-        let message = helm::block_scalar(&text);
-        pipe::write_stdout(&[message.as_bytes()]).context("can't write standard output")?;
-        return Ok(Exit::Done);
+/// Tells the user why nothing is written, where the user can see it: on stderr, and to Helm 4 on
+/// standard output.
+pub(super) fn refuse(stream: &[u8], message: &str, exit: Exit) -> anyhow::Result<Exit> {
+    tell(message);
+    if !helm::is_helm4(stream) {
+        return Ok(exit);
     }
-    Ok(Exit::Rejected)
-}
-
-fn warn(warnings: &Report) {
-    if !warnings.is_empty() {
-        eprintln!("{warnings}");
-    }
+    let scalar = helm::block_scalar(message);
+    pipe::write_stdout(&[scalar.as_bytes()]).context("can't write standard output")?;
+    Ok(Exit::Done)
 }

@@ -9,6 +9,8 @@ mod migrate;
 pub(crate) mod pipe;
 mod show;
 
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -64,10 +66,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return misused(&error),
     };
     let ended = match cli.command {
         Some(Command::Check(args)) => check::run(&args),
@@ -81,7 +80,7 @@ pub fn run() -> ExitCode {
             if is_broken_pipe(&error) {
                 return Exit::Done;
             }
-            eprintln!("error: {error:#}");
+            tell(format!("error: {error:#}"));
             Exit::Io
         })
         .into()
@@ -92,6 +91,29 @@ fn warning(text: &str) -> Result<String, String> {
     codes::find(text)
         .map(|code| code.name.to_owned())
         .ok_or_else(|| format!("there is no warning {text}; docs/warnings.md lists them"))
+}
+
+/// Says something on stderr. That nobody listens there is no reason to fail.
+pub(crate) fn tell(message: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{message}");
+}
+
+/// Ends a call that is wrong, or that asks for help.
+fn misused(error: &clap::Error) -> ExitCode {
+    let filter = std::env::args()
+        .nth(1)
+        .is_none_or(|word| word.starts_with('-'));
+    // Helm 4 names its plugin to it, gives it a stream, and shows nobody what it says on stderr.
+    let by_helm4 = std::env::var_os("HELM_PLUGIN_NAME").is_some();
+    if error.use_stderr() && filter && by_helm4 && !std::io::stdin().is_terminal() {
+        let message = error.render().to_string();
+        let ended = pipe::read_stdin()
+            .map_err(Into::into)
+            .and_then(|stream| filter::refuse(&stream, message.trim_end(), Exit::Usage));
+        return ended.unwrap_or(Exit::Usage).into();
+    }
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -61,7 +61,7 @@ pub struct VirtualCluster {
     pub source: String,
     /// The config, most general first; later ones lie over earlier ones.
     pub documents: Vec<ConfigDocument>,
-    /// All values, from the Secret.
+    /// All values: those of the Secret, or else those that were given as config.
     pub values: Option<Value>,
 }
 
@@ -443,7 +443,7 @@ fn finish(
     } else {
         Vec::new()
     };
-    let values = secret.as_ref().and_then(|s| s.values.clone());
+    let values_of_secret = secret.as_ref().and_then(|s| s.values.clone());
     let (documents, source) = if !files.is_empty() {
         let names: Vec<&str> = said.files.iter().map(|f| f.name.as_str()).collect();
         (files, names.join(", "))
@@ -471,6 +471,11 @@ fn finish(
         .filter(|p| p.severity == crate::report::Severity::Warning)
         .cloned()
         .collect();
+    // Without a Secret, values that were given as config say the rest too.
+    let values = values_of_secret.or_else(|| {
+        let given = documents.iter().filter_map(|d| d.values.clone());
+        given.reduce(super::settings::merge)
+    });
     if !errors.is_empty() {
         return Err(errors);
     }

@@ -263,28 +263,41 @@ impl ConfigDocument {
         Self::read(&inner, forms)
     }
 
-    /// Where a field is, given its path below the config: the full path and the position, if the
-    /// field is there.
+    /// Where a field is, given its path below the config: the full path, and the position of the
+    /// field. `None` where the field is not in this text.
     #[must_use]
     pub fn locate(&self, field: &str) -> Option<(String, Position)> {
-        let (_, prefix) = self.network_policy.as_ref()?;
+        let path = self.path_of(field);
         let tree = Tree::parse(&self.text).ok()?;
-        let path = match (prefix.is_empty(), field.is_empty()) {
-            (true, _) => field.to_owned(),
-            (false, true) => prefix.clone(),
-            (false, false) if field.starts_with('[') => format!("{prefix}{field}"),
-            (false, false) => format!("{prefix}.{field}"),
-        };
         let node = tree.root()?.at_path(&path)?;
         Some((path, node.position()))
+    }
+
+    /// The position of what is nearest to a field that is missing.
+    #[must_use]
+    pub fn nearest(&self, field: &str) -> Option<Position> {
+        let path = self.path_of(field);
+        let tree = Tree::parse(&self.text).ok()?;
+        let root = tree.root()?;
+        let mut path = path.as_str();
+        while let Some(end) = path.rfind(['.', '[']) {
+            path = path.get(..end)?;
+            if let Some(node) = root.at_path(path) {
+                return Some(node.position());
+            }
+        }
+        None
     }
 
     /// The path of a field below the config, as the user would write it.
     #[must_use]
     pub fn path_of(&self, field: &str) -> String {
         match &self.network_policy {
-            Some((_, prefix)) if !prefix.is_empty() => format!("{prefix}.{field}"),
-            _ => field.to_owned(),
+            Some((_, prefix)) if prefix.is_empty() => field.to_owned(),
+            Some((_, prefix)) if field.is_empty() => prefix.clone(),
+            Some((_, prefix)) if field.starts_with('[') => format!("{prefix}{field}"),
+            Some((_, prefix)) => format!("{prefix}.{field}"),
+            None => field.to_owned(),
         }
     }
 

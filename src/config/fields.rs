@@ -22,12 +22,12 @@ pub static NETWORK_POLICY: Object = Object {
         ),
         Field::new(
             "labels",
-            Shape::Map(&Shape::String),
+            Shape::Map(&Shape::StringOrNull),
             "Extra labels of the policies.",
         ),
         Field::new(
             "annotations",
-            Shape::Map(&Shape::String),
+            Shape::Map(&Shape::StringOrNull),
             "Extra annotations of the policies.",
         ),
         Field::new(

@@ -126,6 +126,9 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         return Err(errors);
     }
     let mut placement = Placement::new(stream, &index);
+    if plans.is_empty() {
+        warnings.extend(placement.left_alone());
+    }
     for (cluster, plan) in &plans {
         if plan.enabled {
             placement.place(cluster, plan);
@@ -144,7 +147,12 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
     }
     placement.insert(list.as_ref());
     if let Some(list) = list.filter(|_| !plans.is_empty()) {
-        let results: Vec<Value> = warnings.iter().map(krm::result).collect();
+        let results: Vec<Value> = plans
+            .iter()
+            .filter(|(_, plan)| plan.enabled)
+            .flat_map(|(cluster, plan)| plan.policies.iter().map(|p| krm::made(p, &cluster.source)))
+            .chain(warnings.iter().map(krm::result))
+            .collect();
         placement.edits.extend(list.results(stream, &results));
     }
     let pieces = edit::apply(stream, placement.edits).map_err(|at| {

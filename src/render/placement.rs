@@ -214,6 +214,26 @@ impl<'a> Placement<'a> {
             .collect()
     }
 
+    /// Policies of virtual clusters that no config speaks of stay, and a warning says so.
+    pub(super) fn left_alone(&self) -> Vec<Problem> {
+        let ours = |o: &&Object| {
+            let name = o.name.as_deref().unwrap_or_default();
+            o.is_network_policy()
+                && !o.is_hook()
+                && (name.starts_with("vc-work-") || name.starts_with("vc-cp-"))
+        };
+        let objects = self.index.objects.iter().filter(ours);
+        objects
+            .map(|object| {
+                let message =
+                    "the stream holds no config, so this policy stays as the chart has it";
+                Problem::warning(code::DISABLED, message)
+                    .help("was the config Secret hidden? Set the annotation, or use --config FILE")
+                    .at(object.place(self.stream))
+            })
+            .collect()
+    }
+
     /// Puts in what is missing.
     pub(super) fn insert(&mut self, list: Option<&SoleList>) {
         if self.missing.is_empty() {

@@ -13,7 +13,7 @@ use crate::config::settings::{Settings, merge};
 use crate::edition::{self, Edition};
 use crate::policy::{self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
 use crate::report::{Place, Problem, Quoting, Severity, code};
-use crate::shape::Origin;
+use crate::shape::{self, Origin};
 use crate::validate::{self, CidrRule, Spot};
 
 /// The value of the project label that the Platform expands before Helm runs.
@@ -240,7 +240,10 @@ fn relocate(cluster: &VirtualCluster, mut problem: Problem) -> Problem {
     problem.place = match located {
         Some((document, (path, position))) => document.origin().place.at(path, Some(position)),
         None => match cluster.documents.last() {
-            Some(document) => document.origin().place.at(document.path_of(&field), None),
+            Some(document) => document
+                .origin()
+                .place
+                .at(document.path_of(&field), document.nearest(&field)),
             None => Place::default(),
         },
     };
@@ -273,16 +276,15 @@ fn resolve_project(
         if !is_placeholder(value) {
             continue;
         }
-        let mut problem = match known {
-            Some(project) => {
-                project.clone_into(value);
-                continue;
-            }
-            None => Problem::error("nothing says which project {{ .Values.loft.project }} is")
-                .help("name it with --project NAME, or let the Platform set loft.project"),
-        };
-        problem.place.path = Some(crate::shape::join("labels", key));
-        errors.push(problem);
+        if known.is_none() {
+            let message = "nothing says which project {{ .Values.loft.project }} is";
+            let help = "name it with --project NAME, or let the Platform set loft.project";
+            let mut problem = Problem::error(message).help(help);
+            problem.place.path = Some(shape::join("labels", key));
+            errors.push(problem);
+        }
+        // Nothing more is to be said of a placeholder that stays.
+        known.unwrap_or_default().clone_into(value);
     }
     match settings.labels.get(PROJECT_LABEL).map(String::as_str) {
         Some("") => {
@@ -291,7 +293,7 @@ fn resolve_project(
                 "the label names no project, so no rules are made for one",
             )
             .help("give it the project's name, or remove it");
-            problem.place.path = Some(crate::shape::join("labels", PROJECT_LABEL));
+            problem.place.path = Some(shape::join("labels", PROJECT_LABEL));
             warnings.push(problem);
         }
         None if options.project.is_some() => {

@@ -131,7 +131,7 @@ fn value(node: Node<'_>, shape: Shape) -> Value {
         Shape::List(items) => Value::Array(node.items().map(|n| item(n, *items)).collect()),
         Shape::Integer | Shape::Long => shape::whole_number(node).map_or(Value::Null, Value::from),
         Shape::IntOrString => shape::whole_number(node).map_or_else(|| node.to_json(), Value::from),
-        Shape::String | Shape::Time | Shape::Bool => node.to_json(),
+        Shape::String | Shape::StringOrNull | Shape::Time | Shape::Bool => node.to_json(),
         Shape::Any => Value::Null,
     }
 }
