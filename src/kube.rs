@@ -16,6 +16,15 @@ pub const API_VERSION: &str = "networking.k8s.io/v1";
 /// The kind of the policies.
 pub const KIND: &str = "NetworkPolicy";
 
+/// The protocols that a port may have.
+pub const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+
+/// The directions that a policy may govern.
+pub const POLICY_TYPES: [&str; 2] = ["Ingress", "Egress"];
+
+/// The operators of a selector.
+pub const OPERATORS: [&str; 4] = ["In", "NotIn", "Exists", "DoesNotExist"];
+
 /// A whole NetworkPolicy.
 pub static POLICY: Object = Object {
     name: "NetworkPolicy",
@@ -111,7 +120,7 @@ pub static SPEC: Object = Object {
         ),
         Field::new(
             "policyTypes",
-            Shape::List(&Shape::String),
+            Shape::List(&Shape::OneOf(&POLICY_TYPES)),
             "Ingress, Egress or both.",
         ),
         Field::new(
@@ -214,7 +223,11 @@ pub static PORT: Object = Object {
             Shape::Integer,
             "The last port of a range that begins at port.",
         ),
-        Field::new("protocol", Shape::String, "TCP (the default), UDP or SCTP."),
+        Field::new(
+            "protocol",
+            Shape::OneOf(&PROTOCOLS),
+            "TCP (the default), UDP or SCTP.",
+        ),
     ],
 };
 
@@ -242,7 +255,7 @@ pub static REQUIREMENT: Object = Object {
         Field::new("key", Shape::String, "The label."),
         Field::new(
             "operator",
-            Shape::String,
+            Shape::OneOf(&OPERATORS),
             "In, NotIn, Exists or DoesNotExist.",
         ),
         Field::new(

@@ -53,6 +53,7 @@ pub mod reach;
 pub mod readback;
 pub mod render;
 pub mod report;
+pub mod schema;
 pub mod shape;
 pub mod stream;
 pub mod survey;

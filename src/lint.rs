@@ -146,6 +146,12 @@ impl Lint<'_> {
             ..Place::default()
         };
         self.policy(None, place, Position { line: 1, column: 1 });
+        let found = std::mem::take(&mut self.findings.report);
+        self.findings.report.extend(
+            found
+                .into_iter()
+                .map(|p| p.help("did the chart render anything?")),
+        );
     }
 
     /// A document that can't be read concerns us if it speaks of network policies.

@@ -22,6 +22,8 @@ pub enum Shape {
     String,
     /// Text, or null for nothing: Helm merges a value away with a null.
     StringOrNull,
+    /// Text, one of a few. That it is one of them is judged where the value is used.
+    OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Bool,
     /// A whole number of 32 bits.
@@ -252,7 +254,7 @@ impl Checker<'_> {
                     self.check(item, *items, &path);
                 }
             }
-            Shape::String | Shape::StringOrNull | Shape::IntOrString
+            Shape::String | Shape::StringOrNull | Shape::OneOf(_) | Shape::IntOrString
                 if matches!(node.scalar(), Some(Scalar::String(_))) => {}
             Shape::Time if node.text().is_some_and(|text| is_time(&text)) => {}
             Shape::Bool if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
@@ -380,7 +382,12 @@ impl Checker<'_> {
 
     fn wrong_type(&mut self, node: Node<'_>, shape: Shape, path: &str) {
         let expected = expected(shape);
-        let message = format!("must be {expected}, not {}", node.kind());
+        let fraction = matches!(node.scalar(), Some(Scalar::Float(_)));
+        let kind = match shape {
+            Shape::Integer | Shape::Long | Shape::IntOrString if fraction => "a fraction",
+            _ => node.kind(),
+        };
+        let message = format!("must be {expected}, not {kind}");
         let shown = self.origin.quoting == Quoting::Show;
         let text = node.text().unwrap_or_default();
         let help = match expected {
@@ -437,11 +444,11 @@ fn expected(shape: Shape) -> &'static str {
     match shape {
         Shape::Object(_) | Shape::Map(_) => "a mapping",
         Shape::List(_) => "a list",
-        Shape::String | Shape::StringOrNull => "a string",
+        Shape::String | Shape::StringOrNull | Shape::OneOf(_) => "a string",
         Shape::Bool => "a boolean",
         Shape::Integer | Shape::Long => "a whole number",
         Shape::Time => "a time such as 2006-01-02T15:04:05Z",
-        Shape::IntOrString => "a number or a name",
+        Shape::IntOrString => "a whole number or a name",
         Shape::Any => "anything",
     }
 }
@@ -562,7 +569,7 @@ mod tests {
                 "prots unknown field in Rule [did you mean ports?]",
                 "enabled must be a boolean, not a string [write true, without quotes]",
                 "labels.a must be a string, not a number [write it in quotes: \"8080\"]",
-                "ports[0].port must be a number or a name, not a list []",
+                "ports[0].port must be a whole number or a name, not a list []",
                 "ports[0].protcol unknown field in Port [did you mean protocol?]",
                 "ports[1] must be a mapping, not null []",
             ]

@@ -12,7 +12,11 @@
 //! `UPDATE_CASES=1` the outputs are written instead of compared: read the difference before you
 //! commit it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ mod filter;
 mod lint;
 mod migrate;
 pub(crate) mod pipe;
+mod schema;
 mod show;
 
 use std::fmt::Display;
@@ -59,6 +60,7 @@ enum Command {
     Check(check::Args),
     Lint(lint::Args),
     Migrate(migrate::Args),
+    Schema(schema::Args),
 }
 
 /// Runs the program and says how it ended: 0 done, 1 rejected, 2 usage, 3 input or output.
@@ -72,6 +74,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
         None => filter::run(&cli.filter),
     };
     ended

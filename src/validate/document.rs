@@ -131,7 +131,9 @@ fn value(node: Node<'_>, shape: Shape) -> Value {
         Shape::List(items) => Value::Array(node.items().map(|n| item(n, *items)).collect()),
         Shape::Integer | Shape::Long => shape::whole_number(node).map_or(Value::Null, Value::from),
         Shape::IntOrString => shape::whole_number(node).map_or_else(|| node.to_json(), Value::from),
-        Shape::String | Shape::StringOrNull | Shape::Time | Shape::Bool => node.to_json(),
+        Shape::String | Shape::StringOrNull | Shape::OneOf(_) | Shape::Time | Shape::Bool => {
+            node.to_json()
+        }
         Shape::Any => Value::Null,
     }
 }
@@ -143,7 +145,7 @@ fn item(node: Node<'_>, shape: Shape) -> Value {
     match shape {
         Shape::Object(_) | Shape::Map(_) => Value::Object(Map::new()),
         Shape::List(_) => Value::Array(Vec::new()),
-        Shape::String => Value::from(""),
+        Shape::String | Shape::OneOf(_) => Value::from(""),
         _ => Value::Null,
     }
 }
@@ -227,7 +229,10 @@ fn missing_identity(at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
                 codes::MISSING_KIND,
                 missing.first().copied().unwrap_or_default(),
                 at.position,
-                format!("{} is missing", missing.join(" and ")),
+                match missing.as_slice() {
+                    [one] => format!("{one} is missing"),
+                    _ => format!("{} are missing", missing.join(" and ")),
+                },
             )
             .help("kubectl and Helm refuse such a document; the API server itself takes it")
     })

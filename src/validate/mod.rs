@@ -19,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::codes;
+use crate::kube;
 use crate::report::{Position, Problem, Quoting};
 use crate::shape::{self, Origin};
 use crate::yaml::Node;
@@ -28,12 +29,6 @@ use names::Fault;
 
 /// The largest sum of the bytes of all keys and values of annotations.
 pub const MAX_ANNOTATIONS: usize = 256 * 1024;
-
-/// The protocols that a port may have.
-const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
-
-/// The directions that a policy may govern.
-const POLICY_TYPES: [&str; 2] = ["Ingress", "Egress"];
 
 /// By whose rules, and in whose name.
 #[derive(Debug, Clone, Copy)]
@@ -209,7 +204,7 @@ fn port(port: &NetworkPolicyPort, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Probl
     if let Some(protocol) = &port.protocol {
         problems.extend(one_of(
             protocol,
-            &PROTOCOLS,
+            &kube::PROTOCOLS,
             "a protocol",
             &at.field("protocol"),
             ctx,
@@ -411,7 +406,7 @@ pub fn cidr(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
 }
 
 fn policy_types(types: &[String], at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
-    if types.len() > POLICY_TYPES.len() {
+    if types.len() > kube::POLICY_TYPES.len() {
         return vec![
             ctx.error(at, "there are more than two policyTypes")
                 .help("write Ingress, Egress or both, each once"),
@@ -420,7 +415,7 @@ fn policy_types(types: &[String], at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Probl
     types
         .iter()
         .zip(at.items(types.len()))
-        .filter_map(|(value, at)| one_of(value, &POLICY_TYPES, "a policy type", &at, ctx))
+        .filter_map(|(value, at)| one_of(value, &kube::POLICY_TYPES, "a policy type", &at, ctx))
         .collect()
 }
 
@@ -481,7 +476,7 @@ fn label_requirement(
         "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
         operator => problems.extend(one_of(
             operator,
-            &["In", "NotIn", "Exists", "DoesNotExist"],
+            &kube::OPERATORS,
             "an operator",
             &at.field("operator"),
             ctx,

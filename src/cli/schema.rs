@@ -1,0 +1,28 @@
+//! The command `schema`: the JSON Schema of the config, for editors.
+
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+
+use super::{Exit, pipe};
+use crate::schema::{Form, schema};
+
+/// Prints the JSON Schema of the config.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Args {
+    /// What the schema is for
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "FORM",
+        default_value = "config"
+    )]
+    form: Form,
+}
+
+/// Prints it.
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let mut text = serde_json::to_string_pretty(&schema(args.form))?;
+    text.push('\n');
+    pipe::write_stdout(&[text.as_bytes()]).context("can't write standard output")?;
+    Ok(Exit::Done)
+}
