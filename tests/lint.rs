@@ -7,6 +7,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test stops at the first surprise"
 )]
 
@@ -139,5 +140,129 @@ fn is(value: &Value, kind: &Value) -> bool {
         "null" => value.is_null(),
         "integer" => value.is_i64() || value.is_u64(),
         other => panic!("unknown type {other}"),
+    }
+}
+
+mod random {
+    //! What the filter accepts, lint accepts too; and nothing makes either of them panic.
+
+    use proptest::prelude::*;
+    use vcluster_netpol::lint;
+    use vcluster_netpol::render::{Options, render};
+    use vcluster_netpol::validate::CidrRule;
+
+    /// A stream whose one object carries a config.
+    fn stream(config: &str) -> String {
+        let indented: String = config
+            .lines()
+            .map(|line| format!("      {line}\n"))
+            .collect();
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: a\n  labels: {{app: \
+             vcluster, release: a}}\n  annotations:\n    vcluster-netpol/config: |\n{indented}"
+        )
+    }
+
+    fn word() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("a".to_owned()),
+            Just("\"\"".to_owned()),
+            Just("'a b'".to_owned()),
+            Just("yes".to_owned()),
+            Just("~".to_owned()),
+            Just("example.com/x".to_owned()),
+            Just("1e3".to_owned()),
+            "[a-zA-Z0-9._/-]{1,6}",
+        ]
+    }
+
+    fn cidr() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("0.0.0.0/0".to_owned()),
+            Just("10.0.0.0/8".to_owned()),
+            Just("10.1.0.0/16".to_owned()),
+            Just("10.1.2.3/8".to_owned()),
+            Just("\"::/0\"".to_owned()),
+            Just("\"fd00::/8\"".to_owned()),
+            Just("\"::ffff:10.0.0.0/104\"".to_owned()),
+            Just("010.0.0.0/8".to_owned()),
+            Just("10.0.0.0".to_owned()),
+        ]
+    }
+
+    fn port() -> impl Strategy<Value = String> {
+        let number = prop_oneof![
+            Just("0"),
+            Just("80"),
+            Just("\"80\""),
+            Just("http"),
+            Just("70000")
+        ];
+        let protocol = prop_oneof![Just(""), Just(", protocol: UDP"), Just(", protocol: udp")];
+        let end = prop_oneof![Just(""), Just(", endPort: 90"), Just(", endPort: 1")];
+        (number, end, protocol).prop_map(|(n, e, p)| format!("{{port: {n}{e}{p}}}"))
+    }
+
+    fn peer() -> impl Strategy<Value = String> {
+        prop_oneof![
+            (cidr(), prop::collection::vec(cidr(), 0..2))
+                .prop_map(|(c, e)| format!("{{ipBlock: {{cidr: {c}, except: [{}]}}}}", e.join(", "))),
+            (word(), word())
+                .prop_map(|(k, v)| format!("{{podSelector: {{matchLabels: {{{k}: {v}}}}}}}")),
+            (word(), word()).prop_map(|(k, v)| format!(
+                "{{namespaceSelector: {{matchExpressions: [{{key: {k}, operator: In, values: [{v}]}}]}}}}"
+            )),
+            Just("{}".to_owned()),
+        ]
+    }
+
+    prop_compose! {
+        fn config()(
+            cidr in cidr(),
+            except in prop::collection::vec(cidr(), 0..3),
+            labels in prop::collection::vec((word(), word()), 0..2),
+            peers in prop::collection::vec(peer(), 0..3),
+            ports in prop::collection::vec(port(), 0..3),
+        ) -> String {
+            let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}: {v}")).collect();
+            let (peers, ports) = (peers.join(", "), ports.join(", "));
+            format!(
+                "enabled: true\nlabels: {{{}}}\nworkload:\n  publicEgress: {{cidr: {cidr}, except: \
+                 [{}]}}\n  egress:\n  - {{to: [{peers}], ports: [{ports}]}}\ncontrolPlane:\n  \
+                 ingress: [{{from: [{peers}]}}]\n",
+                labels.join(", "),
+                except.join(", "),
+            )
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_filter_accepts_lint_accepts(config in config(), strict in any::<bool>()) {
+            let cidr = if strict { CidrRule::From136 } else { CidrRule::UpTo135 };
+            let stream = stream(&config);
+            let options = Options { cidr, ..Options::default() };
+            if let Ok(output) = render(stream.as_bytes(), &options) {
+                let bytes = output.pieces.concat();
+                let found = lint::policies(&bytes, None, &lint::Options { cidr, namespace: None });
+                prop_assert_eq!(found.policies, 2);
+                prop_assert!(!found.report.has_errors(), "{}\n{}", config, found.report);
+            }
+        }
+
+        #[test]
+        fn any_config_is_survived(
+            config in r#"(?s)(enabled: true|labels|workload:|egress:|\{|\}|\[|\]|- |: |,|#|\n|  |&a|\*a|<<|!!int|"|'|[a-z0-9]|\||é|\t){0,40}"#,
+        ) {
+            let _ = render(stream(&config).as_bytes(), &Options::default());
+            let _ = lint::policies(config.as_bytes(), None, &lint::Options::default());
+            let policy = format!("kind: NetworkPolicy\nmetadata: {{name: a}}\nspec: {{{config}}}\n");
+            let _ = lint::policies(policy.as_bytes(), None, &lint::Options::default());
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = lint::policies(&bytes, None, &lint::Options::default());
+        }
     }
 }
