@@ -68,7 +68,7 @@ pub(super) fn edition(text: &str) -> Result<Edition, String> {
 
 impl Args {
     /// The options with the files read and the environment looked at.
-    fn options(&self) -> anyhow::Result<Options> {
+    pub(super) fn options(&self) -> anyhow::Result<Options> {
         let files = self
             .config
             .iter()
@@ -118,15 +118,33 @@ pub(super) fn read_config(path: &PathBuf) -> anyhow::Result<String> {
     String::from_utf8(bytes).with_context(|| format!("the config {} is not UTF-8", path.display()))
 }
 
+/// Who reads what the filter writes, and so where an error can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A Helm, whose post-renderer we are.
+    Helm,
+    /// Somebody who sees stderr and the exit code.
+    Caller,
+}
+
 /// Filters standard input to standard output.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     // The stream comes first: only it says where an error has to go.
     let stream = pipe::read_stdin().context("can't read standard input")?;
-    let options = match args.options() {
-        Ok(options) => options,
-        Err(error) => return refuse(&stream, &format!("error: {error:#}"), Exit::Io),
-    };
-    match render(&stream, &options) {
+    match args.options() {
+        Ok(options) => write(&stream, &options, Reader::Helm),
+        Err(error) => refuse(
+            &stream,
+            &format!("error: {error:#}"),
+            Exit::Io,
+            Reader::Helm,
+        ),
+    }
+}
+
+/// Writes a stream with its policies to standard output.
+pub(super) fn write(stream: &[u8], options: &Options, reader: Reader) -> anyhow::Result<Exit> {
+    match render(stream, options) {
         Ok(output) => {
             if !output.warnings.is_empty() {
                 tell(&output.warnings);
@@ -134,15 +152,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             pipe::write_stdout(&output.pieces).context("can't write standard output")?;
             Ok(Exit::Done)
         }
-        Err(report) => refuse(&stream, &report.to_string(), Exit::Rejected),
+        Err(report) => refuse(stream, &report.to_string(), Exit::Rejected, reader),
     }
 }
 
 /// Tells the user why nothing is written, where the user can see it: on stderr, and to Helm 4 on
 /// standard output.
-pub(super) fn refuse(stream: &[u8], message: &str, exit: Exit) -> anyhow::Result<Exit> {
+pub(super) fn refuse(
+    stream: &[u8],
+    message: &str,
+    exit: Exit,
+    reader: Reader,
+) -> anyhow::Result<Exit> {
     tell(message);
-    if !helm::is_helm4(stream) {
+    if reader == Reader::Caller || !helm::is_helm4(stream) {
         return Ok(exit);
     }
     let scalar = helm::block_scalar(message);

@@ -3,6 +3,7 @@
 //! A bare call is the filter. Every other command has a file of its own beside this one.
 
 mod check;
+mod exec;
 mod filter;
 mod lint;
 mod migrate;
@@ -22,18 +23,26 @@ use crate::codes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// A config or policy was rejected, or the answer is no.
-    Rejected = 1,
+    Rejected,
     /// The call was wrong.
-    Usage = 2,
+    Usage,
     /// Reading or writing failed.
-    Io = 3,
+    Io,
+    /// A command that we ran failed with this code.
+    Code(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Rejected => 1,
+            Exit::Usage => 2,
+            Exit::Io => 3,
+            Exit::Code(code) => code,
+        })
     }
 }
 
@@ -61,6 +70,11 @@ enum Command {
     Lint(lint::Args),
     Migrate(migrate::Args),
     Schema(schema::Args),
+    /// Run a command that prints manifests, and filter what it printed
+    ///
+    /// Nothing is written unless the command ends well; where it fails, so do we, with its exit
+    /// code. That is what a pipe does not do.
+    Exec(exec::Args),
 }
 
 /// Runs the program and says how it ended: 0 done, 1 rejected, 2 usage, 3 input or output.
@@ -75,6 +89,7 @@ pub fn run() -> ExitCode {
         Some(Command::Lint(args)) => lint::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
+        Some(Command::Exec(args)) => exec::run(&args),
         None => filter::run(&cli.filter),
     };
     ended
@@ -110,13 +125,18 @@ fn misused(error: &clap::Error) -> ExitCode {
     let by_helm4 = std::env::var_os("HELM_PLUGIN_NAME").is_some();
     if error.use_stderr() && filter && by_helm4 && !std::io::stdin().is_terminal() {
         let message = error.render().to_string();
-        let ended = pipe::read_stdin()
-            .map_err(Into::into)
-            .and_then(|stream| filter::refuse(&stream, message.trim_end(), Exit::Usage));
+        let ended = pipe::read_stdin().map_err(Into::into).and_then(|stream| {
+            filter::refuse(
+                &stream,
+                message.trim_end(),
+                Exit::Usage,
+                filter::Reader::Helm,
+            )
+        });
         return ended.unwrap_or(Exit::Usage).into();
     }
     let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+    u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
