@@ -92,7 +92,8 @@ impl fmt::Display for Helm {
 }
 
 impl Helm {
-    fn short(self) -> &'static str {
+    /// A word for the names of folders.
+    pub(crate) fn short(self) -> &'static str {
         match self {
             Self::Three => "helm3",
             Self::Four => "helm4",
@@ -121,10 +122,15 @@ impl Helm {
         })
     }
 
+    /// The real program.
+    pub(crate) fn program(self) -> PathBuf {
+        tools().join(self.short()).join("helm")
+    }
+
     /// `helm` with these arguments, seeing nothing of the user's settings or cluster.
     pub(crate) fn command<A: AsRef<OsStr>>(self, args: impl IntoIterator<Item = A>) -> Command {
         let home = self.home();
-        let mut command = isolated(&tools().join(self.short()).join("helm"), home);
+        let mut command = isolated(&self.program(), home);
         command
             .env("HELM_CACHE_HOME", home.join("cache"))
             .env("HELM_CONFIG_HOME", home.join("config"))
