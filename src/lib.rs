@@ -36,6 +36,7 @@
 //! ```
 
 pub mod advice;
+pub mod argocd;
 pub mod cli;
 pub mod codes;
 pub mod config;

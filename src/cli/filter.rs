@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// It holds for every virtual cluster of the stream, or for the one that --release names.
     /// Several files are merged left to right, as Helm merges values.
     #[arg(long, value_name = "FILE")]
-    config: Vec<PathBuf>,
+    pub(super) config: Vec<PathBuf>,
     /// The Helm release, where the stream does not say it
     #[arg(long, value_name = "NAME")]
     release: Option<String>,

@@ -2,6 +2,7 @@
 //!
 //! A bare call is the filter. Every other command has a file of its own beside this one.
 
+mod argocd;
 mod check;
 mod exec;
 mod filter;
@@ -75,6 +76,8 @@ enum Command {
     /// Nothing is written unless the command ends well; where it fails, so do we, with its exit
     /// code. That is what a pipe does not do.
     Exec(exec::Args),
+    /// Be Argo CD's config management plugin
+    Argocd(argocd::Args),
 }
 
 /// Runs the program and says how it ended: 0 done, 1 rejected, 2 usage, 3 input or output.
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Exec(args)) => exec::run(&args),
+        Some(Command::Argocd(args)) => argocd::run(&args),
         None => filter::run(&cli.filter),
     };
     ended
