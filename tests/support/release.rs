@@ -1,6 +1,5 @@
 //! Releases of the plugin as its users meet them: a repository, and a host with the archives.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -207,19 +206,20 @@ fn serve(mut stream: TcpStream, root: &Path) -> std::io::Result<()> {
         .unwrap_or("/")
         .trim_start_matches('/');
     let cut = root.join(format!("{name}.cut")).exists();
-    let mut head = String::new();
-    if let Ok(body) = fs::read(root.join(name)) {
-        write!(
-            head,
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n",
-            body.len()
-        )
-        .expect("text");
-        stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
-        let end = if cut { body.len() / 2 } else { body.len() };
-        stream.write_all(&body[..end])
-    } else {
-        stream
-            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    let Ok(body) = fs::read(root.join(name)) else {
+        let missing = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        return stream.write_all(missing.as_bytes());
+    };
+    // Helm 3 takes an archive from a host only if it is called one.
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    if request.starts_with("HEAD ") {
+        return Ok(());
     }
+    let end = if cut { body.len() / 2 } else { body.len() };
+    stream.write_all(&body[..end])
 }
