@@ -1,0 +1,237 @@
+//! The examples of the pages in docs/, run with the real Helm 3 and Helm 4.
+//!
+//! A block that begins with "```sh run" is run, in one folder for the whole page, with `helm3` or
+//! `helm4` behind it only by that Helm. "```yaml file=NAME" is written to that file. The block
+//! "```text output" that follows must be what the last run printed, where a line `…` stands for any
+//! lines.
+
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by stopping"
+)]
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "support/helm.rs"]
+mod helm;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "support/release.rs"]
+mod release;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use helm::{BOTH, FILTER, Helm, Run, kubectl};
+use release::{Host, VERSION, done, repository};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A block of a page: the words behind its fence, and its text.
+struct Block {
+    words: String,
+    text: String,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in page.lines() {
+        match (&mut open, line.trim_start().strip_prefix("```")) {
+            (None, Some(words)) => {
+                open = Some(Block {
+                    words: words.to_owned(),
+                    text: String::new(),
+                });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// Whether a text is what the page shows.
+fn fits(shown: &str, printed: &str) -> bool {
+    let mut rest = printed;
+    let mut open = false;
+    for line in shown.split_inclusive('\n') {
+        if line == "…\n" {
+            open = true;
+            continue;
+        }
+        let Some(at) = rest.find(line) else {
+            return false;
+        };
+        let at_start = at == 0 || rest[..at].ends_with('\n');
+        if !at_start || (at > 0 && !open) {
+            return false;
+        }
+        rest = &rest[at + line.len()..];
+        open = false;
+    }
+    open || rest.is_empty()
+}
+
+/// Runs the examples of a page by one Helm, and says how many there were.
+fn run(name: &str, helm: Helm, prepare: impl Fn(&Path)) -> usize {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs").join(name)).expect("a page");
+    let home = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| home.path().join(name);
+    let host = Host::with(VERSION);
+    repository(&path("repos/vcluster-netpol"));
+    let work = path("work");
+    fs::create_dir_all(&work).expect("a folder");
+    let mut copy = Command::new("cp");
+    copy.arg("-r")
+        .arg(Path::new(ROOT).join("tests/charts/vcluster-mini"))
+        .arg(work.join("vcluster"));
+    done(&mut copy);
+    let on = "policies: {networkPolicy: {enabled: true}}\n";
+    fs::write(work.join("values.yaml"), on).expect("values");
+    fs::write(work.join("vcluster/values-on.yaml"), on).expect("values");
+    fs::create_dir_all(path("bin")).expect("a folder");
+    symlink(helm.program(), path("bin/helm")).expect("a link");
+    let kubectl = kubectl(helm, [""; 0]);
+    symlink(kubectl.get_program(), path("bin/kubectl")).expect("a link");
+    prepare(home.path());
+
+    let mut last: Option<Run> = None;
+    let mut count = 0;
+    for block in blocks(&page) {
+        let words: Vec<&str> = block.words.split(' ').collect();
+        match words.as_slice() {
+            ["sh", "run", of @ ..] => {
+                last = None;
+                if !of.is_empty() && of != [helm.short()] {
+                    continue;
+                }
+                count += 1;
+                let mut shell = Command::new("sh");
+                shell
+                    .args(["-euc", &block.text])
+                    .current_dir(&work)
+                    .env_clear()
+                    .env("PATH", format!("{}:/usr/bin:/bin", path("bin").display()))
+                    .env("HOME", home.path())
+                    .env("KUBECONFIG", path("no-cluster"))
+                    .env(
+                        "REPO",
+                        format!("file://{}", path("repos/vcluster-netpol").display()),
+                    )
+                    .env("VCLUSTER_NETPOL_BASE_URL", host.url());
+                let ran = Run::of(&mut shell, "");
+                assert_eq!(
+                    ran.code,
+                    Some(0),
+                    "{name}, {helm}:\n{}\n{}",
+                    block.text,
+                    ran.stderr
+                );
+                last = Some(ran);
+            }
+            ["yaml", file] if file.starts_with("file=") => {
+                serde_yaml::from_str::<serde_yaml::Value>(&block.text).expect("YAML");
+                fs::write(work.join(&file["file=".len()..]), &block.text).expect("a file");
+            }
+            ["text", "output"] => {
+                let Some(ran) = last.take() else { continue };
+                // What the install hook says is told elsewhere.
+                let printed: String = ran
+                    .stdout
+                    .split_inclusive('\n')
+                    .filter(|line| !line.starts_with("vcluster-netpol: "))
+                    .collect();
+                assert!(
+                    fits(&block.text, &printed),
+                    "docs/{name} shows for {helm}:\n{}\nand it is:\n{printed}",
+                    block.text
+                );
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
+fn on_path(home: &Path) {
+    symlink(FILTER, home.join("bin/vcluster-netpol")).expect("a link");
+}
+
+#[test]
+fn install() {
+    let counts = BOTH.map(|helm| run("install.md", helm, |_| ()));
+    assert_eq!(counts, [3, 3]);
+}
+
+#[test]
+fn argocd() {
+    assert_eq!(BOTH.map(|helm| run("argocd.md", helm, on_path)), [1, 1]);
+}
+
+#[test]
+fn integrations() {
+    assert_eq!(
+        BOTH.map(|helm| run("integrations.md", helm, on_path)),
+        [4, 4]
+    );
+}
+
+/// What docs/integrations.md warns of: should kubectl learn to run functions, say so there.
+#[test]
+fn kubectl_passes_over_a_function_without_a_word() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/integrations.md")).expect("a page");
+    for helm in BOTH {
+        let folder = tempfile::tempdir().expect("a folder");
+        for block in blocks(&page) {
+            if let Some(file) = block.words.strip_prefix("yaml file=") {
+                fs::write(folder.path().join(file), block.text).expect("a file");
+            }
+        }
+        symlink(FILTER, folder.path().join("vcluster-netpol")).expect("a link");
+        let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  namespace: b\n  \
+                       labels: {app: vcluster, release: a}\n";
+        fs::write(folder.path().join("rendered.yaml"), service).expect("a file");
+        let words = ["kustomize", "--enable-alpha-plugins", "."];
+        let mut command = kubectl(helm, words);
+        let printed = Run::of(command.current_dir(folder.path()), "").printed();
+        assert!(!printed.contains("NetworkPolicy"), "{helm}: {printed}");
+        let refused = kubectl(helm, ["kustomize", "--enable-exec", "."])
+            .output()
+            .expect("it starts");
+        assert!(!refused.status.success(), "{helm} knows --enable-exec");
+    }
+}
+
+/// No link of the pages leads nowhere.
+#[test]
+fn links_lead_to_files() {
+    let mut pages: Vec<_> = fs::read_dir(Path::new(ROOT).join("docs"))
+        .expect("docs/")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    pages.push(Path::new(ROOT).join("README.md"));
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+        {
+            let file = link.0.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let target = page.parent().expect("a folder").join(file);
+            assert!(target.exists(), "{}: {file}", page.display());
+        }
+    }
+}
