@@ -111,6 +111,16 @@ impl ChartVersion {
     }
 }
 
+impl fmt::Display for ChartVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if !self.pre.is_empty() {
+            write!(f, "-{}", self.pre)?;
+        }
+        Ok(())
+    }
+}
+
 /// A chart label as a label value may be: 63 characters, `+` and `@` as `_`, no separator at the
 /// ends. `None` where nothing is left.
 #[must_use]

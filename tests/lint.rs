@@ -153,10 +153,9 @@ mod random {
 
     /// A stream whose one object carries a config.
     fn stream(config: &str) -> String {
-        let indented: String = config
+        let indented = config
             .lines()
-            .map(|line| format!("      {line}\n"))
-            .collect();
+            .fold(String::new(), |text, line| text + "      " + line + "\n");
         format!(
             "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: a\n  labels: {{app: \
              vcluster, release: a}}\n  annotations:\n    vcluster-netpol/config: |\n{indented}"

@@ -10,7 +10,7 @@ use super::Options;
 use crate::advice::{self, Dns, View};
 use crate::config::cluster::{self, VirtualCluster};
 use crate::config::settings::{Settings, merge};
-use crate::edition::{self, Edition};
+use crate::edition::{self, ChartVersion, Edition};
 use crate::policy::{self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
 use crate::report::{Place, Problem, Quoting, Severity, code};
 use crate::shape::{self, Origin};
@@ -45,6 +45,13 @@ impl Plan {
         let workload_namespace = workload_namespace(cluster);
         if workload_namespace.is_some() && settings.enabled {
             warnings.push(two_namespaces());
+        }
+        let version = cluster.chart_version();
+        if let Some(version) = version.filter(ChartVersion::is_newer_than_known)
+            && settings.enabled
+            && options.edition.is_none()
+        {
+            warnings.push(newer_chart(&version, edition));
         }
         let global_annotations =
             cluster::strings(cluster.value("/controlPlane/advanced/globalMetadata/annotations"));
@@ -203,6 +210,16 @@ fn workload_namespace(cluster: &VirtualCluster) -> Option<&str> {
         .filter(|target| {
             version.has_target_namespace() && Some(*target) != cluster.namespace.as_deref()
         })
+}
+
+fn newer_chart(version: &ChartVersion, edition: Edition) -> Problem {
+    let message = format!(
+        "the chart's version {version} is newer than the newest that is known; the policies are \
+         those of edition {edition}"
+    );
+    Problem::warning(code::NEWER_CHART, message).help(format!(
+        "update vcluster-netpol, or settle it with --edition {edition}"
+    ))
 }
 
 fn two_namespaces() -> Problem {
