@@ -93,6 +93,11 @@ impl Lint<'_> {
         };
         let Some(root) = tree.root() else { return };
         self.blank = false;
+        if let Err(error) = tree.check_expansion() {
+            let position = shifted(error.position, start);
+            self.unreadable(text, &place, &error.message, Some(position));
+            return;
+        }
         let mut objects = Vec::new();
         gather(root, 0, &mut objects);
         let policies: Vec<Node<'_>> = objects
@@ -106,11 +111,6 @@ impl Lint<'_> {
         let is_secret = |node: &Node<'_>| kind_of(*node) == "Secret";
         if !objects.iter().any(is_secret) {
             self.findings.quotable.push(document.span.clone());
-        }
-        if let Err(error) = tree.check_expansion() {
-            let position = shifted(error.position, start);
-            self.unreadable(text, &place, &error.message, Some(position));
-            return;
         }
         for policy in policies {
             let mut place = place.clone();

@@ -3,12 +3,13 @@
 //! Every room says what it found in these terms. How they are shown (text, JSON, the block scalar
 //! that Helm 4 prints) is decided at the edge; nothing here reads YAML or knows a policy.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Serialize;
 
 /// How much a problem weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The work goes on; somebody should know.
@@ -30,7 +31,7 @@ impl fmt::Display for Severity {
 pub use crate::codes as code;
 
 /// A point in a text, both numbers counted from 1, the column in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Position {
     /// The line.
     pub line: usize,
@@ -59,7 +60,7 @@ impl Quoting {
 }
 
 /// Where a problem lies, from the outside in: document, object, part of it, field, position.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Place {
     /// The file that the stream was read from, where a command reads several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,7 +141,7 @@ impl fmt::Display for Place {
 ///
 /// The message never holds the text of a Secret beyond the names and values of the
 /// network-policy config itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Problem {
     /// Error or warning.
     pub severity: Severity,
@@ -220,12 +221,15 @@ impl fmt::Display for Problem {
 #[serde(transparent)]
 pub struct Report {
     problems: Vec<Problem>,
+    /// The same, to find what is there already among thousands.
+    #[serde(skip)]
+    seen: HashSet<Problem>,
 }
 
 impl Report {
     /// Adds a problem, unless the very same one is there already.
     pub fn push(&mut self, problem: Problem) {
-        if !self.problems.contains(&problem) {
+        if self.seen.insert(problem.clone()) {
             self.problems.push(problem);
         }
     }
@@ -280,9 +284,9 @@ impl Report {
 
 impl From<Problem> for Report {
     fn from(problem: Problem) -> Self {
-        Self {
-            problems: vec![problem],
-        }
+        let mut report = Self::default();
+        report.push(problem);
+        report
     }
 }
 

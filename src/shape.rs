@@ -125,6 +125,9 @@ impl Origin {
     }
 }
 
+/// How many findings one text may have before unknown fields are passed over.
+const MAX_FINDINGS: usize = 200;
+
 /// What an unknown field is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
@@ -280,6 +283,7 @@ impl Checker<'_> {
         }
     }
 
+    /// Each of them is looked for among its neighbours, so there is an end to it.
     fn unknown_field(
         &mut self,
         node: Node<'_>,
@@ -288,6 +292,9 @@ impl Checker<'_> {
         object: &'static Object,
         path: &str,
     ) {
+        if self.findings.len() >= MAX_FINDINGS {
+            return;
+        }
         let position = node
             .pairs()
             .find(|(k, _)| k.key_text().is_some_and(|text| text == key))

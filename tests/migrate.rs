@@ -1,7 +1,11 @@
 //! Each folder in tests/migrate is a case: `before.yaml` becomes `after.yaml`, or is refused with
 //! the words of `error.txt`.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -190,4 +194,47 @@ mod random {
             let _ = run(&text);
         }
     }
+}
+
+/// What vCluster's own converter made of values of charts up to 0.19. The cases lie beside the
+/// repository, in the folder that `VCLUSTER_NETPOL_SHARED` names.
+#[test]
+fn old_values_mean_what_the_converter_of_vcluster_makes_of_them() {
+    use serde_json::Value;
+    use vcluster_netpol::config::settings::Settings;
+    use vcluster_netpol::report::Quoting;
+    use vcluster_netpol::yaml::Tree;
+
+    let shared = std::env::var_os("VCLUSTER_NETPOL_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        PathBuf::from,
+    );
+    let file = shared.join("corpus/legacy-convert.json");
+    let Ok(text) = std::fs::read(&file) else {
+        eprintln!("LEFT OUT: {} is not there", file.display());
+        return;
+    };
+    let cases: Vec<Value> = serde_json::from_slice(&text).unwrap();
+    let settings = |text: &str| {
+        let tree = Tree::parse(text).unwrap();
+        let config = tree
+            .root()
+            .and_then(|root| root.dig(&["policies", "networkPolicy"]))
+            .map_or_else(|| serde_json::json!({}), |node| node.to_json());
+        Settings::from_json(config, Quoting::Show).unwrap().0
+    };
+    let mut compared = 0;
+    for case in &cases {
+        let before = case["input"].as_str().unwrap();
+        if !before.contains("isolation:") {
+            continue;
+        }
+        let converted = case["convert-k8s-v0.31.0"].as_str().unwrap();
+        compared += 1;
+        match run(before) {
+            Ok(after) => assert_eq!(settings(&after), settings(converted), "{before}"),
+            Err(_) => assert!(converted.starts_with("ERR"), "{before}"),
+        }
+    }
+    assert!(compared > 0);
 }

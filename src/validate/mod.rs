@@ -30,6 +30,9 @@ use names::Fault;
 /// The largest sum of the bytes of all keys and values of annotations.
 pub const MAX_ANNOTATIONS: usize = 256 * 1024;
 
+/// How many problems one map may have: who has more reads no further.
+const MAX_FAULTS: usize = 25;
+
 /// By whose rules, and in whose name.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'o> {
@@ -498,6 +501,9 @@ fn label_requirement(
 pub fn labels(labels: &BTreeMap<String, String>, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (key, value) in labels {
+        if problems.len() >= MAX_FAULTS {
+            break;
+        }
         if let Some(fault) = names::qualified(key) {
             problems.push(ctx.fault(&at.at_key(key), key, &fault));
         }
@@ -517,6 +523,9 @@ pub fn annotations(
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     for key in annotations.keys() {
+        if problems.len() >= MAX_FAULTS {
+            break;
+        }
         // Unlike those of labels, the keys of annotations may have upper-case prefixes.
         if let Some(fault) = names::qualified(&key.to_lowercase()) {
             problems.push(ctx.fault(&at.at_key(key), key, &fault));

@@ -7,6 +7,7 @@
 pub mod scalar;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -317,11 +318,17 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn entries(self) -> Vec<(Cow<'a, str>, Node<'a>)> {
         let mut entries = Vec::new();
-        self.collect_entries(&mut entries, 0);
+        self.collect_entries(&mut entries, &mut HashMap::new(), 0);
         entries
     }
 
-    fn collect_entries(self, entries: &mut Vec<(Cow<'a, str>, Node<'a>)>, depth: usize) {
+    /// `places` says where in `entries` each key is.
+    fn collect_entries(
+        self,
+        entries: &mut Vec<(Cow<'a, str>, Node<'a>)>,
+        places: &mut HashMap<Cow<'a, str>, usize>,
+        depth: usize,
+    ) {
         let mut merges = Vec::new();
         let known = entries.len();
         for (key, value) in self.pairs() {
@@ -330,23 +337,26 @@ impl<'a> Node<'a> {
                 continue;
             }
             let Some(text) = key.key_text() else { continue };
-            match entries.iter().position(|(k, _)| *k == text) {
-                Some(i) if i >= known => {
+            match places.get(&text) {
+                Some(&i) if i >= known => {
                     if let Some(entry) = entries.get_mut(i) {
                         entry.1 = value;
                     }
                 }
                 Some(_) => {}
-                None => entries.push((text, value)),
+                None => {
+                    places.insert(text.clone(), entries.len());
+                    entries.push((text, value));
+                }
             }
         }
         if depth < MAX_MERGE_DEPTH {
             for merge in merges {
                 if merge.is_mapping() {
-                    merge.collect_entries(entries, depth + 1);
+                    merge.collect_entries(entries, places, depth + 1);
                 }
                 for source in merge.items() {
-                    source.collect_entries(entries, depth + 1);
+                    source.collect_entries(entries, places, depth + 1);
                 }
             }
         }
@@ -474,7 +484,7 @@ struct Builder<'t> {
     nodes: Vec<NodeData<'t>>,
     root: Option<NodeId>,
     aliases: Vec<(Range<usize>, NodeId)>,
-    anchors: std::collections::HashMap<usize, NodeId>,
+    anchors: HashMap<usize, NodeId>,
     /// The open collections, each with the key that waits for its value.
     open: Vec<(NodeId, Option<Child>)>,
     /// Whether the document has begun.
