@@ -258,7 +258,12 @@ impl<'a> Placement<'a> {
         }
         let gap = survey::gap(self.stream);
         let mut text = String::new();
-        if gap.needs_break {
+        // A document that is replaced at the very end brings its own line break.
+        let replaced = self
+            .edits
+            .iter()
+            .any(|e| e.span.end == gap.at && !e.text.is_empty());
+        if gap.needs_break && !replaced {
             text.push('\n');
         }
         for missing in &self.missing {
