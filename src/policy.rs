@@ -59,6 +59,8 @@ pub enum Cause {
     BuiltIn,
     /// A field of the config, by its path below the config.
     Field(String),
+    /// A field of the config that has its default value, by its path below the config.
+    Default(String),
     /// The label `vcluster.io/project`.
     Project,
 }
@@ -186,7 +188,11 @@ fn workload(subject: &Subject<'_>, settings: &Settings) -> Policy {
     let public = &settings.public_egress;
     if public.enabled {
         egress.push(Rule {
-            cause: Cause::Field(public.field.to_owned()),
+            cause: if public.is_default() {
+                Cause::Default(public.field.to_owned())
+            } else {
+                Cause::Field(public.field.to_owned())
+            },
             comment: "Workloads reach the internet, but not the excepted ranges.".to_owned(),
             rule: self::egress(
                 vec![],

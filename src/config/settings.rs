@@ -62,6 +62,12 @@ pub struct PublicEgress {
 }
 
 impl PublicEgress {
+    /// Whether it is what a config gets that says nothing of it.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.enabled && self.cidr == DEFAULT_CIDR && self.except == DEFAULT_EXCEPT
+    }
+
     /// A problem with an except, counted as the text counts.
     #[must_use]
     pub fn reindexed(&self, mut problem: Problem) -> Problem {

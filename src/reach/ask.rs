@@ -34,6 +34,24 @@ const NOT_PUBLIC: [&str; 16] = [
     "255.255.255.255/32",
 ];
 
+/// Every public IPv4 address.
+#[must_use]
+pub fn internet() -> AddressSet {
+    all_but("0.0.0.0/0", &NOT_PUBLIC)
+}
+
+/// Every public IPv6 address: 2000::/3 is what is given out; documentation addresses lie in it.
+#[must_use]
+pub fn internet6() -> AddressSet {
+    all_but("2000::/3", &["2001:db8::/32"])
+}
+
+fn all_but(whole: &str, special: &[&str]) -> AddressSet {
+    let net = |cidr: &&str| parse_net(cidr).map(AddressSet::from);
+    let special: AddressSet = special.iter().filter_map(net).collect();
+    net(&whole).unwrap_or_default().difference(&special)
+}
+
 /// The label by which the syncer marks a virtual cluster's workload pods.
 const MANAGED_BY: &str = "vcluster.loft.sh/managed-by";
 
@@ -485,7 +503,6 @@ impl Home {
                 ..Pod::default()
             }))
         };
-        let net = |cidr: &&str| parse_net(cidr).map(AddressSet::from);
         match role {
             Role::Workload => {
                 let (name, namespace) = self.virtual_cluster(world)?;
@@ -506,17 +523,8 @@ impl Home {
             }
             Role::HostDns => Ok(pod("kube-system", &[("k8s-app", "kube-dns")])),
             Role::Platform => Ok(pod("vcluster-platform", &[("app", "loft")])),
-            Role::Internet => {
-                let special: AddressSet = NOT_PUBLIC.iter().filter_map(net).collect();
-                let all = net(&"0.0.0.0/0").unwrap_or_default();
-                Ok(Endpoint::outside(all.difference(&special)))
-            }
-            Role::Internet6 => {
-                // 2000::/3 is what is given out; documentation addresses lie in it.
-                let special: AddressSet = ["2001:db8::/32"].iter().filter_map(net).collect();
-                let all = net(&"2000::/3").unwrap_or_default();
-                Ok(Endpoint::outside(all.difference(&special)))
-            }
+            Role::Internet => Ok(Endpoint::outside(internet())),
+            Role::Internet6 => Ok(Endpoint::outside(internet6())),
         }
     }
 }

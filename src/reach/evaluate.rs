@@ -194,6 +194,30 @@ impl Policies {
         self.all.push(policy);
     }
 
+    /// Puts another policy in the place of each of the same name and namespace, and says whether
+    /// there was one.
+    pub fn replace(&mut self, policy: &Policy) -> bool {
+        let same = |p: &&mut Policy| p.name == policy.name && p.namespace == policy.namespace;
+        let mut found = false;
+        for old in self.all.iter_mut().filter(same) {
+            old.clone_from(policy);
+            found = true;
+        }
+        found
+    }
+
+    /// Notes what made the rules of policies, as [`Policy::note_causes`] does, by name.
+    pub fn note_causes(&mut self, makers: &[Policy]) {
+        for policy in &mut self.all {
+            let maker = makers
+                .iter()
+                .find(|m| m.name == policy.name && m.namespace == policy.namespace);
+            if let Some(maker) = maker {
+                policy.note_causes(maker);
+            }
+        }
+    }
+
     /// All of them, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.all.iter()

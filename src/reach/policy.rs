@@ -103,6 +103,8 @@ pub struct Rule {
     pub ports: Ports,
     /// The comment that stands above it in the manifest: often the only word on why it is there.
     pub comment: Option<String>,
+    /// The config field or default that made it, where that is known.
+    pub cause: Option<String>,
 }
 
 impl fmt::Display for Rule {
@@ -254,6 +256,39 @@ impl Policy {
         }
     }
 
+    /// Notes what made the rules that are the same in `maker`, which was made from a config: same
+    /// direction, same place in the list, same peers and ports.
+    pub fn note_causes(&mut self, maker: &Self) {
+        for (rules, theirs) in [
+            (&mut self.ingress, &maker.ingress),
+            (&mut self.egress, &maker.egress),
+        ] {
+            let pairs = rules.iter_mut().flatten().zip(theirs.iter().flatten());
+            for (rule, made) in pairs {
+                if (&rule.peers, &rule.ports) == (&made.peers, &made.ports) {
+                    rule.cause.clone_from(&made.cause);
+                    rule.comment = rule.comment.take().or_else(|| made.comment.clone());
+                }
+            }
+        }
+    }
+
+    /// Notes the comments and causes of the rules of a direction, in their order.
+    pub fn annotate(
+        &mut self,
+        direction: Direction,
+        notes: impl IntoIterator<Item = (String, String)>,
+    ) {
+        let rules = match direction {
+            Direction::Ingress => &mut self.ingress,
+            Direction::Egress => &mut self.egress,
+        };
+        for (rule, (comment, cause)) in rules.iter_mut().flatten().zip(notes) {
+            rule.comment = Some(comment);
+            rule.cause = Some(cause);
+        }
+    }
+
     /// The rules of a direction, or `None` where the policy has no say in it.
     #[must_use]
     pub fn rules(&self, direction: Direction) -> Option<&[Rule]> {
@@ -309,6 +344,7 @@ fn read_rule(
         peers,
         ports,
         comment: None,
+        cause: None,
     })
 }
 

@@ -19,6 +19,23 @@ enum Ask {
     DoesNotExist,
 }
 
+impl Ask {
+    /// Whether a label of this value, or its absence, meets the requirement.
+    fn takes(&self, value: Option<&str>) -> bool {
+        match self {
+            Self::In(values) => value.is_some_and(|v| values.contains(v)),
+            // A key that is not there is not among the values either.
+            Self::NotIn(values) => value.is_none_or(|v| !values.contains(v)),
+            Self::Exists => value.is_some(),
+            Self::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+/// A value for a key of which only the presence matters. The API server takes it for no value, so
+/// no selector names it.
+const ANY_VALUE: &str = "(any)";
+
 /// A selector; the empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Selector {
@@ -112,16 +129,9 @@ impl Selector {
     /// Whether the labels meet every requirement.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.requirements.iter().all(|(key, ask)| {
-            let value = labels.get(key);
-            match ask {
-                Ask::In(values) => value.is_some_and(|v| values.contains(v)),
-                // A key that is not there is not among the values either.
-                Ask::NotIn(values) => value.is_none_or(|v| !values.contains(v)),
-                Ask::Exists => value.is_some(),
-                Ask::DoesNotExist => value.is_none(),
-            }
-        })
+        self.requirements
+            .iter()
+            .all(|(key, ask)| ask.takes(labels.get(key).map(String::as_str)))
     }
 
     /// Whether it has no requirement.
@@ -142,6 +152,50 @@ impl Selector {
             }
         }
         labels
+    }
+
+    /// Label sets that it matches, one for each choice of values that it leaves (`In` of several):
+    /// together they stand for all that it can tell apart. Every other key gets a value that no
+    /// selector is likely to name, or is left out.
+    #[must_use]
+    pub fn examples(&self) -> Vec<Labels> {
+        const MOST: usize = 64;
+        let mut examples = vec![Labels::new()];
+        let keys: BTreeSet<&String> = self.requirements.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let asks =
+                || (self.requirements.iter()).filter_map(|(k, ask)| (k == key).then_some(ask));
+            let fits = |value: Option<&str>| asks().all(|ask| ask.takes(value));
+            let named: BTreeSet<&str> = asks()
+                .filter_map(|ask| match ask {
+                    Ask::In(values) => Some(values),
+                    _ => None,
+                })
+                .flatten()
+                .map(String::as_str)
+                .filter(|value| fits(Some(value)))
+                .collect();
+            let values: Vec<&str> = if !named.is_empty() {
+                named.into_iter().collect()
+            } else if fits(Some(ANY_VALUE)) && !fits(None) {
+                vec![ANY_VALUE]
+            } else if fits(None) {
+                continue;
+            } else {
+                return Vec::new();
+            };
+            examples = (examples.iter())
+                .flat_map(|labels| {
+                    values.iter().map(|value| {
+                        let mut labels = labels.clone();
+                        labels.insert(key.clone(), (*value).to_owned());
+                        labels
+                    })
+                })
+                .take(MOST)
+                .collect();
+        }
+        examples
     }
 
     /// Whether everything that this one matches is matched by the other too.

@@ -93,6 +93,11 @@ impl World {
         &self.policies
     }
 
+    /// The policies, to note something at them.
+    pub fn policies_mut(&mut self) -> &mut Policies {
+        &mut self.policies
+    }
+
     /// The pods, templates of pods behind them.
     #[must_use]
     pub fn pods(&self) -> &[Arc<Pod>] {

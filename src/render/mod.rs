@@ -22,6 +22,8 @@ use crate::{stream, survey};
 use placement::Placement;
 use plan::Plan;
 
+pub use plan::Made;
+
 /// What the user asks for beside the stream.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -95,36 +97,13 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         return Err(problem.into());
     }
     let list = SoleList::of(stream);
-    let said = said(stream, options, list.as_ref());
+    let mut said = said(&options.said, list.as_ref());
+    // Hooks alone, or nothing at all: files hold for nothing here.
+    if !said.files.is_empty() && survey::is_idle(stream) {
+        said.to_mut().files.clear();
+    }
     let index = Index::of(stream);
-    let mut errors = unreadable(&index, stream);
-    let (clusters, mut warnings) = match cluster::virtual_clusters(&index, &said, stream) {
-        Ok(found) => found,
-        Err(found) => {
-            errors.extend(found);
-            return Err(errors);
-        }
-    };
-    let configured: Vec<&VirtualCluster> = clusters
-        .iter()
-        .filter(|c| !c.documents.is_empty())
-        .collect();
-    if configured.is_empty() && options.require {
-        errors.push(no_config(stream));
-    }
-    let mut plans = Vec::new();
-    for cluster in configured {
-        match Plan::of(cluster, options) {
-            Ok((plan, found)) => {
-                warnings.extend(found);
-                plans.push((cluster, plan));
-            }
-            Err(found) => errors.extend(found),
-        }
-    }
-    if errors.has_errors() {
-        return Err(errors);
-    }
+    let (plans, mut warnings) = settle(stream, &index, &said, options)?;
     let mut placement = Placement::new(stream, &index);
     if plans.is_empty() {
         warnings.extend(placement.left_alone());
@@ -168,19 +147,67 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
     })
 }
 
+/// The policies that the filter would give to a stream, and nothing of where they would go.
+///
+/// Files hold here even where the stream is empty: whoever asks wants to see what they make.
+///
+/// # Errors
+/// With all that is wrong at once, as [`render`] does.
+pub fn plans(stream: &[u8], options: &Options) -> Result<(Vec<Made>, Report), Report> {
+    if let Some(problem) = foreign_encoding(stream) {
+        return Err(problem.into());
+    }
+    let list = SoleList::of(stream);
+    let said = said(&options.said, list.as_ref());
+    let (plans, warnings) = settle(stream, &Index::of(stream), &said, options)?;
+    let made = plans.into_iter().map(|(cluster, plan)| plan.made(cluster));
+    Ok((made.collect(), warnings))
+}
+
+/// The virtual clusters that have a config, each with what is to be done for it, and warnings.
+fn settle(
+    stream: &[u8],
+    index: &Index,
+    said: &Said,
+    options: &Options,
+) -> Result<(Vec<(VirtualCluster, Plan)>, Report), Report> {
+    let mut errors = unreadable(index, stream);
+    let (mut clusters, mut warnings) = match cluster::virtual_clusters(index, said, stream) {
+        Ok(found) => found,
+        Err(found) => {
+            errors.extend(found);
+            return Err(errors);
+        }
+    };
+    clusters.retain(|c| !c.documents.is_empty());
+    if clusters.is_empty() && options.require {
+        errors.push(no_config(stream));
+    }
+    let mut plans = Vec::new();
+    for cluster in clusters {
+        match Plan::of(&cluster, options) {
+            Ok((plan, found)) => {
+                warnings.extend(found);
+                plans.push((cluster, plan));
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.has_errors() {
+        return Err(errors);
+    }
+    Ok((plans, warnings))
+}
+
 /// What the user says, with the config that a ResourceList brings along.
-fn said<'o>(stream: &[u8], options: &'o Options, list: Option<&SoleList>) -> Cow<'o, Said> {
-    let mut said = Cow::Borrowed(&options.said);
+fn said<'o>(said: &'o Said, list: Option<&SoleList>) -> Cow<'o, Said> {
+    let mut said = Cow::Borrowed(said);
     let function_config = list.and_then(|l| l.function_config.clone());
     if let (Some(text), true) = (function_config, said.files.is_empty()) {
         said.to_mut().files.push(ConfigFile {
             name: "functionConfig.spec".to_owned(),
             text,
         });
-    }
-    // Hooks alone, or nothing at all: files hold for nothing here.
-    if !said.files.is_empty() && survey::is_idle(stream) {
-        said.to_mut().files.clear();
     }
     said
 }

@@ -11,7 +11,7 @@ use crate::advice::{self, Dns, View};
 use crate::config::cluster::{self, VirtualCluster};
 use crate::config::settings::{Settings, merge};
 use crate::edition::{self, ChartVersion, Edition};
-use crate::policy::{self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
+use crate::policy::{self, Cause, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
 use crate::report::{Place, Problem, Quoting, Severity, code};
 use crate::shape::{self, Origin};
 use crate::validate::{self, CidrRule, Spot};
@@ -23,6 +23,7 @@ const PROJECT_PLACEHOLDER: &str = ".Values.loft.project";
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) enabled: bool,
+    pub(super) edition: Edition,
     pub(super) policies: Vec<Policy>,
     /// Written only where the stream has none.
     pub(super) companions: Vec<Policy>,
@@ -32,7 +33,54 @@ pub(super) struct Plan {
     pub(super) comments: Vec<String>,
 }
 
+/// The policies of one virtual cluster and where they come from, for those who explain them.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The Helm release.
+    pub name: String,
+    /// The namespace, if anything says.
+    pub namespace: Option<String>,
+    /// What the config was read from, in words.
+    pub source: String,
+    /// The shape of the policies.
+    pub edition: Edition,
+    /// Whether the config enables them.
+    pub enabled: bool,
+    /// The two, and the companions that were asked for. Causes have their paths as they stand in
+    /// the text of the config.
+    pub policies: Vec<Policy>,
+}
+
 impl Plan {
+    /// The policies alone, with full paths in their causes.
+    pub(super) fn made(self, cluster: VirtualCluster) -> Made {
+        let full = |cause: &mut Cause| match cause {
+            Cause::BuiltIn | Cause::Project => {}
+            Cause::Field(path) | Cause::Default(path) => {
+                let found = cluster.documents.iter().rev().find_map(|d| d.locate(path));
+                *path = match (found, cluster.documents.last()) {
+                    (Some((full, _)), _) => full,
+                    (None, Some(document)) => document.path_of(path),
+                    (None, None) => return,
+                };
+            }
+        };
+        let mut policies = self.policies;
+        policies.extend(self.companions);
+        for policy in &mut policies {
+            policy.egress.iter_mut().for_each(|r| full(&mut r.cause));
+            policy.ingress.iter_mut().for_each(|r| full(&mut r.cause));
+        }
+        Made {
+            name: cluster.name,
+            namespace: cluster.namespace,
+            source: cluster.source,
+            edition: self.edition,
+            enabled: self.enabled,
+            policies,
+        }
+    }
+
     /// Settles config, chart and options, and judges what comes of them.
     pub(super) fn of(
         cluster: &VirtualCluster,
@@ -113,6 +161,7 @@ impl Plan {
             .collect();
         let plan = Self {
             enabled: settings.enabled,
+            edition,
             policies,
             companions,
             unwanted,
