@@ -243,7 +243,7 @@ fn is_reached(server: &str, view: &View<'_>) -> bool {
 
 fn judge_rules(role: Role, direction: Direction, rules: &[Flow<'_>], warnings: &mut Warnings) {
     for (i, rule) in rules.iter().enumerate() {
-        let Cause::Field(field) = rule.cause else {
+        let (Cause::Field(field) | Cause::Default(field)) = rule.cause else {
             continue;
         };
         if rule.ports.is_empty() && is_everybody(rule.peers) {
@@ -276,7 +276,7 @@ fn judge_rules(role: Role, direction: Direction, rules: &[Flow<'_>], warnings: &
             let by = match wider.cause {
                 Cause::BuiltIn => "a built-in rule".to_owned(),
                 Cause::Project => "a rule of the project".to_owned(),
-                Cause::Field(field) => field.clone(),
+                Cause::Field(field) | Cause::Default(field) => field.clone(),
             };
             let message = format!("the rule allows nothing that {by} does not allow already");
             let help = "remove it, or narrow the other one";

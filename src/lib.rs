@@ -23,6 +23,7 @@
 //! | [`survey`], [`edit`], [`krm`] | where the text goes, and what changes in the bytes for it |
 //! | [`helm`] | which Helm it is, and where it shows the user an error |
 //! | [`reach`] | what policies allow: exact sets, and verdicts with the rules that decide |
+//! | [`explain`] | policies in words and pictures: who, why, and what may surprise |
 //! | [`report`], [`codes`] | what the user is told, and by what name |
 //! | [`lint`], [`migrate`] | the commands of these names |
 //! | [`cli`] | the edge: words, files, exit codes |
@@ -43,6 +44,7 @@ pub mod config;
 pub mod edit;
 pub mod edition;
 pub mod emit;
+pub mod explain;
 pub mod helm;
 pub mod index;
 pub mod krm;

@@ -5,6 +5,7 @@
 mod argocd;
 mod check;
 mod exec;
+mod explain;
 mod filter;
 mod lint;
 mod migrate;
@@ -68,6 +69,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Explain(explain::Args),
     Lint(lint::Args),
     Migrate(migrate::Args),
     Schema(schema::Args),
@@ -89,6 +91,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match cli.command {
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),

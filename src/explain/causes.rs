@@ -1,0 +1,50 @@
+//! From the policies that the filter makes to those that the evaluator asks, each rule with its
+//! comment and with the words for what made it.
+//!
+//! Where the config was found and what it says is settled in [`render`](crate::render).
+
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+
+use crate::policy::{self, Cause, PROJECT_LABEL};
+use crate::reach::policy::{Direction, Policy, PolicyError};
+use crate::render::Made;
+
+/// The words for a rule that every such policy has, whatever the config says.
+pub const BUILT_IN: &str = "default: built in";
+
+/// What made a rule, in words.
+#[must_use]
+pub fn in_words(cause: &Cause) -> String {
+    match cause {
+        Cause::BuiltIn => BUILT_IN.to_owned(),
+        Cause::Field(path) => path.clone(),
+        Cause::Default(path) => format!("default of {path}"),
+        Cause::Project => format!("label {PROJECT_LABEL}"),
+    }
+}
+
+/// The policies of all virtual clusters whose config enables them; those without a namespace are
+/// put into `namespace`.
+///
+/// # Errors
+/// A policy that has no meaning, which the filter would not have made.
+pub fn policies(made: &[Made], namespace: &str) -> Result<Vec<Policy>, PolicyError> {
+    made.iter()
+        .filter(|made| made.enabled)
+        .flat_map(|made| &made.policies)
+        .map(|policy| readable(policy, namespace))
+        .collect()
+}
+
+fn readable(policy: &policy::Policy, namespace: &str) -> Result<Policy, PolicyError> {
+    let spec: NetworkPolicySpec = policy.spec();
+    let namespace = policy.namespace.as_deref().unwrap_or(namespace);
+    let mut read = Policy::read(namespace, &policy.name, Some(&spec))?;
+    let egress = policy.egress.iter();
+    let egress = egress.map(|r| (r.comment.clone(), in_words(&r.cause)));
+    read.annotate(Direction::Egress, egress);
+    let ingress = policy.ingress.iter();
+    let ingress = ingress.map(|r| (r.comment.clone(), in_words(&r.cause)));
+    read.annotate(Direction::Ingress, ingress);
+    Ok(read)
+}

@@ -1,0 +1,104 @@
+//! An explanation as Markdown, for a document or a pull request.
+
+use std::fmt::Write as _;
+
+use super::words::Party;
+use super::{Explanation, heading};
+use crate::reach::policy::Direction;
+
+/// The explanation with a table for each direction of each policy.
+#[must_use]
+pub fn markdown(explanation: &Explanation) -> String {
+    let mut text = String::from("# Network policies\n");
+    for config in &explanation.configs {
+        let _ = writeln!(text, "\n{}", escaped(config));
+    }
+    if explanation.policies.is_empty() {
+        text.push_str("\nNo NetworkPolicy: every pod may talk to everyone.\n");
+    }
+    for policy in &explanation.policies {
+        let _ = writeln!(
+            text,
+            "\n## {}\n\nFor {}.",
+            escaped(&policy.title()),
+            party(&policy.pods)
+        );
+        for (direction, side) in policy.sides() {
+            let name = match direction {
+                Direction::Egress => "Egress",
+                Direction::Ingress => "Ingress",
+            };
+            let _ = writeln!(text, "\n### {name}: {}\n", heading(direction));
+            if let Some(words) = side.without_rules(direction) {
+                let _ = writeln!(text, "{words}");
+                continue;
+            }
+            let who = match direction {
+                Direction::Egress => "To",
+                Direction::Ingress => "From",
+            };
+            let _ = writeln!(text, "| # | {who} | Ports | Why | Because of |");
+            text.push_str("|---|---|---|---|---|\n");
+            for rule in &side.rules {
+                let peers: Vec<String> = rule.peers.iter().map(party).collect();
+                let _ = writeln!(
+                    text,
+                    "| {} | {} | {} | {} | {} |",
+                    rule.index,
+                    peers.join("<br>"),
+                    escaped(&rule.ports),
+                    escaped(rule.why.as_deref().unwrap_or_default()),
+                    because(&rule.because)
+                );
+            }
+        }
+    }
+    if !explanation.surprises.is_empty() {
+        text.push_str("\n## Open, and perhaps not expected\n\n");
+    }
+    for surprise in &explanation.surprises {
+        let rules: Vec<String> = surprise.rules.iter().map(|r| code(r)).collect();
+        let _ = writeln!(text, "- **{}**", escaped(&surprise.what));
+        let _ = writeln!(text, "  By {}.", rules.join(", "));
+        let _ = writeln!(text, "  To close it: {}.", escaped(&surprise.close));
+    }
+    text
+}
+
+/// Somebody by name, with labels or addresses as code.
+fn party(party: &Party) -> String {
+    if party.by.is_empty() {
+        escaped(&party.who)
+    } else {
+        format!("{} ({})", escaped(&party.who), code(&party.by))
+    }
+}
+
+/// A path is code, words are not.
+fn because(text: &str) -> String {
+    match text.strip_prefix("default of ") {
+        Some(path) => format!("default of {}", code(path)),
+        None if text.contains(' ') => escaped(text),
+        None => code(text),
+    }
+}
+
+/// Text as code that also stands in a table.
+pub(crate) fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
+}
+
+/// Text that Markdown takes as it is.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(
+            c,
+            '|' | '*' | '_' | '`' | '<' | '>' | '[' | ']' | '\\' | '#'
+        ) {
+            escaped.push('\\');
+        }
+        escaped.push(if c.is_control() { ' ' } else { c });
+    }
+    escaped
+}

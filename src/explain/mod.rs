@@ -1,0 +1,199 @@
+//! What the policies of a stream do, for people who must decide whether to trust them.
+//!
+//! ```text
+//! stream, config ──▶ View ──▶ Explanation ──▶ text, Markdown, Mermaid, DOT, SVG, JSON
+//! two of them ─────▶ Views ──▶ Diff ────────▶ text, Markdown, JSON
+//! ```
+//!
+//! [`view`] reads, [`causes`] brings the config's part in, [`words`] says who is who, [`surprise`]
+//! asks the evaluator for what is open and may not be expected. Each form has a file of its own.
+//! What a policy lets through is decided in [`reach`](crate::reach), never here.
+
+pub mod causes;
+mod dot;
+mod markdown;
+mod mermaid;
+pub mod surprise;
+mod svg;
+pub mod table;
+mod text;
+pub mod view;
+pub mod words;
+
+use serde::Serialize;
+
+use crate::reach::policy::{Direction, Policy, Rule};
+use surprise::Surprise;
+use view::View;
+use words::Party;
+
+pub use dot::dot;
+pub use markdown::markdown;
+pub use mermaid::mermaid;
+pub use svg::svg;
+pub use text::text;
+
+/// All policies of a stream, and what may surprise in them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Which configs there are and what comes of them, in sentences.
+    pub configs: Vec<String>,
+    /// The policies, in the order of the stream, generated ones behind them.
+    pub policies: Vec<Explained>,
+    /// What is open and may not be expected.
+    pub surprises: Vec<Surprise>,
+}
+
+/// One policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explained {
+    /// Its name.
+    pub name: String,
+    /// Its namespace, where anything tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The pods that it is for.
+    pub pods: Party,
+    /// What they may talk to.
+    pub egress: Side,
+    /// What may talk to them.
+    pub ingress: Side,
+}
+
+/// One direction of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Side {
+    /// Whether the policy speaks about it; where none does, everything is open.
+    pub restricted: bool,
+    /// What is let through; nothing, if there is no rule.
+    pub rules: Vec<Line>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Where it stands in its list.
+    pub index: usize,
+    /// Whom it lets through.
+    pub peers: Vec<Party>,
+    /// On which ports.
+    pub ports: String,
+    /// Why, as the comment above it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The config field or default that made it, or else where it is written.
+    pub because: String,
+}
+
+impl Explanation {
+    /// Explains all policies of a view.
+    #[must_use]
+    pub fn of(view: &View) -> Self {
+        let policies = view.world.policies();
+        Self {
+            configs: view.made.iter().map(config_in_words).collect(),
+            policies: policies.iter().map(Explained::of).collect(),
+            surprises: surprise::find(policies),
+        }
+    }
+}
+
+fn config_in_words(made: &crate::render::Made) -> String {
+    let cluster = match &made.namespace {
+        Some(namespace) => format!("{namespace}/{}", made.name),
+        None => made.name.clone(),
+    };
+    let source = &made.source;
+    if made.enabled {
+        let edition = made.edition;
+        format!("virtual cluster {cluster}: config from {source}, edition {edition}")
+    } else {
+        format!("virtual cluster {cluster}: the config from {source} does not enable the policies")
+    }
+}
+
+impl Explained {
+    fn of(policy: &Policy) -> Self {
+        Self {
+            name: policy.name.clone(),
+            namespace: (!policy.namespace.is_empty()).then(|| policy.namespace.clone()),
+            pods: Party::subject(policy),
+            egress: Side::of(policy, Direction::Egress),
+            ingress: Side::of(policy, Direction::Ingress),
+        }
+    }
+
+    /// Both directions with their names.
+    fn sides(&self) -> [(Direction, &Side); 2] {
+        [
+            (Direction::Egress, &self.egress),
+            (Direction::Ingress, &self.ingress),
+        ]
+    }
+
+    /// Name and namespace.
+    fn title(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} in namespace {namespace}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+impl Side {
+    fn of(policy: &Policy, direction: Direction) -> Self {
+        let rules = policy.rules(direction);
+        Self {
+            restricted: rules.is_some(),
+            rules: rules
+                .unwrap_or_default()
+                .iter()
+                .enumerate()
+                .map(|(index, rule)| Line::of(direction, index, rule))
+                .collect(),
+        }
+    }
+
+    /// What there is to say instead of rules.
+    fn without_rules(&self, direction: Direction) -> Option<&'static str> {
+        match (self.restricted, self.rules.is_empty(), direction) {
+            (false, _, _) => Some("not restricted by this policy"),
+            (true, true, Direction::Egress) => Some("nobody: nothing may leave these pods"),
+            (true, true, Direction::Ingress) => Some("nobody: nothing may come in to these pods"),
+            (true, false, _) => None,
+        }
+    }
+}
+
+impl Line {
+    fn of(direction: Direction, index: usize, rule: &Rule) -> Self {
+        Self {
+            index,
+            peers: match &rule.peers {
+                None => vec![Party::everyone()],
+                Some(peers) => peers.iter().map(Party::peer).collect(),
+            },
+            ports: rule.ports.to_string(),
+            why: (rule.comment.clone()).filter(|comment| !repeats(comment, rule.cause.as_deref())),
+            because: (rule.cause.clone()).unwrap_or_else(|| format!("spec.{direction}[{index}]")),
+        }
+    }
+}
+
+/// Whether a comment says no more than the name of the field that made the rule.
+fn repeats(comment: &str, cause: Option<&str>) -> bool {
+    let field = comment
+        .strip_prefix("From ")
+        .and_then(|c| c.strip_suffix('.'));
+    field
+        .zip(cause)
+        .is_some_and(|(field, cause)| cause.ends_with(field))
+}
+
+/// Who is at the other end, as a heading.
+fn heading(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Egress => "may talk to",
+        Direction::Ingress => "may be reached by",
+    }
+}

@@ -1,0 +1,73 @@
+//! What is to be explained: the policies of a stream, and those that its config asks for.
+//!
+//! Policies that stand in the stream are taken as they stand, and learn from the config what made
+//! them; those that the config asks for and that are missing are added as the filter would make
+//! them. Nothing is said here of what they mean.
+
+use super::causes;
+use crate::reach::manifest;
+use crate::reach::policy::Policy;
+use crate::reach::world::World;
+use crate::render::{self, Made, Options};
+use crate::report::{Problem, Report};
+
+/// A world, and the configs that its policies come from.
+#[derive(Debug)]
+pub struct View {
+    /// Pods, namespaces and policies.
+    pub world: World,
+    /// The virtual clusters that have a config.
+    pub made: Vec<Made>,
+    /// Their policies as the filter makes them.
+    pub makes: Vec<Policy>,
+    /// The namespace that objects without one were put into; empty where nothing tells it.
+    pub namespace: String,
+    /// What the filter would warn of.
+    pub warnings: Report,
+}
+
+impl View {
+    /// Reads a stream. Where the options bring a config, its policies take the place of those in
+    /// the stream.
+    ///
+    /// # Errors
+    /// A config that the filter would refuse, a document that can't be read.
+    pub fn read(stream: &[u8], file: &str, options: &Options) -> Result<Self, Report> {
+        let (made, warnings) = render::plans(stream, options)?;
+        let namespace = namespace(&made, options);
+        let makes = causes::policies(&made, &namespace)
+            .map_err(|e| Report::from(Problem::error(e.to_string())))?;
+        let mut world = manifest::read_all([(file, stream)], &namespace)?;
+        let policies = world.policies_mut();
+        for policy in &makes {
+            let known = |p: &Policy| p.name == policy.name && p.namespace == policy.namespace;
+            let there = policies.iter().any(known);
+            if there && options.said.files.is_empty() {
+                continue;
+            }
+            if !policies.replace(policy) {
+                policies.add(policy.clone());
+            }
+        }
+        policies.note_causes(&makes);
+        Ok(Self {
+            world,
+            made,
+            makes,
+            namespace,
+            warnings,
+        })
+    }
+}
+
+/// The namespace that is told, or the only one that the configs belong to.
+fn namespace(made: &[Made], options: &Options) -> String {
+    let mut own = made.iter().filter_map(|m| m.namespace.as_ref());
+    let first = own.next();
+    let sole = first.filter(|first| own.all(|other| other == *first));
+    (options.said.namespace.as_ref())
+        .or(sole)
+        .or(options.said.fallback_namespace.as_ref())
+        .cloned()
+        .unwrap_or_default()
+}
