@@ -5,6 +5,7 @@
 mod argocd;
 mod check;
 mod exec;
+mod diff;
 mod explain;
 mod filter;
 mod lint;
@@ -69,6 +70,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Diff(diff::Args),
     Explain(explain::Args),
     Lint(lint::Args),
     Migrate(migrate::Args),
@@ -91,6 +93,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match cli.command {
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),

@@ -10,6 +10,7 @@
 //! What a policy lets through is decided in [`reach`](crate::reach), never here.
 
 pub mod causes;
+pub mod diff;
 mod dot;
 mod markdown;
 mod mermaid;

@@ -10,6 +10,8 @@ use crate::reach::policy::Policy;
 use crate::reach::world::World;
 use crate::render::{self, Made, Options};
 use crate::report::{Problem, Report};
+use crate::stream;
+use crate::yaml::{Node, Tree};
 
 /// A world, and the configs that its policies come from.
 #[derive(Debug)]
@@ -70,4 +72,33 @@ fn namespace(made: &[Made], options: &Options) -> String {
         .or(options.said.fallback_namespace.as_ref())
         .cloned()
         .unwrap_or_default()
+}
+
+/// Whether a text is a config and no stream: one document, and no object of Kubernetes but a
+/// VirtualClusterTemplate.
+#[must_use]
+pub fn is_config(text: &[u8]) -> bool {
+    let mut documents = stream::documents(text)
+        .map(|d| text.get(d.body).unwrap_or_default())
+        .filter(|body| !is_blank(body));
+    let (Some(body), None) = (documents.next(), documents.next()) else {
+        return false;
+    };
+    let Some(tree) = std::str::from_utf8(body)
+        .ok()
+        .and_then(|t| Tree::parse(t).ok())
+    else {
+        return false;
+    };
+    let root = tree.root().filter(|root| root.is_mapping());
+    root.is_some_and(|root| match root.get("kind").and_then(Node::text) {
+        Some(kind) => kind == "VirtualClusterTemplate",
+        None => true,
+    })
+}
+
+fn is_blank(body: &[u8]) -> bool {
+    body.split(|b| *b == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .all(|line| line.is_empty() || line.starts_with(b"#"))
 }

@@ -175,10 +175,16 @@ impl fmt::Display for AddressSet {
                 }
                 _ if cidrs.len() <= LONG => words.extend(cidrs.iter().map(short)),
                 _ => {
-                    let v4 = (family.v4.spans())
-                        .map(|(low, high)| span(&Ipv4Addr::from(low), &Ipv4Addr::from(high)));
-                    let v6 = (family.v6.spans())
-                        .map(|(low, high)| span(&Ipv6Addr::from(low), &Ipv6Addr::from(high)));
+                    let v4 = family.v4.spans().map(|(low, high)| {
+                        let (low, high) = (Ipv4Addr::from(low), Ipv4Addr::from(high));
+                        let nets = Ipv4Subnets::new(low, high, 0).map(IpNet::V4);
+                        span(&low, &high, nets)
+                    });
+                    let v6 = family.v6.spans().map(|(low, high)| {
+                        let (low, high) = (Ipv6Addr::from(low), Ipv6Addr::from(high));
+                        let nets = Ipv6Subnets::new(low, high, 0).map(IpNet::V6);
+                        span(&low, &high, nets)
+                    });
                     words.extend(v4.chain(v6));
                 }
             }
@@ -202,11 +208,11 @@ fn short(net: &IpNet) -> String {
     }
 }
 
-fn span<A: fmt::Display + PartialEq>(low: &A, high: &A) -> String {
-    if low == high {
-        low.to_string()
-    } else {
-        format!("{low}-{high}")
+/// A span as a CIDR where it is just one.
+fn span<A: fmt::Display>(low: &A, high: &A, mut nets: impl Iterator<Item = IpNet>) -> String {
+    match (nets.next(), nets.next()) {
+        (Some(net), None) => short(&net),
+        _ => format!("{low}-{high}"),
     }
 }
 

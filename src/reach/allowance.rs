@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::addresses::AddressSet;
+use super::cells;
 use super::evaluate::{Policies, RuleRef};
 use super::pod::Pod;
 use super::policy::{Direction, Namespaces, Peer, Policy};
 use super::ports::Ports;
 use super::region::Region;
 use super::selector::Selector;
+
+/// The most kinds of pods that are looked at for one class.
+const MAX_CELLS: usize = 16_384;
 
 /// Pods that a policy names together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +40,16 @@ impl PodClass {
             (Namespaces::Labelled(a), Namespaces::Own(b)) => a.is_within(&Selector::namespace(b)),
         };
         home && self.pods.is_within(&other.pods)
+    }
+
+    /// Whether some pod can be in both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let home = match (&self.namespaces, &other.namespaces) {
+            (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
+            (a, b) => !cells::home(a).and(&cells::home(b)).examples().is_empty(),
+        };
+        home && !self.pods.and(&other.pods).examples().is_empty()
     }
 }
 
@@ -167,33 +181,99 @@ impl Allowance {
             && self.pods.values().all(Ports::is_empty)
     }
 
-    /// What pods of the class surely get by their labels.
+    /// The ports that are open to everyone, or what is the same, at every address.
+    #[must_use]
+    pub fn everywhere(&self) -> Ports {
+        let all = Ports::all();
+        let closed = Region::new(AddressSet::all(), all.clone()).difference(&self.addresses);
+        self.everyone.union(&all.difference(&closed.ports()))
+    }
+
+    /// What every pod of the class gets.
+    ///
+    /// Classes that only together hold this one are put together, as long as their labels do not
+    /// make too many kinds; then it is rather too little than too much.
     #[must_use]
     pub fn ports_for(&self, class: &PodClass) -> Ports {
-        let wider = self.pods.iter().filter(|(known, _)| class.is_within(known));
-        wider.fold(self.everyone.clone(), |all, (_, ports)| all.union(ports))
+        self.by_labels(class).union(&self.everywhere())
+    }
+
+    fn by_labels(&self, class: &PodClass) -> Ports {
+        let (wider, rest): (Vec<_>, Vec<_>) =
+            (self.pods.iter()).partition(|(known, _)| class.is_within(known));
+        let sure = (wider.iter()).fold(Ports::default(), |all, (_, ports)| all.union(ports));
+        let parts: Vec<Part<'_>> = (rest.iter())
+            .filter(|(known, ports)| !ports.difference(&sure).is_empty() && class.overlaps(known))
+            .map(|(known, ports)| Part {
+                home: cells::home(&known.namespaces),
+                pods: &known.pods,
+                ports,
+            })
+            .collect();
+        sure.union(&together(class, &parts).unwrap_or_default())
     }
 
     /// What this one allows and the other doesn't.
     ///
-    /// Exact for everyone and for addresses. Pods count as covered where one class of the other
-    /// holds them all; several narrower classes that only together make up a wide one are not put
-    /// together, so nothing that is new is ever left out.
+    /// Exact for everyone and for addresses. A class of pods is named as soon as one of its pods
+    /// gains something; which of them had it before, the other one tells.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
+        let (ours, theirs) = (self.everywhere(), other.everywhere());
         let pods = self.pods.iter().filter_map(|(class, ports)| {
             // What everyone gets here anyway is said once, of everyone.
-            let left = ports
-                .difference(&other.ports_for(class))
-                .difference(&self.everyone);
+            let left = ports.difference(&ours).difference(&theirs);
+            let left = if left.is_empty() {
+                left
+            } else {
+                left.difference(&other.by_labels(class))
+            };
             (!left.is_empty()).then(|| (class.clone(), left))
         });
         Self {
-            everyone: self.everyone.difference(&other.everyone),
+            everyone: self.everyone.difference(&theirs),
             addresses: self.addresses.difference(&other.addresses),
             pods: pods.collect(),
         }
     }
+}
+
+/// A class of pods that overlaps another, and what it gets.
+struct Part<'p> {
+    home: Selector,
+    pods: &'p Selector,
+    ports: &'p Ports,
+}
+
+/// What every pod of a class gets by one part or another; `None` where that is too much to look at.
+fn together(class: &PodClass, parts: &[Part<'_>]) -> Option<Ports> {
+    // One alone does not hold the class, or it would be among the wider ones.
+    if parts.len() < 2 {
+        return None;
+    }
+    let own = cells::home(&class.namespaces);
+    let homes = cells::cells(parts.iter().map(|p| &p.home).chain([&own]))?;
+    let pods = cells::cells(parts.iter().map(|p| p.pods).chain([&class.pods]))?;
+    if homes.len().saturating_mul(pods.len()) > MAX_CELLS {
+        return None;
+    }
+    let mut common: Option<Ports> = None;
+    for home in homes.iter().filter(|labels| own.matches(labels)) {
+        for pod in pods.iter().filter(|labels| class.pods.matches(labels)) {
+            let open = (parts.iter())
+                .filter(|part| part.home.matches(home) && part.pods.matches(pod))
+                .fold(Ports::default(), |all, part| all.union(part.ports));
+            let left = match common {
+                None => open,
+                Some(common) => common.intersection(&open),
+            };
+            if left.is_empty() {
+                return None;
+            }
+            common = Some(left);
+        }
+    }
+    common
 }
 
 impl fmt::Display for Allowance {
@@ -265,6 +345,37 @@ mod tests {
         assert!(some.difference(&everyone).is_empty());
         let new = everyone.difference(&some).to_string();
         assert_eq!(new, "everyone on 443/TCP\n");
+    }
+
+    #[test]
+    fn classes_that_together_hold_another_are_put_together() {
+        let one = allowance(
+            "[{to: [{podSelector: {matchExpressions: [{key: a, operator: In, values: [x, y]}]}}]}]",
+        );
+        let two = allowance(
+            "[{to: [{podSelector: {matchLabels: {a: x}}}, {podSelector: {matchLabels: {a: y}}}]}]",
+        );
+        assert!(one.difference(&two).is_empty() && two.difference(&one).is_empty());
+        let every = allowance("[{to: [{podSelector: {}}], ports: [{port: 80}]}]");
+        let with_and_without = allowance(
+            "[{to: [{podSelector: {matchExpressions: [{key: a, operator: Exists}]}}], \
+             ports: [{port: 80}, {port: 81}]}, \
+             {to: [{podSelector: {matchExpressions: [{key: a, operator: DoesNotExist}]}}], \
+             ports: [{port: 80}]}]",
+        );
+        assert!(every.difference(&with_and_without).is_empty());
+        let back = with_and_without.difference(&every).to_string();
+        assert_eq!(back, "pods a in home on 81/TCP\n");
+    }
+
+    #[test]
+    fn every_address_is_everyone() {
+        let everyone = allowance("[{ports: [{port: 443}]}]");
+        let blocks = allowance(
+            "[{to: [{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: '::/0'}}], ports: [{port: 443}]}]",
+        );
+        assert!(everyone.difference(&blocks).is_empty());
+        assert!(blocks.difference(&everyone).is_empty());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod addresses;
 pub mod allowance;
 pub mod answer;
 pub mod ask;
+pub mod cells;
 pub mod evaluate;
 pub mod expect;
 pub mod intervals;

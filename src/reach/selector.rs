@@ -34,7 +34,7 @@ impl Ask {
 
 /// A value for a key of which only the presence matters. The API server takes it for no value, so
 /// no selector names it.
-const ANY_VALUE: &str = "(any)";
+pub(super) const ANY_VALUE: &str = "(any)";
 
 /// A selector; the empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,6 +196,30 @@ impl Selector {
                 .collect();
         }
         examples
+    }
+
+    /// The keys that it speaks of, each with the values that it names; one entry for each
+    /// requirement.
+    pub fn named_values(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.requirements.iter().map(|(key, ask)| {
+            let values = match ask {
+                Ask::In(values) | Ask::NotIn(values) => values.iter().map(String::as_str).collect(),
+                Ask::Exists | Ask::DoesNotExist => Vec::new(),
+            };
+            (key.as_str(), values)
+        })
+    }
+
+    /// The selector of what both match.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            requirements: self
+                .requirements
+                .union(&other.requirements)
+                .cloned()
+                .collect(),
+        }
     }
 
     /// Whether everything that this one matches is matched by the other too.

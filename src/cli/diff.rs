@@ -1,0 +1,146 @@
+//! The command `diff`: what changes in reachability from one stream, or config, to another.
+//!
+//! Arguments and files; everything else is in [`explain`](crate::explain::diff).
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::explain::{SOME_RELEASE, Setting, json, read, width, write};
+use super::{Exit, tell};
+use crate::config::cluster::ConfigFile;
+use crate::explain::diff::{self, Diff};
+use crate::explain::view::{self, View};
+use crate::report::Report;
+
+/// Says what changes in reachability between two rendered charts, or between two configs.
+///
+/// For each policy's pods and direction: what is newly allowed, and what no longer is. Rules in
+/// another order or another spelling are no change. Each is a rendered stream or a config (values,
+/// a networkPolicy object, or a VirtualClusterTemplate), which its content tells.
+///
+/// Exit code: 0 no change, 1 something changes, or a config is rejected (then nothing is on
+/// standard output), 2 a call that is wrong, 3 a file that can't be read.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Args {
+    /// What was before; - is standard input
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// What comes
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    #[command(flatten)]
+    setting: Setting,
+    /// The form
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Fitted to the terminal, or to COLUMNS
+    Text,
+    /// For a comment on a pull request
+    Markdown,
+    /// For programs
+    Json,
+}
+
+/// A file and what is in it.
+struct Input {
+    name: String,
+    text: Vec<u8>,
+    is_config: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    if is_stdin(&args.old) && is_stdin(&args.new) {
+        tell("error: only one of OLD and NEW can be standard input");
+        return Ok(Exit::Usage);
+    }
+    let (old, new) = (input(&args.old)?, input(&args.new)?);
+    if old.is_config != new.is_config && !old.is_empty() && !new.is_empty() {
+        let kind = |is_config| {
+            if is_config {
+                "a config"
+            } else {
+                "a rendered stream"
+            }
+        };
+        tell(format!(
+            "error: {} is {}, and {} is {}; give two of one kind",
+            old.name,
+            kind(old.is_config),
+            new.name,
+            kind(new.is_config)
+        ));
+        return Ok(Exit::Usage);
+    }
+    let views = (args.view(&old), args.view(&new));
+    let (old, new) = match views {
+        (Ok(old), Ok(new)) => (old, new),
+        (old, new) => {
+            for report in [old.err(), new.err()].into_iter().flatten() {
+                tell(report);
+            }
+            return Ok(Exit::Rejected);
+        }
+    };
+    let diff = Diff::between(old.world.policies(), new.world.policies());
+    write(&match args.output {
+        Format::Text => diff::text(&diff, width()),
+        Format::Markdown => diff::markdown(&diff),
+        Format::Json => json(&diff)?,
+    })?;
+    Ok(if diff.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Rejected
+    })
+}
+
+impl Args {
+    fn view(&self, input: &Input) -> Result<View, Report> {
+        let (files, stream) = if input.is_config {
+            let text = String::from_utf8_lossy(&input.text).into_owned();
+            let file = ConfigFile {
+                name: input.name.clone(),
+                text,
+            };
+            (vec![file], &[][..])
+        } else {
+            (Vec::new(), &input.text[..])
+        };
+        let mut options = self.setting.options(files);
+        if input.is_config {
+            (options.said.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
+        }
+        View::read(stream, &input.name, &options)
+    }
+}
+
+impl Input {
+    fn is_empty(&self) -> bool {
+        self.text.trim_ascii().is_empty()
+    }
+}
+
+fn input(path: &Path) -> anyhow::Result<Input> {
+    let (name, text) = if path.as_os_str() == "-" {
+        let mut text = Vec::new();
+        (io::stdin().lock().read_to_end(&mut text)).context("can't read standard input")?;
+        ("standard input".to_owned(), text)
+    } else {
+        (path.display().to_string(), read(path)?)
+    };
+    let is_config = view::is_config(&text);
+    Ok(Input {
+        name,
+        text,
+        is_config,
+    })
+}

@@ -1,0 +1,366 @@
+//! What changes in reachability from one view to another: what is newly allowed and what no longer
+//! is, for each policy's pods and each direction.
+//!
+//! The sets come from the evaluator, so order and spelling of rules make no difference. Each side
+//! of a connection is looked at by itself: whether the other end agrees is what `check` answers.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::markdown::{code, escaped};
+use super::table::wrap;
+use super::words::Party;
+use crate::reach::addresses::AddressSet;
+use crate::reach::allowance::{Allowance, PodClass};
+use crate::reach::evaluate::Policies;
+use crate::reach::pod::Pod;
+use crate::reach::policy::{Direction, Namespaces, Peer, Policy};
+use crate::reach::ports::Ports;
+use crate::reach::selector::{Labels, Selector};
+
+/// All that changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// One entry for each kind of pods and direction in which something changes.
+    pub changes: Vec<Change>,
+}
+
+/// What changes for some pods in one direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The policies that select just these pods, in either of the two.
+    pub policies: Vec<String>,
+    /// Their namespace, where anything tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The pods.
+    pub pods: Party,
+    /// `egress` or `ingress`.
+    pub direction: String,
+    /// Whether policies restrict the direction, before and after.
+    pub restricted: [bool; 2],
+    /// What is allowed now and was not.
+    pub newly_allowed: Vec<Entry>,
+    /// What was allowed and is not now.
+    pub no_longer_allowed: Vec<Entry>,
+}
+
+/// Somebody at the other end, and the ports that have changed for him.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Who it is.
+    pub peer: Party,
+    /// The ports.
+    pub ports: String,
+    /// Who among them is not meant, for nothing changes for him on these ports. Pods that can be
+    /// among them by other labels are named too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub but: Vec<Unchanged>,
+}
+
+/// Somebody for whom nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unchanged {
+    /// Who it is.
+    pub peer: Party,
+    /// The ports.
+    pub ports: String,
+    /// Whether all of them are among those for whom something changes.
+    pub all: bool,
+}
+
+/// Pods that some policies select alike.
+struct Subject<'p> {
+    namespace: &'p str,
+    selector: &'p Selector,
+    party: Party,
+    policies: Vec<String>,
+}
+
+impl Diff {
+    /// Compares what two sets of policies let through.
+    #[must_use]
+    pub fn between(old: &Policies, new: &Policies) -> Self {
+        let mut changes = Vec::new();
+        for subject in subjects(old, new) {
+            for direction in [Direction::Egress, Direction::Ingress] {
+                changes.extend(subject.changes(old, new, direction));
+            }
+        }
+        Self { changes }
+    }
+
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+fn subjects<'p>(old: &'p Policies, new: &'p Policies) -> Vec<Subject<'p>> {
+    let mut subjects: Vec<Subject<'p>> = Vec::new();
+    let all = old.iter().chain(new.iter());
+    for policy in all {
+        let same = |s: &&mut Subject<'_>| {
+            s.namespace == policy.namespace && *s.selector == policy.selector
+        };
+        match subjects.iter_mut().find(same) {
+            Some(subject) => subject.name(policy),
+            None => subjects.push(Subject {
+                namespace: &policy.namespace,
+                selector: &policy.selector,
+                party: Party::subject(policy),
+                policies: vec![policy.name.clone()],
+            }),
+        }
+    }
+    subjects
+}
+
+impl Subject<'_> {
+    fn name(&mut self, policy: &Policy) {
+        if !self.policies.contains(&policy.name) {
+            self.policies.push(policy.name.clone());
+        }
+    }
+
+    /// What changes for its pods: once for all of them, or once for each kind that fares otherwise.
+    fn changes(&self, old: &Policies, new: &Policies, direction: Direction) -> Vec<Change> {
+        let changes: Vec<(Labels, Change)> = (self.selector.examples().into_iter())
+            .map(|labels| {
+                let change = self.change(&labels, old, new, direction);
+                (labels, change)
+            })
+            .collect();
+        let (mut first, all_alike) = match changes.first() {
+            None => return Vec::new(),
+            Some((_, first)) => (first.clone(), changes.iter().all(|(_, c)| c == first)),
+        };
+        if all_alike {
+            first.pods = self.party.clone();
+            return if first.is_empty() {
+                Vec::new()
+            } else {
+                vec![first]
+            };
+        }
+        (changes.into_iter())
+            .filter(|(_, change)| !change.is_empty())
+            .map(|(labels, mut change)| {
+                let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                change.pods = Party {
+                    who: "pods".to_owned(),
+                    by: labels.join(","),
+                };
+                change
+            })
+            .collect()
+    }
+
+    fn change(
+        &self,
+        labels: &Labels,
+        old: &Policies,
+        new: &Policies,
+        direction: Direction,
+    ) -> Change {
+        let pod = Pod {
+            namespace: self.namespace.to_owned(),
+            labels: labels.clone(),
+            namespace_labels: Arc::default(),
+            ..Pod::default()
+        };
+        let before = old.allowance(&pod, direction);
+        let after = new.allowance(&pod, direction);
+        let restricted = |p: &Policies| p.isolating(&pod, direction).next().is_some();
+        Change {
+            policies: self.policies.clone(),
+            namespace: (!self.namespace.is_empty()).then(|| self.namespace.to_owned()),
+            pods: self.party.clone(),
+            direction: direction.to_string(),
+            restricted: [restricted(old), restricted(new)],
+            newly_allowed: entries(&after.difference(&before), &before),
+            no_longer_allowed: entries(&before.difference(&after), &after),
+        }
+    }
+}
+
+impl Change {
+    fn is_empty(&self) -> bool {
+        self.newly_allowed.is_empty() && self.no_longer_allowed.is_empty()
+    }
+
+    /// What there is to say of the whole direction.
+    fn remark(&self) -> Option<&'static str> {
+        match self.restricted {
+            [true, false] => Some("no policy restricts it any more"),
+            [false, true] => Some("no policy restricted it before"),
+            _ => None,
+        }
+    }
+
+    fn title(&self) -> String {
+        let mut title = self.policies.join(", ");
+        if let Some(namespace) = &self.namespace {
+            let _ = write!(title, " in namespace {namespace}");
+        }
+        title
+    }
+
+    /// Each change with the words for it.
+    fn lists(&self) -> [(&'static str, &[Entry]); 2] {
+        [
+            ("newly allowed", &self.newly_allowed),
+            ("no longer allowed", &self.no_longer_allowed),
+        ]
+    }
+}
+
+/// The entries of a difference; `other` is what the other side allows anyway.
+fn entries(difference: &Allowance, other: &Allowance) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let everyone = difference.everyone();
+    if !everyone.is_empty() {
+        let among = other.addresses().pieces().map(|(a, p)| (block(a), p, true));
+        let pods = other.pods().map(|(class, p)| (pods(class), p, true));
+        entries.push(Entry {
+            peer: Party::everyone(),
+            ports: everyone.to_string(),
+            but: unchanged(among.chain(pods), everyone),
+        });
+    }
+    for (addresses, ports) in difference.addresses().pieces() {
+        // Everyone has an address; what they get beyond that is left.
+        let ports = ports.difference(everyone);
+        if !ports.is_empty() {
+            entries.push(Entry {
+                peer: block(addresses),
+                ports: ports.to_string(),
+                but: Vec::new(),
+            });
+        }
+    }
+    for (class, ports) in difference.pods() {
+        let among = other
+            .pods()
+            .filter(|(known, _)| known.overlaps(class))
+            .map(|(known, p)| (pods(known), p, known.is_within(class)));
+        entries.push(Entry {
+            peer: pods(class),
+            ports: ports.to_string(),
+            but: unchanged(among, ports),
+        });
+    }
+    entries
+}
+
+fn unchanged<'p>(
+    known: impl Iterator<Item = (Party, &'p Ports, bool)>,
+    ports: &Ports,
+) -> Vec<Unchanged> {
+    known
+        .filter_map(|(peer, theirs, all)| {
+            let both = theirs.intersection(ports);
+            (!both.is_empty()).then(|| Unchanged {
+                peer,
+                ports: both.to_string(),
+                all,
+            })
+        })
+        .collect()
+}
+
+fn block(addresses: &AddressSet) -> Party {
+    Party::peer(&Peer::Block(addresses.clone()))
+}
+
+fn pods(class: &PodClass) -> Party {
+    let namespaces: Namespaces = class.namespaces.clone();
+    Party::peer(&Peer::Pods {
+        namespaces,
+        pods: class.pods.clone(),
+    })
+}
+
+/// The changes in lines no longer than `width`, as far as that is possible.
+#[must_use]
+pub fn text(diff: &Diff, width: usize) -> String {
+    if diff.is_empty() {
+        return "No change in reachability.\n".to_owned();
+    }
+    let mut text = String::new();
+    for (i, change) in diff.changes.iter().enumerate() {
+        let before = i.checked_sub(1).and_then(|i| diff.changes.get(i));
+        if before.is_none_or(|b| (b.title(), &b.pods) != (change.title(), &change.pods)) {
+            let gap = if i == 0 { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}{}: {}", change.title(), change.pods.in_line());
+        }
+        let remark = change.remark().map(|r| format!(" ({r})"));
+        let _ = writeln!(text, "  {}{}", change.direction, remark.unwrap_or_default());
+        for (words, entries) in change.lists() {
+            for entry in entries {
+                let line = format!("{words}: {}", entry.in_line(Party::in_line));
+                for (n, line) in wrap(&line, width.saturating_sub(6)).iter().enumerate() {
+                    let margin = if n == 0 { "    " } else { "      " };
+                    let _ = writeln!(text, "{margin}{line}");
+                }
+            }
+        }
+    }
+    text
+}
+
+/// The changes as Markdown, for a comment on a pull request.
+#[must_use]
+pub fn markdown(diff: &Diff) -> String {
+    let mut text = String::from("### Network policies: what changes in reachability\n");
+    if diff.is_empty() {
+        text.push_str("\nNothing.\n");
+        return text;
+    }
+    let party = |party: &Party| match party.by.as_str() {
+        "" => escaped(&party.who),
+        by => format!("{} ({})", escaped(&party.who), code(by)),
+    };
+    for change in &diff.changes {
+        let remark = change.remark().map(|r| format!(" ({r})"));
+        let _ = writeln!(
+            text,
+            "\n**{}**: {} of {}{}\n",
+            escaped(&change.title()),
+            change.direction,
+            party(&change.pods),
+            remark.unwrap_or_default()
+        );
+        for (words, entries) in change.lists() {
+            for entry in entries {
+                let _ = writeln!(text, "- {words}: {}", entry.in_line(party));
+            }
+        }
+    }
+    text
+}
+
+impl Entry {
+    /// In one line; of those for whom nothing changes only such as surely belong here.
+    fn in_line(&self, party: impl Fn(&Party) -> String) -> String {
+        let mut line = format!("{} on {}", party(&self.peer), self.ports);
+        let but: Vec<String> = (self.but.iter())
+            .filter(|unchanged| unchanged.all)
+            .map(|unchanged| {
+                let peer = party(&unchanged.peer);
+                if unchanged.ports == self.ports {
+                    peer
+                } else {
+                    format!("{peer} on {}", unchanged.ports)
+                }
+            })
+            .collect();
+        if !but.is_empty() {
+            let _ = write!(line, "; the same as before for {}", but.join("; "));
+        }
+        line
+    }
+}

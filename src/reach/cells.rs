@@ -1,0 +1,57 @@
+//! All label sets that some selectors can tell apart, one of each kind.
+//!
+//! Whether several selectors together cover another is decided on these: exactly, as long as there
+//! are not too many of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::policy::Namespaces;
+use super::selector::{ANY_VALUE, Labels, Selector};
+use super::world::NAMESPACE_NAME_LABEL;
+
+/// The most kinds that are looked at.
+const MOST: usize = 4096;
+
+/// One label set of each kind that the selectors can tell apart; `None` where there are too many.
+#[must_use]
+pub fn cells<'s>(selectors: impl IntoIterator<Item = &'s Selector>) -> Option<Vec<Labels>> {
+    let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for selector in selectors {
+        for (key, values) in selector.named_values() {
+            named.entry(key).or_default().extend(values);
+        }
+    }
+    let mut cells = vec![Labels::new()];
+    for (key, values) in named {
+        let values = values.into_iter().chain([ANY_VALUE]);
+        let mut values: Vec<Option<&str>> = values.map(Some).collect();
+        // Every namespace has its name; every other label can be missing.
+        if key != NAMESPACE_NAME_LABEL {
+            values.push(None);
+        }
+        if cells.len().saturating_mul(values.len()) > MOST {
+            return None;
+        }
+        cells = (cells.iter())
+            .flat_map(|labels| {
+                values.iter().map(|value| {
+                    let mut labels = labels.clone();
+                    if let Some(value) = value {
+                        labels.insert(key.to_owned(), (*value).to_owned());
+                    }
+                    labels
+                })
+            })
+            .collect();
+    }
+    Some(cells)
+}
+
+/// The selector of the namespaces that are meant.
+#[must_use]
+pub fn home(namespaces: &Namespaces) -> Selector {
+    match namespaces {
+        Namespaces::Own(name) => Selector::namespace(name),
+        Namespaces::Labelled(selector) => selector.clone(),
+    }
+}
