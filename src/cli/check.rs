@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 
 use super::Exit;
+use crate::explain::causes;
 use crate::reach::answer::Question;
 use crate::reach::ask::{Home, Who, parse_destination};
 use crate::reach::world::World;
@@ -195,9 +196,13 @@ fn world(args: &Args) -> anyhow::Result<World> {
         };
         files.push((name, read(path)?));
     }
-    let files = files.iter().map(|(name, text)| (name.as_str(), &text[..]));
     let namespace = args.namespace.as_deref().unwrap_or("default");
-    manifest::read_all(files, namespace).map_err(refused)
+    let named = files.iter().map(|(name, text)| (name.as_str(), &text[..]));
+    let mut world = manifest::read_all(named, namespace).map_err(refused)?;
+    for (_, text) in &files {
+        causes::note(&mut world, text, namespace);
+    }
+    Ok(world)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -7,10 +7,11 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
 use crate::policy::{self, Cause, PROJECT_LABEL};
 use crate::reach::policy::{Direction, Policy, PolicyError};
-use crate::render::Made;
+use crate::reach::world::World;
+use crate::render::{self, Made, Options};
 
 /// The words for a rule that every such policy has, whatever the config says.
-pub const BUILT_IN: &str = "default: built in";
+pub const BUILT_IN: &str = "built-in default";
 
 /// What made a rule, in words.
 #[must_use]
@@ -19,7 +20,7 @@ pub fn in_words(cause: &Cause) -> String {
         Cause::BuiltIn => BUILT_IN.to_owned(),
         Cause::Field(path) => path.clone(),
         Cause::Default(path) => format!("default of {path}"),
-        Cause::Project => format!("label {PROJECT_LABEL}"),
+        Cause::Project => format!("the label {PROJECT_LABEL}"),
     }
 }
 
@@ -34,6 +35,18 @@ pub fn policies(made: &[Made], namespace: &str) -> Result<Vec<Policy>, PolicyErr
         .flat_map(|made| &made.policies)
         .map(|policy| readable(policy, namespace))
         .collect()
+}
+
+/// Notes at the rules of a world what made them, as far as the stream that they come from holds a
+/// config that makes just these rules. A config that the filter refuses makes none.
+pub fn note(world: &mut World, stream: &[u8], namespace: &str) {
+    let options = Options {
+        companions: true,
+        ..Options::default()
+    };
+    let made = render::plans(stream, &options).unwrap_or_default().0;
+    let makers = policies(&made, namespace).unwrap_or_default();
+    world.policies_mut().note_causes(&makers);
 }
 
 fn readable(policy: &policy::Policy, namespace: &str) -> Result<Policy, PolicyError> {

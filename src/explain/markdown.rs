@@ -37,7 +37,7 @@ pub fn markdown(explanation: &Explanation) -> String {
                 Direction::Egress => "To",
                 Direction::Ingress => "From",
             };
-            let _ = writeln!(text, "| # | {who} | Ports | Why | Because of |");
+            let _ = writeln!(text, "| # | {who} | Ports | Why | Cause |");
             text.push_str("|---|---|---|---|---|\n");
             for rule in &side.rules {
                 let peers: Vec<String> = rule.peers.iter().map(party).collect();

@@ -108,7 +108,7 @@ fn break_word(word: &str, width: usize) -> (&str, &str) {
     let separator = |c: char| matches!(c, '/' | ',' | '=' | '.' | ':' | '-' | '_');
     let at = ends
         .iter()
-        .skip(width / 2)
+        .skip(width / 3)
         .rev()
         .find(|(_, c)| separator(*c))
         .or(ends.last())

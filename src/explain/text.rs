@@ -82,7 +82,7 @@ fn in_columns(rules: &[Line], direction: Direction, width: usize) -> String {
             ]
         })
         .collect();
-    table(&["#", who, "ports", "why", "because of"], &rows, width)
+    table(&["#", who, "ports", "why", "cause"], &rows, width)
 }
 
 fn stacked(rules: &[Line], width: usize) -> String {
@@ -101,7 +101,7 @@ fn stacked(rules: &[Line], width: usize) -> String {
         push_item(
             &mut text,
             &margin,
-            &format!("because of {}", rule.because),
+            &format!("cause: {}", rule.because),
             width,
         );
     }

@@ -268,6 +268,9 @@ fn decision_in_words(decision: &Decision<'_>) -> String {
         if let Some(comment) = rule.rule().and_then(|rule| rule.comment.as_deref()) {
             let _ = writeln!(text, "            # {comment}");
         }
+        if let Some(cause) = rule.rule().and_then(|rule| rule.cause.as_deref()) {
+            let _ = writeln!(text, "            cause: {cause}");
+        }
     };
     for rule in &decision.rules {
         rule_line(&mut text, "by", rule);
@@ -313,6 +316,8 @@ struct RuleJson {
     rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
 }
 
 fn decision_json(decision: &Decision<'_>) -> DecisionJson {
@@ -327,6 +332,7 @@ fn decision_json(decision: &Decision<'_>) -> DecisionJson {
                 index: rule.index,
                 rule: rule.rule().map(ToString::to_string).unwrap_or_default(),
                 comment: rule.rule().and_then(|rule| rule.comment.clone()),
+                cause: rule.rule().and_then(|rule| rule.cause.clone()),
             })
             .collect()
     };
