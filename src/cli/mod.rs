@@ -4,8 +4,8 @@
 
 mod argocd;
 mod check;
-mod exec;
 mod diff;
+mod exec;
 mod explain;
 mod filter;
 mod lint;

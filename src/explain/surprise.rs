@@ -247,21 +247,17 @@ fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Surprise> {
         } else {
             format!("every pod with {pods}")
         };
-        let close = if pods.is_empty() {
-            "narrow its namespaceSelector".to_owned()
-        } else {
-            format!(
-                "let an admission policy of the host cluster keep {pods} off pods outside the \
-                 namespace that is meant, pods with {MANAGED_BY} among them"
-            )
-        };
+        let close = format!(
+            "let an admission policy of the host cluster keep {pods} off pods outside the \
+             namespace that is meant, pods with {MANAGED_BY} among them"
+        );
         found.push(Surprise {
             what: format!(
                 "{label}, in whatever namespace, may come in to {} on {}",
                 subject.name, grant.ports
             ),
             rules: names(&[rule]),
-            close: if is_built_in(&rule) || pods.is_empty() {
+            close: if is_built_in(&rule) {
                 close
             } else {
                 closing(&[rule], "narrow its namespaceSelector")

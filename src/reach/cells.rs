@@ -23,12 +23,14 @@ pub fn cells<'s>(selectors: impl IntoIterator<Item = &'s Selector>) -> Option<Ve
     }
     let mut cells = vec![Labels::new()];
     for (key, values) in named {
-        let values = values.into_iter().chain([ANY_VALUE]);
-        let mut values: Vec<Option<&str>> = values.map(Some).collect();
-        // Every namespace has its name; every other label can be missing.
-        if key != NAMESPACE_NAME_LABEL {
-            values.push(None);
-        }
+        // Every namespace has its name; every other label can be missing. What no selector names
+        // comes first, for there a cover has its gaps.
+        let missing = (key != NAMESPACE_NAME_LABEL).then_some(None);
+        let named = values.into_iter().map(Some);
+        let values: Vec<Option<&str>> = (missing.into_iter())
+            .chain([Some(ANY_VALUE)])
+            .chain(named)
+            .collect();
         if cells.len().saturating_mul(values.len()) > MOST {
             return None;
         }
