@@ -220,7 +220,10 @@ fn old_values_mean_what_the_converter_of_vcluster_makes_of_them() {
         let config = tree
             .root()
             .and_then(|root| root.dig(&["policies", "networkPolicy"]))
-            .map_or_else(|| serde_json::json!({}), |node| node.to_json());
+            .map_or_else(
+                || serde_json::json!({}),
+                vcluster_netpol::yaml::Node::to_json,
+            );
         Settings::from_json(config, Quoting::Show).unwrap().0
     };
     let mut compared = 0;
