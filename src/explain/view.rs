@@ -51,13 +51,16 @@ impl View {
                 policies.add(policy.clone());
             }
         }
+        policies.note_causes(&makes);
         // The chart's own companions have causes too, whether or not the missing ones are made.
-        let all = Options {
-            companions: true,
-            ..options.clone()
-        };
-        let all = render::plans(stream, &all).unwrap_or_default().0;
-        policies.note_causes(&causes::policies(&all, &namespace).unwrap_or_default());
+        if !options.companions && policies.iter().count() > makes.len() {
+            let all = Options {
+                companions: true,
+                ..options.clone()
+            };
+            let all = render::plans(stream, &all).unwrap_or_default().0;
+            policies.note_causes(&causes::policies(&all, &namespace).unwrap_or_default());
+        }
         Ok(Self {
             world,
             made,

@@ -57,11 +57,15 @@ impl Plan {
         let full = |cause: &mut Cause| match cause {
             Cause::BuiltIn | Cause::Project => {}
             Cause::Field(path) | Cause::Default(path) => {
-                let found = cluster.documents.iter().rev().find_map(|d| d.locate(path));
-                *path = match (found, cluster.documents.last()) {
-                    (Some((full, _)), _) => full,
-                    (None, Some(document)) => document.path_of(path),
-                    (None, None) => return,
+                *path = match cluster.documents.as_slice() {
+                    [] => return,
+                    // Nothing has to be looked for where there is only one.
+                    [document] => document.path_of(path),
+                    [.., last] => {
+                        let mut documents = cluster.documents.iter().rev();
+                        let found = documents.find_map(|d| d.locate(path));
+                        found.map_or_else(|| last.path_of(path), |(full, _)| full)
+                    }
                 };
             }
         };
