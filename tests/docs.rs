@@ -180,7 +180,7 @@ fn argocd() {
 fn integrations() {
     assert_eq!(
         BOTH.map(|helm| run("integrations.md", helm, on_path)),
-        [4, 4]
+        [5, 5]
     );
 }
 

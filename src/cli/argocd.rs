@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Verb {
-    /// Render the application that the environment names, and filter it
+    /// Renders the application that the environment names, and filters it
     Generate(Generate),
 }
 
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut template = helm(&args.helm);
     template.args(app.template(&values));
     match render(template, app.values.as_deref())? {
-        Ok(stream) => filter::write(&stream, &options, filter::Reader::Caller),
+        Ok(stream) => filter::write(&stream, &options, &filter.account, filter::Reader::Caller),
         Err(exit) => Ok(exit),
     }
 }

@@ -33,7 +33,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut command = Command::new(program);
     command.args(words);
     match output(&mut command)? {
-        Ok(stream) => filter::write(&stream, &options, filter::Reader::Caller),
+        Ok(stream) => filter::write(
+            &stream,
+            &options,
+            &args.filter.account,
+            filter::Reader::Caller,
+        ),
         Err(exit) => Ok(exit),
     }
 }

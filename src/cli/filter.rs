@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Parser;
 
-use super::{Exit, pipe, tell};
+use super::{Exit, account, pipe, tell};
 use crate::codes::Audience;
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
@@ -54,6 +54,8 @@ pub(super) struct Args {
     /// The version of the cluster: from 1.36 on it refuses unusual spellings of CIDRs
     #[arg(long, value_name = "VERSION", env = "KUBE_VERSION")]
     kube_version: Option<CidrRule>,
+    #[command(flatten)]
+    pub(super) account: account::Args,
 }
 
 pub(super) fn edition(text: &str) -> Result<Edition, String> {
@@ -132,7 +134,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     // The stream comes first: only it says where an error has to go.
     let stream = pipe::read_stdin().context("can't read standard input")?;
     match args.options() {
-        Ok(options) => write(&stream, &options, Reader::Helm),
+        Ok(options) => write(&stream, &options, &args.account, Reader::Helm),
         Err(error) => refuse(
             &stream,
             &format!("error: {error:#}"),
@@ -142,17 +144,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// Writes a stream with its policies to standard output.
-pub(super) fn write(stream: &[u8], options: &Options, reader: Reader) -> anyhow::Result<Exit> {
+/// Writes a stream with its policies to standard output, and gives account of it.
+pub(super) fn write(
+    stream: &[u8],
+    options: &Options,
+    account: &account::Args,
+    reader: Reader,
+) -> anyhow::Result<Exit> {
     match render(stream, options) {
         Ok(output) => {
-            if !output.warnings.is_empty() {
-                tell(&output.warnings);
+            // Before the stream: what can't be told must not be done.
+            if let Err(error) = account.report(&Ok(&output)) {
+                return refuse(stream, &format!("error: {error:#}"), Exit::Io, reader);
             }
+            account.tell(&output);
             pipe::write_stdout(&output.pieces).context("can't write standard output")?;
             Ok(Exit::Done)
         }
-        Err(report) => refuse(stream, &report.to_string(), Exit::Rejected, reader),
+        Err(errors) => {
+            let reported = account.report(&Err(&errors));
+            let exit = refuse(stream, &errors.to_string(), Exit::Rejected, reader)?;
+            reported.map(|()| exit)
+        }
     }
 }
 

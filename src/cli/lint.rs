@@ -145,7 +145,7 @@ fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Report {
     };
     let problems = match render(&input.bytes, &options(args, configs, input.real)) {
         Ok(output) => {
-            checked += output.configs;
+            checked += output.found.len();
             output.warnings
         }
         Err(errors) => {

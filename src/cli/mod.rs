@@ -2,6 +2,7 @@
 //!
 //! A bare call is the filter. Every other command has a file of its own beside this one.
 
+mod account;
 mod argocd;
 mod check;
 mod diff;
@@ -9,6 +10,7 @@ mod exec;
 mod explain;
 mod filter;
 mod lint;
+mod manual;
 mod migrate;
 pub(crate) mod pipe;
 mod schema;
@@ -75,13 +77,15 @@ enum Command {
     Lint(lint::Args),
     Migrate(migrate::Args),
     Schema(schema::Args),
-    /// Run a command that prints manifests, and filter what it printed
+    /// Runs a command that prints manifests, and filters what it printed
     ///
     /// Nothing is written unless the command ends well; where it fails, so do we, with its exit
     /// code. That is what a pipe does not do.
     Exec(exec::Args),
-    /// Be Argo CD's config management plugin
+    /// Renders and filters an application, as Argo CD's config management plugin
     Argocd(argocd::Args),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// Runs the program and says how it ended: 0 done, 1 rejected, 2 usage, 3 input or output.
@@ -100,6 +104,8 @@ pub fn run() -> ExitCode {
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Exec(args)) => exec::run(&args),
         Some(Command::Argocd(args)) => argocd::run(&args),
+        Some(Command::Completions(args)) => manual::completions(&args),
+        Some(Command::Man(args)) => manual::man(&args),
         None => filter::run(&cli.filter),
     };
     ended

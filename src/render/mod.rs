@@ -8,6 +8,7 @@ mod plan;
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::codes::Audience;
@@ -50,7 +51,8 @@ pub struct Options {
 }
 
 /// What became of a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Deed {
     /// It took the place of one that was there.
     Replaced,
@@ -63,7 +65,7 @@ pub enum Deed {
 }
 
 /// One policy and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Action {
     /// What became of it.
     pub deed: Deed,
@@ -75,17 +77,34 @@ pub struct Action {
     pub document: Option<usize>,
 }
 
+/// A virtual cluster of the stream that has a config.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The Helm release.
+    pub release: String,
+    /// The namespace of its policies, if anything says.
+    pub namespace: Option<String>,
+    /// The label `chart`, as it stands.
+    pub chart: Option<String>,
+    /// The edition of its policies.
+    pub edition: &'static str,
+    /// What the config was read from, in words: `the Secret vc-config-a`.
+    pub config: String,
+    /// Whether the config asks for policies.
+    pub enabled: bool,
+}
+
 /// A new stream.
 #[derive(Debug)]
 pub struct Output<'s> {
     /// Its bytes: parts of the old stream, and new text.
     pub pieces: Vec<Cow<'s, [u8]>>,
+    /// The virtual clusters that have a config.
+    pub found: Vec<Found>,
     /// What became of each policy.
     pub actions: Vec<Action>,
     /// Warnings.
     pub warnings: Report,
-    /// How many virtual clusters have a config.
-    pub configs: usize,
 }
 
 /// Filters a stream.
@@ -141,9 +160,12 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
     })?;
     Ok(Output {
         pieces,
+        found: plans
+            .iter()
+            .map(|(cluster, plan)| found(cluster, plan))
+            .collect(),
         actions: placement.actions,
         warnings,
-        configs: plans.len(),
     })
 }
 
@@ -197,6 +219,17 @@ fn settle(
         return Err(errors);
     }
     Ok((plans, warnings))
+}
+
+fn found(cluster: &VirtualCluster, plan: &Plan) -> Found {
+    Found {
+        release: cluster.name.clone(),
+        namespace: cluster.namespace.clone(),
+        chart: cluster.chart.clone(),
+        edition: plan.edition.name(),
+        config: cluster.source.clone(),
+        enabled: plan.enabled,
+    }
 }
 
 /// What the user says, with the config that a ResourceList brings along.

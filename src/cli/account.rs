@@ -1,0 +1,117 @@
+//! What the filter says beside its output: lines on stderr, and a report in a file.
+//!
+//! Helm shows neither stderr nor an exit code of 0 to its user, so what is worth knowing can also be
+//! had as JSON in a file. Errors are not told here: where they can be seen is the filter's affair.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use serde_json::{Value, json};
+
+use super::tell;
+use crate::render::{Action, Deed, Found, Output};
+use crate::report::Report;
+
+/// How much is said, and where.
+#[derive(Debug, Clone, Parser)]
+#[group(skip)]
+pub(super) struct Args {
+    /// Write what was found, done and warned of to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Say nothing on stderr but errors
+    #[arg(long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say on stderr what was found as well, and what stayed as it was
+    #[arg(long)]
+    verbose: bool,
+}
+
+impl Args {
+    /// Writes the report, if one is wanted.
+    pub(super) fn report(&self, ended: &Result<&Output<'_>, &Report>) -> anyhow::Result<()> {
+        let Some(path) = &self.report else {
+            return Ok(());
+        };
+        let text = format!("{:#}\n", report(ended));
+        std::fs::write(path, text)
+            .with_context(|| format!("can't write the report {}", path.display()))
+    }
+
+    /// Says on stderr what was done.
+    pub(super) fn tell(&self, output: &Output<'_>) {
+        if self.quiet {
+            return;
+        }
+        if !output.warnings.is_empty() {
+            tell(&output.warnings);
+        }
+        if self.verbose {
+            if output.found.is_empty() {
+                tell("no network-policy config was found, and the stream goes out as it came");
+            }
+            output.found.iter().map(found).for_each(tell);
+        }
+        let worth_it = |action: &&Action| self.verbose || action.deed != Deed::Unchanged;
+        output
+            .actions
+            .iter()
+            .filter(worth_it)
+            .map(done)
+            .for_each(tell);
+    }
+}
+
+fn report(ended: &Result<&Output<'_>, &Report>) -> Value {
+    let (result, found, actions, problems) = match ended {
+        Ok(output) => (
+            "done",
+            json!(output.found),
+            json!(output.actions),
+            &output.warnings,
+        ),
+        Err(errors) => ("rejected", json!([]), json!([]), *errors),
+    };
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "result": result,
+        "virtualClusters": found,
+        "actions": actions,
+        "problems": problems,
+    })
+}
+
+fn found(found: &Found) -> String {
+    let chart = found.chart.as_deref().unwrap_or("an unknown chart");
+    let enabled = if found.enabled { "enabled" } else { "disabled" };
+    format!(
+        "found virtual cluster {} of {chart}: edition {}, {enabled} by {}",
+        named(found.namespace.as_deref(), &found.release),
+        found.edition,
+        found.config
+    )
+}
+
+fn done(action: &Action) -> String {
+    let deed = match action.deed {
+        Deed::Replaced => "replaced",
+        Deed::Injected => "injected",
+        Deed::Removed => "removed",
+        Deed::Unchanged => "unchanged",
+    };
+    let name = named(action.namespace.as_deref(), &action.policy);
+    match action.document {
+        Some(document) => {
+            format!("{deed} NetworkPolicy {name} (document {document} of the stream)")
+        }
+        None => format!("{deed} NetworkPolicy {name}"),
+    }
+}
+
+fn named(namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    }
+}
