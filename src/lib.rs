@@ -41,6 +41,7 @@ pub mod argocd;
 pub mod cli;
 pub mod codes;
 pub mod config;
+pub mod doctor;
 pub mod edit;
 pub mod edition;
 pub mod emit;

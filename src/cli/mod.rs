@@ -6,6 +6,7 @@ mod account;
 mod argocd;
 mod check;
 mod diff;
+mod doctor;
 mod exec;
 mod explain;
 mod filter;
@@ -84,6 +85,7 @@ enum Command {
     Exec(exec::Args),
     /// Renders and filters an application, as Argo CD's config management plugin
     Argocd(argocd::Args),
+    Doctor(doctor::Args),
     Completions(manual::Completions),
     Man(manual::Man),
 }
@@ -104,6 +106,7 @@ pub fn run() -> ExitCode {
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Exec(args)) => exec::run(&args),
         Some(Command::Argocd(args)) => argocd::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Completions(args)) => manual::completions(&args),
         Some(Command::Man(args)) => manual::man(&args),
         None => filter::run(&cli.filter),

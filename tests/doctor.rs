@@ -1,0 +1,176 @@
+//! `doctor`: with the real Helms, and a kubectl that says what a cluster would.
+
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by stopping"
+)]
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "support/helm.rs"]
+mod helm;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "support/release.rs"]
+mod release;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use helm::{FILTER, Helm, Run};
+use release::{VERSION, lay, program, script};
+
+/// A machine with these programs and no others beside the system's.
+struct Machine {
+    home: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new(helm: Option<Helm>, on_path: bool) -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let bin = home.path().join("bin");
+        fs::create_dir_all(home.path().join("data/plugins")).expect("a folder");
+        fs::create_dir_all(&bin).expect("a folder");
+        if let Some(helm) = helm {
+            symlink(helm.program(), bin.join("helm")).expect("a link");
+        }
+        if on_path {
+            symlink(FILTER, bin.join("vcluster-netpol")).expect("a link");
+        }
+        Self { home }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let home = self.home.path();
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", home.join("bin").display()),
+            )
+            .env("HOME", home)
+            .env("HELM_CACHE_HOME", home.join("cache"))
+            .env("HELM_CONFIG_HOME", home.join("config"))
+            .env("HELM_DATA_HOME", home.join("data"))
+            .env("HELM_PLUGINS", home.join("data/plugins"))
+            .env("KUBECONFIG", home.join("no-cluster"));
+        command
+    }
+
+    fn doctor(&self, words: &[&str]) -> Run {
+        Run::of(self.command(FILTER).arg("doctor").args(words), "")
+    }
+
+    /// Installs the plugin from a folder that holds the program.
+    fn install(&self, version: &str) {
+        let folder = self.home.path().join("vcluster-netpol");
+        lay(&folder, version);
+        program(&folder.join("bin/vcluster-netpol"), version);
+        let mut helm = self.command("helm");
+        helm.args(["plugin", "install", folder.to_str().expect("UTF-8")]);
+        Run::of(&mut helm, "").printed();
+    }
+
+    /// A kubectl that prints this.
+    fn kubectl(&self, text: &str) -> String {
+        let file = self.home.path().join("bin/fake-kubectl");
+        script(&file, &format!("cat <<'END'\n{text}\nEND\n"));
+        format!("--kubectl={}", file.display())
+    }
+}
+
+#[test]
+fn a_helm_4_without_the_plugin_and_with_it() {
+    let machine = Machine::new(Some(Helm::Four), false);
+    let run = machine.doctor(&["--no-cluster"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("bad     Helm v4.1.4 has no plugin"),
+        "{}",
+        run.stdout
+    );
+    machine.install(VERSION);
+    let run = machine.doctor(&["--no-cluster"]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let said = format!("good    Helm v4.1.4 has the plugin vcluster-netpol {VERSION}");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+}
+
+#[test]
+fn a_plugin_of_another_version() {
+    let machine = Machine::new(Some(Helm::Four), false);
+    machine.install(release::NEXT);
+    let run = machine.doctor(&["--no-cluster"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains(release::NEXT), "{}", run.stdout);
+}
+
+#[test]
+fn a_helm_3_needs_the_program_on_path() {
+    let run = Machine::new(Some(Helm::Three), false).doctor(&["--no-cluster"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("Helm v3.17.3 looks for post-renderers on PATH"),
+        "{}",
+        run.stdout
+    );
+    let run = Machine::new(Some(Helm::Three), true).doctor(&["--no-cluster"]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+}
+
+#[test]
+fn a_helm_3_that_meets_a_plugin_of_helm_4_loads_none() {
+    let machine = Machine::new(Some(Helm::Three), true);
+    let other = machine.home.path().join("data/plugins/other");
+    fs::create_dir_all(&other).expect("a folder");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/plugin/helm4.yaml");
+    fs::copy(manifest, other.join("plugin.yaml")).expect("a manifest");
+    let run = machine.doctor(&["--no-cluster"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("bad     Helm v3.17.3 loads none of its plugins"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn what_the_cluster_says_is_judged() {
+    let machine = Machine::new(Some(Helm::Three), true);
+    for (name, word, code) in [
+        ("cilium", "good    ", 0),
+        ("kube-flannel-ds", "bad     ", 1),
+        ("somebodys-cni", "unknown ", 0),
+    ] {
+        let sets = format!("{{\"items\": [{{\"metadata\": {{\"name\": \"{name}\"}}}}]}}");
+        let run = machine.doctor(&[&machine.kubectl(&sets)]);
+        assert_eq!(run.code, Some(code), "{name}: {}", run.stdout);
+        let found = run
+            .stdout
+            .lines()
+            .any(|line| line.starts_with(word) && line.contains("NetworkPolicy"));
+        assert!(found, "{name}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_is_unknown() {
+    let run = Machine::new(None, true).doctor(&["--kubectl=/no/such/kubectl"]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("unknown nothing is known of Helm"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout
+            .contains("unknown nothing is known of the cluster"),
+        "{}",
+        run.stdout
+    );
+}
