@@ -81,7 +81,7 @@ fn lists() -> impl Strategy<Value = Lists> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_changes_from_a_config_to_itself_in_any_order(lists in lists()) {

@@ -63,7 +63,7 @@ fn push_policy(text: &mut String, p: usize, policy: &Explained) {
                 writeln!(text, "  {id} -> p{p} [{attributes}]")
             };
         };
-        if let Some(words) = side.without_rules(direction) {
+        if let Some(words) = side.without_rules() {
             let id = format!("p{p}{letter}");
             let lines = lines(words);
             let _ = writeln!(text, "  {id} [label=\"{lines}\", style=\"rounded,dashed\"]");

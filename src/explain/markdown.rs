@@ -29,7 +29,7 @@ pub fn markdown(explanation: &Explanation) -> String {
                 Direction::Ingress => "Ingress",
             };
             let _ = writeln!(text, "\n### {name}: {}\n", heading(direction));
-            if let Some(words) = side.without_rules(direction) {
+            if let Some(words) = side.without_rules() {
                 let _ = writeln!(text, "{words}");
                 continue;
             }
@@ -48,7 +48,7 @@ pub fn markdown(explanation: &Explanation) -> String {
                     peers.join("<br>"),
                     escaped(&rule.ports),
                     escaped(rule.why.as_deref().unwrap_or_default()),
-                    because(&rule.because)
+                    cause(&rule.cause)
                 );
             }
         }
@@ -75,7 +75,7 @@ fn party(party: &Party) -> String {
 }
 
 /// A path is code, words are not.
-fn because(text: &str) -> String {
+fn cause(text: &str) -> String {
     match text.strip_prefix("default of ") {
         Some(path) => format!("default of {}", code(path)),
         None if text.contains(' ') => escaped(text),

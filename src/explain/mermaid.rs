@@ -19,7 +19,7 @@ pub fn mermaid(explanation: &Explanation) -> String {
                 Direction::Egress => ('e', true),
                 Direction::Ingress => ('i', false),
             };
-            if let Some(words) = side.without_rules(direction) {
+            if let Some(words) = side.without_rules() {
                 let id = format!("p{p}{letter}");
                 let _ = writeln!(text, "  {id}[\"{}\"]:::nobody", escaped(words));
                 let _ = if egress {

@@ -83,7 +83,7 @@ pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The config field or default that made it, or else where it is written.
-    pub because: String,
+    pub cause: String,
 }
 
 impl Explanation {
@@ -156,12 +156,11 @@ impl Side {
     }
 
     /// What there is to say instead of rules.
-    fn without_rules(&self, direction: Direction) -> Option<&'static str> {
-        match (self.restricted, self.rules.is_empty(), direction) {
-            (false, _, _) => Some("not restricted by this policy"),
-            (true, true, Direction::Egress) => Some("nobody: nothing may leave these pods"),
-            (true, true, Direction::Ingress) => Some("nobody: nothing may come in to these pods"),
-            (true, false, _) => None,
+    fn without_rules(&self) -> Option<&'static str> {
+        match (self.restricted, self.rules.is_empty()) {
+            (false, _) => Some("not restricted by this policy"),
+            (true, true) => Some("nobody, as far as this policy goes"),
+            (true, false) => None,
         }
     }
 }
@@ -176,7 +175,7 @@ impl Line {
             },
             ports: rule.ports.to_string(),
             why: (rule.comment.clone()).filter(|comment| !repeats(comment, rule.cause.as_deref())),
-            because: (rule.cause.clone()).unwrap_or_else(|| format!("spec.{direction}[{index}]")),
+            cause: (rule.cause.clone()).unwrap_or_else(|| format!("spec.{direction}[{index}]")),
         }
     }
 }

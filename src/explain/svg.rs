@@ -133,8 +133,8 @@ fn paragraph(body: &mut String, y: usize, words: &str, style: Style) -> usize {
 
 fn push_policy(body: &mut String, top: usize, policy: &Explained) -> usize {
     let mut y = paragraph(body, top, &policy.title(), Style::Title) + 4;
-    let left = rows(&policy.ingress, Direction::Ingress);
-    let right = rows(&policy.egress, Direction::Egress);
+    let left = rows(&policy.ingress);
+    let right = rows(&policy.egress);
     let left_x = MARGIN;
     let left_arrow = left_x + PEER_WIDTH;
     let pods_x = left_arrow + ARROW_WIDTH;
@@ -188,8 +188,8 @@ fn push_policy(body: &mut String, top: usize, policy: &Explained) -> usize {
     y + height + GAP
 }
 
-fn rows(side: &Side, direction: Direction) -> Vec<Row> {
-    if let Some(words) = side.without_rules(direction) {
+fn rows(side: &Side) -> Vec<Row> {
+    if let Some(words) = side.without_rules() {
         let text = wrap(words, PEER).into_iter();
         return vec![Row {
             text: text.map(|line| (Style::Faint, line)).collect(),
@@ -205,7 +205,7 @@ fn row(rule: &Line) -> Row {
     for party in &rule.peers {
         text.extend(party_text(party, PEER, Style::Strong));
     }
-    for words in [rule.why.as_deref(), Some(rule.because.as_str())] {
+    for words in [rule.why.as_deref(), Some(rule.cause.as_str())] {
         let lines = words.into_iter().flat_map(|words| wrap(words, PEER));
         text.extend(lines.map(|line| (Style::Faint, line)));
     }

@@ -36,7 +36,7 @@ pub fn text(explanation: &Explanation, width: usize) -> String {
         );
         for (direction, side) in policy.sides() {
             let _ = writeln!(text, "\n{direction}: {}", heading(direction));
-            if let Some(words) = side.without_rules(direction) {
+            if let Some(words) = side.without_rules() {
                 let _ = writeln!(text, "  {words}");
                 continue;
             }
@@ -78,7 +78,7 @@ fn in_columns(rules: &[Line], direction: Direction, width: usize) -> String {
                 peers.join("\n"),
                 rule.ports.clone(),
                 rule.why.clone().unwrap_or_default(),
-                rule.because.clone(),
+                rule.cause.clone(),
             ]
         })
         .collect();
@@ -98,12 +98,7 @@ fn stacked(rules: &[Line], width: usize) -> String {
         if let Some(why) = &rule.why {
             push_item(&mut text, &margin, why, width);
         }
-        push_item(
-            &mut text,
-            &margin,
-            &format!("cause: {}", rule.because),
-            width,
-        );
+        push_item(&mut text, &margin, &format!("cause: {}", rule.cause), width);
     }
     text
 }
