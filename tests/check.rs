@@ -173,6 +173,24 @@ fn the_rule_that_decides_is_named() {
 }
 
 #[test]
+fn the_field_or_default_that_made_the_rule_is_named() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: vc-config-a\n  namespace: team-a\n  \
+                  labels: {app: vcluster, release: a}\nstringData:\n  config.yaml: |\n    policies: \
+                  {networkPolicy: {enabled: true}}\n---";
+    let stream = format!("{secret}{POLICIES}");
+    let ask = |to: &str, stream: &str| check(&["--from", "workload", "--to", to], stream).1;
+    let text = ask("internet:443", &stream);
+    let field = "cause: default of policies.networkPolicy.workload.publicEgress\n";
+    assert!(text.contains(field), "{text}");
+    let text = ask("dns:1053/UDP", &stream);
+    assert!(text.contains("cause: built-in default\n"), "{text}");
+    // A rule that the config does not make, and a stream without a config.
+    let edited = stream.replace("cidr: 0.0.0.0/0", "cidr: 0.0.0.0/1");
+    assert!(!ask("8.8.8.8:443", &edited).contains("cause:"));
+    assert!(!ask("internet:443", POLICIES).contains("cause:"));
+}
+
+#[test]
 fn a_cidr_that_is_open_in_part_is_denied_and_the_part_is_named() {
     let (code, text) = ask("workload", "0.0.0.0/0:443");
     assert_eq!(code, 1);

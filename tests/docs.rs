@@ -184,6 +184,27 @@ fn integrations() {
     );
 }
 
+/// The pages whose examples need no Helm.
+#[test]
+fn check_and_explain() {
+    let with_chart = |home: &Path| {
+        on_path(home);
+        let work = home.join("work");
+        let example = |name: &str| Path::new(ROOT).join("examples").join(name);
+        fs::copy(example("rendered.yaml"), work.join("chart.yaml")).expect("a chart");
+        fs::copy(example("expectations.yaml"), work.join("expectations.yaml")).expect("promises");
+        let filter = "vcluster-netpol < chart.yaml > rendered.yaml";
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", filter]).current_dir(&work);
+        done(shell.env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", home.join("bin").display()),
+        ));
+    };
+    assert_eq!(run("explain.md", BOTH[0], with_chart), 3);
+    assert_eq!(run("check.md", BOTH[0], with_chart), 4);
+}
+
 /// What docs/integrations.md warns of: should kubectl learn to run functions, say so there.
 #[test]
 fn kubectl_passes_over_a_function_without_a_word() {
