@@ -1,7 +1,7 @@
 //! From the policies that the filter makes to those that the evaluator asks, each rule with its
 //! comment and with the words for what made it.
 //!
-//! Where the config was found and what it says is settled in [`render`](crate::render).
+//! Where the config was found and what it says is settled in [`render`].
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 

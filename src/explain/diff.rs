@@ -295,7 +295,8 @@ pub fn text(diff: &Diff, width: usize) -> String {
         let before = i.checked_sub(1).and_then(|i| diff.changes.get(i));
         if before.is_none_or(|b| (b.title(), &b.pods) != (change.title(), &change.pods)) {
             let gap = if i == 0 { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}{}: {}", change.title(), change.pods.in_line());
+            let title = format!("{}: {}", change.title(), change.pods.in_line());
+            let _ = writeln!(text, "{gap}{}", wrap(&title, width).join("\n"));
         }
         let remark = change.remark().map(|r| format!(" ({r})"));
         let _ = writeln!(text, "  {}{}", change.direction, remark.unwrap_or_default());
