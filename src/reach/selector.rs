@@ -304,6 +304,22 @@ mod tests {
     }
 
     #[test]
+    fn examples_match_and_are_one_for_each_choice() {
+        let s = selector(
+            "{matchLabels: {a: x}, matchExpressions: [{key: b, operator: In, values: [y, z, w]}, \
+             {key: b, operator: NotIn, values: [w]}, {key: c, operator: Exists}, \
+             {key: d, operator: DoesNotExist}, {key: e, operator: NotIn, values: [v]}]}",
+        );
+        let examples = s.examples();
+        assert_eq!(examples.len(), 2);
+        assert!(examples.iter().all(|labels| s.matches(labels)));
+        let never =
+            selector("{matchLabels: {a: x}, matchExpressions: [{key: a, operator: DoesNotExist}]}");
+        assert!(never.examples().is_empty());
+        assert_eq!(Selector::default().examples(), [Labels::new()]);
+    }
+
+    #[test]
     fn what_the_api_server_refuses_is_refused() {
         for wrong in [
             "{matchExpressions: [{key: a, operator: in, values: [x]}]}",
