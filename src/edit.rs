@@ -106,43 +106,86 @@ fn is_flow_node(stream: &[u8], item: &Item) -> bool {
     stream.get(item.span.start) == Some(&b'{')
 }
 
-/// Takes an item out of a list.
+/// Takes items out of their list. All of them must be of one list.
+///
+/// `None` where the list is written in a way that leaves no clean cut.
 #[must_use]
-pub fn remove_item(stream: &[u8], item: &Item) -> Option<Edit> {
-    let nothing = |span| {
-        Some(Edit {
+pub fn remove_items(stream: &[u8], items: &[&Item]) -> Option<Vec<Edit>> {
+    let first = items.first()?;
+    let siblings = &first.siblings;
+    let goes = |i: usize| items.iter().any(|item| item.index == i);
+    if (0..siblings.len()).all(goes) {
+        // In block style the list stands on lines of its own, and must stay deeper than its key.
+        let text = if first.flow { "[]" } else { "  []" };
+        return Some(vec![Edit {
+            span: first.list.clone(),
+            text: text.to_owned(),
+        }]);
+    }
+    let last_kept = (0..siblings.len()).rev().find(|i| !goes(*i))?;
+    let mut edits = Vec::new();
+    let mut cut = |span| {
+        edits.push(Edit {
             span,
             text: String::new(),
-        })
-    };
-    if item.siblings == 1 {
-        // In block style the list stands on lines of its own, and must stay deeper than its key.
-        let text = if item.flow { "[]" } else { "  []" };
-        return Some(Edit {
-            span: item.list.clone(),
-            text: text.to_owned(),
         });
-    }
-    if item.flow {
-        let after = stream.get(item.span.end..)?;
-        let blanks = after.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        if after.get(blanks) == Some(&b',') {
-            let more = after
-                .iter()
-                .skip(blanks + 1)
-                .take_while(|b| b.is_ascii_whitespace())
-                .count();
-            return nothing(item.span.start..item.span.end + blanks + 1 + more);
+    };
+    for item in items {
+        if !item.flow {
+            let dash = dash_of(stream, item.span.start)?;
+            let lead = line_range(stream, dash);
+            let blank = stream.get(lead.start..dash)?.iter().all(|b| *b == b' ');
+            let end = line_range(stream, item.span.end.saturating_sub(1)).end;
+            cut(blank.then_some(lead.start..end)?);
+            continue;
         }
-        let comma = memchr::memrchr(b',', stream.get(..item.span.start)?)?;
-        return nothing(comma..item.span.end);
+        // With each item goes one comma: the next one, or at the end of the list the one before.
+        let (from, to) = if item.index < last_kept {
+            (item.span.end, siblings.get(item.index + 1)?.start)
+        } else {
+            (
+                siblings.get(item.index.checked_sub(1)?)?.end,
+                item.span.start,
+            )
+        };
+        let comma = comma_in(stream, from..to)?;
+        let mut end = item.span.end;
+        if item.index < last_kept && comma == end {
+            // The blank behind the comma belongs to the item that goes.
+            let blanks = stream.get(comma + 1..to)?;
+            end = comma + 1 + blanks.iter().take_while(|b| **b == b' ').count();
+        } else {
+            cut(comma..comma + 1);
+        }
+        cut(item.span.start..end);
     }
-    let first = line_range(stream, item.span.start);
-    let lead = stream.get(first.start..item.span.start)?.trim_ascii();
-    let last = line_range(stream, item.span.end.saturating_sub(1));
-    (lead == b"-")
-        .then(|| nothing(first.start..last.end))
-        .flatten()
+    Some(edits)
+}
+
+/// The comma between two items of a flow list, which is not one in a comment.
+fn comma_in(stream: &[u8], gap: Range<usize>) -> Option<usize> {
+    let mut comment = false;
+    stream
+        .get(gap.clone())?
+        .iter()
+        .enumerate()
+        .find_map(|(i, b)| {
+            match b {
+                b'#' => comment = true,
+                b'\n' => comment = false,
+                b',' if !comment => return Some(gap.start + i),
+                _ => {}
+            }
+            None
+        })
+}
+
+/// The dash of an item of a block list, where nothing but blanks stands between the two.
+#[must_use]
+pub fn dash_of(stream: &[u8], item: usize) -> Option<usize> {
+    let before = stream.get(..item)?;
+    let dash = before.iter().rposition(|b| !b.is_ascii_whitespace())?;
+    (before.get(dash) == Some(&b'-')).then_some(dash)
 }
 
 /// Lines behind the first one, indented.
@@ -212,18 +255,51 @@ mod tests {
             after(stream, edit),
             "kind: List\nitems:\n- n: 1\n  m: 2\n# c\n- {name: vc-cp-b}\n"
         );
-        let edit = remove_item(stream.as_bytes(), item).unwrap();
+        let edit = remove_items(stream.as_bytes(), &[item]).unwrap().remove(0);
         assert_eq!(
             after(stream, edit),
             "kind: List\nitems:\n# c\n- {name: vc-cp-b}\n"
         );
-        let stream = r#"{"kind":"List","items":[{"name":"vc-cp-a"}, {"name":"x"}]}"#;
-        let object = first(stream);
-        let edit = remove_item(stream.as_bytes(), object.seat.item.as_ref().unwrap()).unwrap();
-        assert_eq!(
-            after(stream, edit),
-            r#"{"kind":"List","items":[{"name":"x"}]}"#
-        );
+    }
+
+    #[test]
+    fn items_of_flow_lists_take_one_comma_along() {
+        for (stream, gone, expected) in [
+            (
+                r#"{"kind":"List","items":[{"name":"vc-cp-a"}, {"x":1}]}"#,
+                vec![0],
+                r#"{"kind":"List","items":[{"x":1}]}"#,
+            ),
+            (
+                r#"{"kind":"List","items":[{"x":1},{"name":"vc-cp-a"}]}"#,
+                vec![1],
+                r#"{"kind":"List","items":[{"x":1}]}"#,
+            ),
+            (
+                r#"{"kind":"List","items":[{"a":1},{"name":"vc-cp-a"},{"b":1},{"c":1}]}"#,
+                vec![1, 2, 3],
+                r#"{"kind":"List","items":[{"a":1}]}"#,
+            ),
+            (
+                r#"{"kind":"List","items":[{"name":"vc-cp-a"},{"b":1}]}"#,
+                vec![0, 1],
+                r#"{"kind":"List","items":[]}"#,
+            ),
+            (
+                "{kind: List, items: [{x: 1}, # x, y\n {name: vc-cp-a}]}",
+                vec![1],
+                "{kind: List, items: [{x: 1} # x, y\n ]}",
+            ),
+        ] {
+            let objects = Index::of(stream.as_bytes()).objects;
+            let items: Vec<&Item> = gone
+                .iter()
+                .map(|i| objects[*i].seat.item.as_ref().unwrap())
+                .collect();
+            let edits = remove_items(stream.as_bytes(), &items).unwrap();
+            let pieces = apply(stream.as_bytes(), edits).unwrap();
+            assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use crate::edit::{Edit, indented, with_line_breaks};
+use crate::edit::{self, Edit, indented, with_line_breaks};
 use crate::kube;
 use crate::policy::Policy;
 use crate::report::{Problem, Severity};
@@ -22,12 +22,13 @@ pub struct SoleList {
     /// Whether it is a ResourceList.
     pub is_krm: bool,
     kinds: Vec<String>,
-    items: Vec<(Range<usize>, usize)>,
+    items: Vec<Range<usize>>,
     list: Option<Range<usize>>,
     flow: bool,
     results: Option<Range<usize>>,
     root: Range<usize>,
     root_flow: bool,
+    root_column: usize,
     /// The config in `functionConfig.spec`, as text with its place unknown.
     pub function_config: Option<String>,
 }
@@ -76,10 +77,7 @@ impl SoleList {
         Some(Self {
             is_krm,
             kinds: items.iter().map(kind_of).collect(),
-            items: items
-                .iter()
-                .map(|n| (shift(n.span()), n.column()))
-                .collect(),
+            items: items.iter().map(|n| shift(n.span())).collect(),
             list: list.map(|n| shift(n.span())),
             flow: list.is_some_and(Node::is_flow),
             results: root
@@ -88,6 +86,7 @@ impl SoleList {
                 .map(|(k, v)| shift(k.span().start..v.span().end)),
             root: shift(root.span()),
             root_flow: root.is_flow(),
+            root_column: root.column(),
             function_config: root
                 .dig(&["functionConfig", "spec"])
                 .filter(|n| n.is_mapping())
@@ -96,6 +95,8 @@ impl SoleList {
     }
 
     /// Puts policies among the items: behind namespaces, before anything that runs.
+    ///
+    /// `None` where there are no items, or they are written in a way that leaves no clean place.
     #[must_use]
     pub fn insert(&self, stream: &[u8], texts: &[Text]) -> Option<Edit> {
         let list = self.list.clone()?;
@@ -108,8 +109,8 @@ impl SoleList {
                 .collect::<Vec<_>>()
                 .join(",");
             let (at, text) = match (self.items.get(index), self.items.last()) {
-                (Some((span, _)), _) => (span.start, format!("{joined},")),
-                (None, Some((span, _))) => (span.end, format!(",{joined}")),
+                (Some(span), _) => (span.start, format!("{joined},")),
+                (None, Some(span)) => (span.end, format!(",{joined}")),
                 // `[]`, or nothing at all.
                 (None, None) => {
                     return Some(Edit {
@@ -120,22 +121,23 @@ impl SoleList {
             };
             return Some(Edit { span: at..at, text });
         }
-        let (_, column) = self.items.first()?;
-        let dash = " ".repeat(column.saturating_sub(2));
+        let beside = self.items.get(index).or_else(|| self.items.last())?;
+        let dash = edit::dash_of(stream, beside.start)?;
+        let line = survey::line_range(stream, dash);
+        let blank = stream.get(line.start..dash)?.iter().all(|b| *b == b' ');
+        let column = blank.then_some(dash - line.start)?;
+        let lead = " ".repeat(column);
         let items = texts
             .iter()
-            .map(|t| [&dash, "- ", &indented(t.block.trim_end(), *column), "\n"].concat());
-        let block: String = items.collect();
-        let block = with_line_breaks(&block, line_break);
-        if let Some((span, _)) = self.items.get(index) {
-            let at = survey::line_range(stream, span.start).start;
+            .map(|t| [&lead, "- ", &indented(t.block.trim_end(), column + 2), "\n"].concat());
+        let block = with_line_breaks(&items.collect::<String>(), line_break);
+        if index < self.items.len() {
             return Some(Edit {
-                span: at..at,
+                span: line.start..line.start,
                 text: block,
             });
         }
-        let end = self.items.last()?.0.end;
-        let at = survey::line_range(stream, end.saturating_sub(1)).end;
+        let at = survey::line_range(stream, beside.end.saturating_sub(1)).end;
         let whole = stream.get(..at)?.ends_with(b"\n");
         let lead = if whole { "" } else { line_break };
         Some(Edit {
@@ -176,9 +178,10 @@ impl SoleList {
         } else {
             line_break
         };
+        let indent = " ".repeat(self.root_column);
         Some(Edit {
             span: at..at,
-            text: format!("{lead}results: {text}{line_break}"),
+            text: format!("{lead}{indent}results: {text}{line_break}"),
         })
     }
 }

@@ -95,6 +95,13 @@ pub fn is_idle(stream: &[u8]) -> bool {
     stream::documents(stream).all(|d| matches!(weigh(stream, &d), Weight::Nothing | Weight::Hook))
 }
 
+/// Whether a stream holds hooks and nothing else: Helm can run its post-renderer once more for them.
+#[must_use]
+pub fn holds_only_hooks(stream: &[u8]) -> bool {
+    let hook = |d: Document| weigh(stream, &d) == Weight::Hook;
+    is_idle(stream) && stream::documents(stream).any(hook)
+}
+
 /// Where new policies go.
 #[must_use]
 pub fn gap(stream: &[u8]) -> Gap {

@@ -158,7 +158,11 @@ pub(super) fn write(
                 return refuse(stream, &format!("error: {error:#}"), Exit::Io, reader);
             }
             account.tell(&output);
-            pipe::write_stdout(&output.pieces).context("can't write standard output")?;
+            if let Err(error) = pipe::write_stdout(&output.pieces) {
+                // Whoever stopped reading has half a chart: that must not look like a whole one.
+                tell(format!("error: can't write standard output: {error}"));
+                return Ok(Exit::Io);
+            }
             Ok(Exit::Done)
         }
         Err(errors) => {

@@ -4,6 +4,7 @@
 //! to; a file holds for all, or for the one that is named. Knows objects, not bytes, and leaves the
 //! meaning of a config to [`super::settings`].
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -106,11 +107,49 @@ struct Draft<'i> {
     name: String,
     secret: Option<&'i Object>,
     annotated: Vec<&'i Object>,
+    /// Other objects of the release, where the carriers leave something open.
+    relatives: Vec<&'i Object>,
 }
 
-impl Draft<'_> {
+impl<'i> Draft<'i> {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            secret: None,
+            annotated: Vec::new(),
+            relatives: Vec::new(),
+        }
+    }
+
     fn namespace(&self) -> Option<&str> {
-        self.carriers().find_map(|o| o.namespace.as_deref())
+        // A Secret without a namespace says that the release's is meant.
+        let relatives = self.relatives.iter().filter(|_| self.secret.is_none());
+        self.carriers()
+            .chain(relatives.copied())
+            .find_map(|o| o.namespace.as_deref())
+    }
+
+    fn label(&self, key: &str) -> Option<String> {
+        let all = self.secret.into_iter().chain(self.carriers());
+        all.chain(self.relatives.iter().copied())
+            .find_map(|o| o.labels.get(key).cloned())
+    }
+
+    /// Whether the carriers leave something open that other objects of the release may say.
+    fn is_incomplete(&self) -> bool {
+        self.label("chart").is_none()
+            || self.label("heritage").is_none()
+            || self.namespace().is_none()
+    }
+
+    /// Takes up the objects of the release.
+    fn adopt(&mut self, relatives: &'i [Object]) {
+        let namespace = self.namespace().map(str::to_owned);
+        let near = |o: &&Object| {
+            let here = namespace.is_none() || o.namespace.is_none() || o.namespace == namespace;
+            here && o.labels.get("release") == Some(&self.name)
+        };
+        self.relatives = relatives.iter().filter(near).collect();
     }
 
     /// The objects that carry its config, the annotated ones first.
@@ -130,16 +169,19 @@ pub fn virtual_clusters(
 ) -> Result<(Vec<VirtualCluster>, Report), Report> {
     let mut errors = Report::default();
     let mut warnings = Report::default();
+    let relatives = OnceCell::new();
+    let relatives = || -> &Vec<Object> { relatives.get_or_init(|| Index::relatives(stream)) };
     let mut drafts = drafts_of_secrets(index, said, stream, &mut errors, &mut warnings);
     assign_annotations(index, said, stream, &mut drafts, &mut errors);
     if !said.files.is_empty() && drafts.is_empty() {
-        match said.release.as_ref().or(said.app_name.as_ref()) {
-            Some(name) => drafts.push(Draft {
-                name: name.clone(),
-                secret: None,
-                annotated: Vec::new(),
-            }),
-            None => errors.push(no_name(Place::default())),
+        drafts = drafts_of_files(said, relatives());
+        if drafts.is_empty() {
+            errors.push(no_name(Place::default()));
+        }
+    }
+    for draft in &mut drafts {
+        if draft.is_incomplete() {
+            draft.adopt(relatives());
         }
     }
     let mut clusters = Vec::new();
@@ -156,6 +198,32 @@ pub fn virtual_clusters(
         return Err(errors);
     }
     Ok((clusters, warnings))
+}
+
+/// The virtual clusters that files hold for, where no object carries a config: the one that is
+/// named, or those that the stream's objects are of.
+fn drafts_of_files<'i>(said: &Said, relatives: &'i [Object]) -> Vec<Draft<'i>> {
+    if let Some(name) = said.release.as_ref().or(said.app_name.as_ref()) {
+        return vec![Draft::new(name)];
+    }
+    let mut drafts: Vec<Draft<'i>> = Vec::new();
+    for object in relatives {
+        let Some(name) = object.labels.get("release") else {
+            continue;
+        };
+        let known = |d: &&mut Draft<'i>| {
+            d.name == *name
+                && (d.namespace() == object.namespace.as_deref() || object.namespace.is_none())
+        };
+        match drafts.iter_mut().find(known) {
+            Some(draft) => draft.relatives.push(object),
+            None => drafts.push(Draft {
+                relatives: vec![object],
+                ..Draft::new(name)
+            }),
+        }
+    }
+    drafts
 }
 
 fn no_name(place: Place) -> Problem {
@@ -208,9 +276,8 @@ fn drafts_of_secrets<'i>(
             continue;
         }
         drafts.push(Draft {
-            name: name.to_owned(),
             secret: Some(object),
-            annotated: Vec::new(),
+            ..Draft::new(name)
         });
     }
     if let Some(release) = &said.release
@@ -271,9 +338,8 @@ fn assign_annotations<'i>(
                 }
             }
             Owner::Named(name) => drafts.push(Draft {
-                name,
-                secret: None,
                 annotated: vec![object],
+                ..Draft::new(&name)
             }),
         }
     }
@@ -322,18 +388,14 @@ fn owner(
             "StatefulSet" | "Deployment" | "Service"
         )
     });
-    if secrets.is_empty() {
-        if let Some(release) = &said.release {
-            return Ok(
-                find(release, drafts)?.map_or_else(|| Owner::Named(release.clone()), Owner::Known)
-            );
-        }
-    } else {
+    if !secrets.is_empty() {
         let by_label = release.map_or(Ok(None), |r| find(r, secrets))?;
-        let by_name = object
-            .name
-            .as_deref()
-            .map_or(Ok(None), |n| owner_by_name(n, secrets, &find))?;
+        // The name of anything else (a ServiceAccount vc-X) is not the virtual cluster's.
+        let by_name = match (by_label, own_name, object.name.as_deref()) {
+            (Some(_), own, _) => own.map_or(Ok(None), |n| find(n, secrets))?,
+            (None, _, Some(name)) => owner_by_name(name, secrets, &find)?,
+            (None, _, None) => None,
+        };
         match (by_label, by_name) {
             (Some(a), Some(b)) if a != b => {
                 let message = "the object's label release and its name point to two virtual \
@@ -347,14 +409,32 @@ fn owner(
         if let Some(i) = instance.map_or(Ok(None), |r| find(r, secrets))? {
             return Ok(Owner::Known(i));
         }
-        let points_elsewhere = release.or(instance).or(own_name).is_some();
-        if !points_elsewhere {
-            let mut near = secrets.iter().enumerate().filter(|(_, d)| near(d));
-            if let (Some((i, _)), None) = (near.next(), near.next()) {
-                return Ok(Owner::Known(i));
-            }
-            return Err(no_name(Place::default()));
+        if let Some(other) = release.or(instance) {
+            let names: Vec<&str> = secrets.iter().map(|d| d.name.as_str()).collect();
+            let message = format!(
+                "the object's labels say that it is of the release {other}, but the stream holds \
+                 the virtual cluster {}",
+                names.join(", ")
+            );
+            let help = "give it the label release of the one that the config is for";
+            return Err(Problem::error(message).help(help));
         }
+        // An object that points nowhere can only mean the only one that there is.
+        let mut near = secrets.iter().enumerate().filter(|(_, d)| near(d));
+        return match (near.next(), near.next()) {
+            (Some((i, _)), None) => Ok(Owner::Known(i)),
+            _ => Err(no_name(Place::default())),
+        };
+    }
+    if let Some(named) = &said.release {
+        if let Some(other) = release.or(instance).filter(|other| other != named) {
+            let message = format!(
+                "--release says {named}, but the object's labels say that it is of the release \
+                 {other}"
+            );
+            return Err(Problem::error(message).help("leave --release out, or correct it"));
+        }
+        return Ok(find(named, drafts)?.map_or_else(|| Owner::Named(named.clone()), Owner::Known));
     }
     let Some(name) = release
         .or(instance)
@@ -406,15 +486,8 @@ fn finish(
     said: &Said,
     stream: &[u8],
 ) -> Result<(VirtualCluster, Vec<Problem>), Vec<Problem>> {
-    let label = |key: &str| draft.carriers().find_map(|o| o.labels.get(key).cloned());
-    let chart = draft
-        .secret
-        .and_then(|o| o.labels.get("chart").cloned())
-        .or_else(|| label("chart"));
-    let heritage = draft
-        .secret
-        .and_then(|o| o.labels.get("heritage").cloned())
-        .or_else(|| label("heritage"));
+    let chart = draft.label("chart");
+    let heritage = draft.label("heritage");
     let newer = chart
         .as_deref()
         .and_then(ChartVersion::of_label)
@@ -494,8 +567,12 @@ fn finish(
             .secret
             .into_iter()
             .chain(draft.carriers())
+            .chain(draft.relatives.iter().copied())
             .find_map(|o| o.seat.template.clone()),
-        helm4: draft.carriers().any(|o| o.seat.helm4),
+        helm4: draft
+            .carriers()
+            .chain(draft.relatives.iter().copied())
+            .any(|o| o.seat.helm4),
         source,
         documents,
         values,
@@ -576,6 +653,10 @@ fn read_annotations<'i>(
     let mut errors = Vec::new();
     for object in objects {
         let text = object.config_annotation().unwrap_or_default();
+        // What `toJson | quote` makes of a value that is not there.
+        if matches!(text.trim(), "" | "null" | "~") {
+            continue;
+        }
         if first.as_ref().is_some_and(|(_, known)| *known == text) {
             continue;
         }
@@ -610,22 +691,28 @@ fn read_annotations<'i>(
 
 fn read_files(files: &[ConfigFile], errors: &mut Vec<Problem>) -> Vec<ConfigDocument> {
     let mut documents = Vec::new();
-    for file in files {
-        let config = ConfigText {
-            text: file.text.clone(),
-            origin: Origin {
-                place: Place {
-                    object: Some(file.name.clone()),
-                    ..Place::default()
-                },
-                quoting: Quoting::Show,
+    let text_of = |file: &ConfigFile| ConfigText {
+        text: file.text.clone(),
+        origin: Origin {
+            place: Place {
+                object: Some(file.name.clone()),
+                ..Place::default()
             },
-            unknown: Unknown::Refuse,
-        };
-        match ConfigDocument::read(&config, Forms::Any) {
+            quoting: Quoting::Show,
+        },
+        unknown: Unknown::Refuse,
+    };
+    let found = errors.len();
+    for file in files {
+        match ConfigDocument::read(&text_of(file), Forms::Overlay) {
             Ok(document) => documents.push(document),
             Err(problem) => errors.push(problem),
         }
+    }
+    // One of them may say nothing of it, but not all.
+    let silent = documents.iter().all(|d| d.network_policy.is_none());
+    if let Some(last) = files.last().filter(|_| silent && errors.len() == found) {
+        errors.extend(ConfigDocument::read(&text_of(last), Forms::Any).err());
     }
     documents
 }

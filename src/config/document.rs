@@ -42,6 +42,8 @@ pub struct ConfigDocument {
 pub enum Forms {
     /// Values that may or may not hold a config (the chart's Secret).
     Values,
+    /// A config in any form, or values without one, to be laid over others.
+    Overlay,
     /// A config in any form; a text without one is an error.
     Any,
 }
@@ -83,12 +85,11 @@ impl ConfigDocument {
             origin: origin.clone(),
         };
         let Some(root) = tree.root().filter(|root| !root.is_null()) else {
-            return if forms == Forms::Values {
-                Ok(document)
-            } else {
-                let help = "write the networkPolicy object, or remove the config";
-                Err(fail("the config is empty".to_owned(), None).help(help))
-            };
+            if forms != Forms::Any {
+                return Ok(document);
+            }
+            let help = "write the networkPolicy object, or remove the config";
+            return Err(fail("the config is empty".to_owned(), None).help(help));
         };
         if !root.is_mapping() {
             let message = format!("the config must be a mapping, not {}", root.kind());
@@ -103,10 +104,12 @@ impl ConfigDocument {
 
     /// Finds the config in the text.
     fn choose(&mut self, root: Node<'_>, config: &ConfigText, forms: Forms) -> Result<(), Problem> {
-        let bare = fields::NETWORK_POLICY
-            .fields
-            .iter()
-            .any(|f| root.get(f.name).is_some());
+        // An object with nothing in it is one, too: that of a chart whose values say nothing.
+        let bare = root.pairs().next().is_none()
+            || fields::NETWORK_POLICY
+                .fields
+                .iter()
+                .any(|f| root.get(f.name).is_some());
         if let Some(policies) = root.get("policies") {
             self.values = Some(root.to_json());
             let node = policies.get("networkPolicy");
@@ -117,20 +120,20 @@ impl ConfigDocument {
             if let Some(problem) = self.misspelt(policies, "policies", config.unknown) {
                 return Err(problem);
             }
-        } else if let (Some(node), Forms::Any) = (root.get("networkPolicy"), forms) {
+        } else if let (Some(node), true) = (root.get("networkPolicy"), forms != Forms::Values) {
             self.take(node, "networkPolicy", config);
             return Ok(());
         } else if root.dig(&["isolation"]).is_some_and(Node::is_mapping) {
             self.values = Some(root.to_json());
             self.take_legacy(root, config);
             return Ok(());
-        } else if bare && forms == Forms::Any {
+        } else if bare && forms != Forms::Values {
             self.take(root, "", config);
             return Ok(());
         } else {
             self.values = Some(root.to_json());
         }
-        if forms == Forms::Values {
+        if forms != Forms::Any {
             return Ok(());
         }
         let misspelt = root

@@ -312,9 +312,15 @@ fn public_egress(
 ) -> PublicEgress {
     const NEW: &str = "workload.publicEgress";
     const OLD: &str = "outgoingConnections.ipBlock";
-    // A chart up to 0.30 writes its defaults into the deprecated fields; those say nothing.
-    let old_cidr = old.cidr.filter(|cidr| cidr != DEFAULT_CIDR);
-    let old_except = old.except.filter(|except| except != &DEFAULT_EXCEPT);
+    // A chart up to 0.30 writes its defaults into the deprecated fields; those say nothing, unless
+    // somebody wrote the new field beside them.
+    let written = |new_set: bool| quoting == Quoting::Show && new_set;
+    let old_cidr = old
+        .cidr
+        .filter(|cidr| written(new.cidr.is_some()) || cidr != DEFAULT_CIDR);
+    let old_except = old
+        .except
+        .filter(|except| written(new.except.is_some()) || !is_default_except(except));
     let mut field = NEW;
     let mut settle = |old_set: bool, new_set: bool, equal: bool, name: &str| {
         if !old_set {
@@ -367,6 +373,14 @@ fn public_egress(
     }
 }
 
+/// Whether a list is that of the default excepts, in any order.
+fn is_default_except(except: &[String]) -> bool {
+    except.len() == DEFAULT_EXCEPT.len()
+        && DEFAULT_EXCEPT
+            .iter()
+            .all(|default| except.iter().any(|entry| entry == default))
+}
+
 /// Helm merges the default excepts in under a cidr of the user's, where the API server refuses
 /// those that are not strictly inside.
 fn drop_default_excepts(
@@ -380,11 +394,8 @@ fn drop_default_excepts(
         return;
     };
     // A list of the user's own is taken at its word.
-    let is_default = except.len() == DEFAULT_EXCEPT.len()
-        && DEFAULT_EXCEPT
-            .iter()
-            .all(|default| except.iter().any(|(_, entry)| entry == default));
-    if !is_default {
+    let entries: Vec<String> = except.iter().map(|(_, e)| e.clone()).collect();
+    if !is_default_except(&entries) {
         return;
     }
     let outside = |entry: &str| Cidr::parse(entry).is_some_and(|e| !range.strictly_contains(e));

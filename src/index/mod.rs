@@ -6,12 +6,14 @@
 
 pub mod needle;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::kube;
 use crate::report::Place;
-use crate::stream::{self, Document};
+use crate::stream::{self, Document, Start};
 use crate::yaml::{Node, Tree};
 use needle::{ANNOTATION, Needles};
 
@@ -82,8 +84,10 @@ pub struct Item {
     pub flow: bool,
     /// The list's node, in bytes of the stream.
     pub list: Range<usize>,
-    /// How many items the list has.
-    pub siblings: usize,
+    /// Its place among the items of the list, counted from 0.
+    pub index: usize,
+    /// The items of the list, in bytes of the stream.
+    pub siblings: Arc<[Range<usize>]>,
     /// Whether an alias elsewhere refers to an anchor in it.
     pub referred_to: bool,
 }
@@ -176,6 +180,28 @@ impl Index {
         index
     }
 
+    /// The objects of virtual clusters that need not have any of our words: those with the labels
+    /// `app: vcluster` and `release`.
+    #[must_use]
+    pub fn relatives(stream: &[u8]) -> Vec<Object> {
+        let mut index = Self::default();
+        let words = ["vcluster", "release"].map(memchr::memmem::Finder::new);
+        let mut before: Option<Document> = None;
+        for (i, document) in stream::documents(stream).enumerate() {
+            let body = stream.get(document.body.clone()).unwrap_or_default();
+            if words.iter().all(|word| word.find(body).is_some()) {
+                index.read(stream, i + 1, &document, before.as_ref());
+            }
+            before = Some(document);
+        }
+        let labelled = |o: &Object| {
+            let app = o.labels.get("app").is_some_and(|app| app == "vcluster");
+            app && o.labels.get("release").is_some_and(|r| !r.is_empty()) && !o.is_hook()
+        };
+        index.objects.retain(labelled);
+        index.objects
+    }
+
     fn read(
         &mut self,
         stream: &[u8],
@@ -190,15 +216,22 @@ impl Index {
             reason,
             looks_like: looks_like(bytes),
         };
-        let Ok(text) = std::str::from_utf8(bytes) else {
+        // Tags are declared in directives.
+        let offset = match document.start {
+            Start::Directives => document.span.start,
+            _ => document.body.start,
+        };
+        let whole = stream.get(offset..document.body.end).unwrap_or_default();
+        let Ok(text) = std::str::from_utf8(whole) else {
             self.unreadable
                 .push(unreadable("the document is not UTF-8".to_owned()));
             return;
         };
-        let tree = match Tree::parse(text) {
+        let read = Tree::parse(text).and_then(|tree| tree.check_expansion().map(|()| tree));
+        let tree = match read {
             Ok(tree) => tree,
             Err(error) => {
-                let line = stream::line_of(stream, document.body.start) + error.position.line - 1;
+                let line = stream::line_of(stream, offset) + error.position.line - 1;
                 let reason = format!("line {line} of the stream: {}", error.message);
                 self.unreadable.push(unreadable(reason));
                 return;
@@ -212,45 +245,77 @@ impl Index {
             helm4: false,
             item: None,
         };
-        self.visit(&tree, root, &seat, 0);
+        let mut visit = Visit {
+            tree: &tree,
+            offset,
+            objects: &mut self.objects,
+        };
+        visit.node(root, &seat, Typed::default(), 0);
     }
+}
 
+/// What a list says of its items: in a `SecretList` they may leave out kind and version.
+#[derive(Debug, Clone, Default)]
+struct Typed {
+    kind: String,
+    api_version: String,
+}
+
+/// The walk over one document.
+struct Visit<'v, 't> {
+    tree: &'v Tree<'t>,
+    /// Where the text begins in the stream.
+    offset: usize,
+    objects: &'v mut Vec<Object>,
+}
+
+impl Visit<'_, '_> {
     /// Takes up an object, or the items of a list.
-    fn visit(&mut self, tree: &Tree<'_>, node: Node<'_>, seat: &Seat, depth: usize) {
-        let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
+    fn node(&mut self, node: Node<'_>, seat: &Seat, typed: Typed, depth: usize) {
+        let text = |key: &str| node.get(key).and_then(Node::text);
+        let kind = text("kind").map_or(typed.kind, Cow::into_owned);
+        let api_version = text("apiVersion").map_or(typed.api_version, Cow::into_owned);
         let list = node
             .get("items")
             .filter(|items| items.is_sequence() && kind.ends_with("List"));
-        if let Some(list) = list {
-            let siblings = list.items().count();
-            for item in list.items() {
-                if !item.is_mapping() || item.is_alias() || depth >= MAX_LIST_DEPTH {
-                    continue;
-                }
-                let offset = seat.document.body.start;
-                let shift = |r: Range<usize>| r.start + offset..r.end + offset;
-                let seat = Seat {
-                    item: Some(Item {
-                        span: shift(item.span()),
-                        column: item.column(),
-                        flow: list.is_flow(),
-                        list: shift(list.span()),
-                        siblings,
-                        referred_to: tree.is_referred_to(&item.span()),
-                    }),
-                    ..seat.clone()
-                };
-                self.visit(tree, item, &seat, depth + 1);
+        let Some(list) = list else {
+            if node.is_mapping() {
+                self.objects.push(object(node, kind, api_version, seat));
             }
             return;
-        }
-        if node.is_mapping() {
-            self.objects.push(object(node, &kind, seat));
+        };
+        let typed = match kind.strip_suffix("List") {
+            Some("" | "Resource") | None => Typed::default(),
+            Some(kind) => Typed {
+                kind: kind.to_owned(),
+                api_version,
+            },
+        };
+        let offset = self.offset;
+        let shift = |r: Range<usize>| r.start + offset..r.end + offset;
+        let spans: Arc<[Range<usize>]> = list.items().map(|item| shift(item.span())).collect();
+        for (index, item) in list.items().enumerate() {
+            if !item.is_mapping() || item.is_alias() || depth >= MAX_LIST_DEPTH {
+                continue;
+            }
+            let seat = Seat {
+                item: Some(Item {
+                    span: shift(item.span()),
+                    column: item.column(),
+                    flow: list.is_flow(),
+                    list: shift(list.span()),
+                    index,
+                    siblings: Arc::clone(&spans),
+                    referred_to: self.tree.is_referred_to(&item.span()),
+                }),
+                ..seat.clone()
+            };
+            self.node(item, &seat, typed.clone(), depth + 1);
         }
     }
 }
 
-fn object(node: Node<'_>, kind: &str, seat: &Seat) -> Object {
+fn object(node: Node<'_>, kind: String, api_version: String, seat: &Seat) -> Object {
     let text = |path: &[&str]| {
         node.dig(path)
             .and_then(Node::text)
@@ -261,17 +326,23 @@ fn object(node: Node<'_>, kind: &str, seat: &Seat) -> Object {
             .map(Node::entries)
             .unwrap_or_default()
             .into_iter()
-            .map(|(k, v)| (k.into_owned(), v.text().unwrap_or_default().into_owned()))
+            .map(|(k, v)| {
+                (
+                    k.into_owned(),
+                    v.key_text().unwrap_or_default().into_owned(),
+                )
+            })
             .collect()
     };
     let name = text(&["metadata", "name"]);
     let annotations = strings(&["metadata", "annotations"]);
     let filename = annotations.get(FILENAME).cloned();
-    let is_secret =
-        kind == "Secret" && name.as_deref().is_some_and(|n| n.starts_with("vc-config-"));
+    let is_secret = kind == "Secret"
+        && !api_version.contains('/')
+        && name.as_deref().is_some_and(|n| n.starts_with("vc-config-"));
     Object {
-        api_version: text(&["apiVersion"]).unwrap_or_default(),
-        kind: kind.to_owned(),
+        api_version,
+        kind,
         secret: is_secret.then(|| {
             // As in Kubernetes, stringData goes over data.
             text(&["stringData", "config.yaml"])
@@ -410,7 +481,7 @@ mod tests {
         let item = found.objects[1].seat.item.as_ref().unwrap();
         assert!(text[item.span.clone()].starts_with("apiVersion: extensions"));
         assert!(text[item.span.clone()].ends_with("vc-cp-a"));
-        assert_eq!((item.column, item.siblings), (2, 2));
+        assert_eq!((item.column, item.index, item.siblings.len()), (2, 1, 2));
     }
 
     #[test]

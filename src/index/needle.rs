@@ -27,6 +27,9 @@ const WORDS: [&[u8]; 6] = [
 /// Longer than the longest word.
 const WINDOW: usize = 32;
 
+/// How many steps an escaped word may take: each letter, and line breaks between them.
+const MAX_STEPS: usize = 64;
+
 /// How far each search goes at least: small enough to stay in the processor's cache until the
 /// others have gone over the same bytes.
 const STRIDE: usize = 64 * 1024;
@@ -134,7 +137,10 @@ impl<'s> Needles<'s> {
             .unwrap_or_default();
         let mut decoded = before.to_vec();
         let mut rest = self.stream.get(at..).unwrap_or_default();
-        while decoded.len() < before.len() + WINDOW {
+        for _ in 0..MAX_STEPS {
+            if decoded.len() >= before.len() + WINDOW {
+                break;
+            }
             let Some((&first, tail)) = rest.split_first() else {
                 break;
             };

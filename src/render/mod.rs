@@ -140,11 +140,11 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         placement.errors.extend(warnings.clone());
         placement.errors.be_strict();
     }
+    placement.finish(list.as_ref());
     if placement.errors.has_errors() {
         return Err(placement.errors);
     }
-    placement.insert(list.as_ref());
-    if let Some(list) = list.filter(|_| !plans.is_empty()) {
+    if let Some(list) = list.as_ref().filter(|_| !plans.is_empty()) {
         let results: Vec<Value> = plans
             .iter()
             .filter(|(_, plan)| plan.enabled)
@@ -158,6 +158,10 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         Problem::error(format!("two changes meet at line {line} of the stream"))
             .help("please report this with the stream, its secrets removed")
     })?;
+    // Lists are the one place where an edit can go wrong without a trace: look at what came out.
+    if list.is_some() || index.objects.iter().any(|o| o.seat.item.is_some()) {
+        prove(&pieces.concat(), &index, &plans)?;
+    }
     Ok(Output {
         pieces,
         found: plans
@@ -202,7 +206,7 @@ fn settle(
         }
     };
     clusters.retain(|c| !c.documents.is_empty());
-    if clusters.is_empty() && options.require {
+    if clusters.is_empty() && options.require && !survey::holds_only_hooks(stream) {
         errors.push(no_config(stream));
     }
     let mut plans = Vec::new();
@@ -247,12 +251,44 @@ fn said<'o>(said: &'o Said, list: Option<&SoleList>) -> Cow<'o, Said> {
 
 /// UTF-16 and UTF-32 have zero bytes or their marks at the beginning.
 fn foreign_encoding(stream: &[u8]) -> Option<Problem> {
-    let head = stream.get(..4).unwrap_or(stream);
-    let marked = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
-    (marked || head.contains(&0)).then(|| {
+    let marked = stream.starts_with(b"\xff\xfe") || stream.starts_with(b"\xfe\xff");
+    let zeros = stream
+        .get(..4)
+        .map(|head| head.iter().map(|b| *b == 0).collect::<Vec<_>>());
+    let wide = [
+        [true, false, true, false],
+        [false, true, false, true],
+        [true, true, true, false],
+        [false, true, true, true],
+    ];
+    let spaced = zeros.is_some_and(|zeros| wide.iter().any(|w| w.as_slice() == zeros));
+    (marked || spaced).then(|| {
         Problem::error("the stream is in UTF-16 or UTF-32, and UTF-8 is expected")
             .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`")
     })
+}
+
+/// Reads a stream that was written, and finds every policy in it exactly once.
+fn prove(written: &[u8], before: &Index, plans: &[(VirtualCluster, Plan)]) -> Result<(), Report> {
+    let after = Index::of(written);
+    let wanted = plans.iter().filter(|(_, plan)| plan.enabled);
+    let once = wanted.flat_map(|(_, plan)| &plan.policies).all(|policy| {
+        let found = after.objects.iter().filter(|o| {
+            o.is_network_policy()
+                && !o.is_hook()
+                && o.name.as_deref() == Some(&policy.name)
+                && o.namespace == policy.namespace
+        });
+        found.count() == 1
+    });
+    if once && after.unreadable.len() <= before.unreadable.len() {
+        return Ok(());
+    }
+    Err(
+        Problem::error("a list of the stream is written in a way that can't be edited safely")
+            .help("write its items one below the other, each behind \"- \"")
+            .into(),
+    )
 }
 
 fn no_config(stream: &[u8]) -> Problem {

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::{Action, Deed};
 use crate::config::cluster::VirtualCluster;
 use crate::edit::{self, Edit};
-use crate::index::{FILENAME, Index, Object};
+use crate::index::{FILENAME, Index, Item, Object};
 use crate::krm::{self, SoleList};
 use crate::policy::{Policy, Role};
 use crate::report::{Problem, Report, code};
@@ -21,6 +21,8 @@ pub(super) struct Placement<'a> {
     stream: &'a [u8],
     index: &'a Index,
     claimed: Vec<bool>,
+    /// Items that go out of their lists.
+    leaving: Vec<Object>,
     pub(super) edits: Vec<Edit>,
     missing: Vec<Missing>,
     pub(super) actions: Vec<Action>,
@@ -40,6 +42,7 @@ impl<'a> Placement<'a> {
             stream,
             index,
             claimed: vec![false; index.objects.len()],
+            leaving: Vec::new(),
             edits: Vec::new(),
             missing: Vec::new(),
             actions: Vec::new(),
@@ -75,14 +78,21 @@ impl<'a> Placement<'a> {
             self.put(cluster, policy, &plan.comments, copies);
         }
         for policy in &plan.companions {
-            let namespaces = [policy.namespace.as_deref()];
+            let namespaces = [
+                policy.namespace.as_deref(),
+                cluster.stream_namespace.as_deref(),
+            ];
             if self.copies(&policy.name, &namespaces).is_empty() {
                 self.put(cluster, policy, &plan.comments, Vec::new());
             }
         }
         for name in &plan.unwanted {
-            for copy in self.copies(name, &[cluster.namespace.as_deref()]) {
-                self.remove(&copy);
+            let namespaces = [
+                cluster.namespace.as_deref(),
+                cluster.stream_namespace.as_deref(),
+            ];
+            for copy in self.copies(name, &namespaces) {
+                self.remove(copy);
             }
         }
     }
@@ -98,7 +108,7 @@ impl<'a> Placement<'a> {
         let mut copies = copies.into_iter();
         let first = copies.next();
         for copy in copies {
-            self.remove(&copy);
+            self.remove(copy);
         }
         let template = cluster.template.as_deref().map(networkpolicy_template);
         let filename = match &first {
@@ -168,27 +178,40 @@ impl<'a> Placement<'a> {
         }
     }
 
-    fn remove(&mut self, object: &Object) {
-        let edit = match &object.seat.item {
-            None => Some(edit::remove_document(object)),
-            Some(item) if item.referred_to => None,
-            Some(item) => edit::remove_item(self.stream, item),
-        };
-        match edit {
-            Some(edit) => {
-                self.actions.push(Action {
-                    deed: Deed::Removed,
-                    policy: object.name.clone().unwrap_or_default(),
-                    namespace: object.namespace.clone(),
-                    document: Some(object.seat.number),
-                });
-                self.edits.push(edit);
+    fn remove(&mut self, object: Object) {
+        self.actions.push(Action {
+            deed: Deed::Removed,
+            policy: object.name.clone().unwrap_or_default(),
+            namespace: object.namespace.clone(),
+            document: Some(object.seat.number),
+        });
+        match &object.seat.item {
+            None => self.edits.push(edit::remove_document(&object)),
+            Some(_) => self.leaving.push(object),
+        }
+    }
+
+    /// Takes the items that go out of their lists, list by list.
+    fn remove_items(&mut self) {
+        let leaving = std::mem::take(&mut self.leaving);
+        let mut lists: BTreeMap<(usize, usize), Vec<(&Object, &Item)>> = BTreeMap::new();
+        for object in &leaving {
+            if let Some(item) = &object.seat.item {
+                let list = (item.list.start, item.list.end);
+                lists.entry(list).or_default().push((object, item));
             }
-            None => self.errors.push(
-                Problem::error("a further copy of the policy can't be taken out of its list")
-                    .help("remove it from the template that renders it")
-                    .at(object.place(self.stream)),
-            ),
+        }
+        for members in lists.into_values() {
+            let items: Vec<&Item> = members.iter().map(|(_, item)| *item).collect();
+            let bound = items.iter().any(|item| item.referred_to);
+            match edit::remove_items(self.stream, &items).filter(|_| !bound) {
+                Some(edits) => self.edits.extend(edits),
+                None => self.errors.extend(members.iter().map(|(object, _)| {
+                    Problem::error("a further copy of the policy can't be taken out of its list")
+                        .help("remove it from the template that renders it")
+                        .at(object.place(self.stream))
+                })),
+            }
         }
     }
 
@@ -234,8 +257,9 @@ impl<'a> Placement<'a> {
             .collect()
     }
 
-    /// Puts in what is missing.
-    pub(super) fn insert(&mut self, list: Option<&SoleList>) {
+    /// Takes out what goes, and puts in what is missing.
+    pub(super) fn finish(&mut self, list: Option<&SoleList>) {
+        self.remove_items();
         if self.missing.is_empty() {
             return;
         }
@@ -253,7 +277,13 @@ impl<'a> Placement<'a> {
                     flow: m.flow.clone(),
                 })
                 .collect();
-            self.edits.extend(list.insert(self.stream, &texts));
+            match list.insert(self.stream, &texts) {
+                Some(edit) => self.edits.push(edit),
+                None => self.errors.push(
+                    Problem::error("the list has no place for the policies that are missing")
+                        .help("write its items one below the other, each behind \"- \""),
+                ),
+            }
             return;
         }
         let gap = survey::gap(self.stream);

@@ -16,8 +16,12 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 use crate::report::Position;
 pub use scalar::Scalar;
 
-/// The largest number of nodes that a document may have once its aliases are written out.
+/// The largest number of nodes that a document may have once its aliases are written out, beyond
+/// those that it has anyway.
 const MAX_EXPANDED_NODES: usize = 200_000;
+
+/// The largest number of bytes of text that its aliases may stand for.
+const MAX_EXPANDED_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many levels of merge keys (`<<`) are followed.
 const MAX_MERGE_DEPTH: usize = 16;
@@ -148,35 +152,31 @@ impl<'t> Tree<'t> {
     /// # Errors
     /// When it does (an "alias bomb").
     pub fn check_expansion(&self) -> Result<(), YamlError> {
-        // Children come after their parent in `nodes`, aliases point backwards to finished nodes:
-        // sizes can be summed from the back, each node once.
-        let mut sizes = vec![1_usize; self.nodes.len()];
-        // An alias target has a smaller index than its parent may have, so the order of finishing
-        // is what counts; it is the order in which spans end, which the builder keeps.
+        let nodes = self.nodes.len().saturating_add(MAX_EXPANDED_NODES);
+        let bytes = self.text.len().saturating_add(MAX_EXPANDED_BYTES);
+        let mut sizes = vec![(1_usize, 0_usize); self.nodes.len()];
         for (id, node) in self.in_order_of_completion() {
-            let sum = match &node.content {
-                Content::Scalar { .. } => 1,
-                Content::Sequence { items, .. } => items
-                    .iter()
-                    .map(|c| sizes.get(c.node.0).copied().unwrap_or(1))
-                    .fold(1, usize::saturating_add),
-                Content::Mapping { pairs, .. } => pairs
-                    .iter()
-                    .flat_map(|(k, v)| [k, v])
-                    .map(|c| sizes.get(c.node.0).copied().unwrap_or(1))
-                    .fold(1, usize::saturating_add),
+            let add = |sum: (usize, usize), child: &Child| {
+                let (n, b) = sizes.get(child.node.0).copied().unwrap_or((1, 0));
+                (sum.0.saturating_add(n), sum.1.saturating_add(b))
             };
-            if sum > MAX_EXPANDED_NODES {
+            let size = match &node.content {
+                Content::Scalar { text, .. } => (1, text.len()),
+                Content::Sequence { items, .. } => items.iter().fold((1, 0), add),
+                Content::Mapping { pairs, .. } => {
+                    pairs.iter().flat_map(|(k, v)| [k, v]).fold((1, 0), add)
+                }
+            };
+            if size.0 > nodes || size.1 > bytes {
                 return Err(YamlError {
-                    message: format!(
-                        "the document has more than {MAX_EXPANDED_NODES} nodes once its aliases \
-                         are written out"
-                    ),
+                    message: "the document grows beyond all measure once its aliases are written \
+                              out"
+                    .to_owned(),
                     position: node.position,
                 });
             }
-            if let Some(size) = sizes.get_mut(id) {
-                *size = sum;
+            if let Some(slot) = sizes.get_mut(id) {
+                *slot = size;
             }
         }
         Ok(())
@@ -534,7 +534,27 @@ impl<'t> Builder<'t> {
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let raw = text.get(range.clone()).unwrap_or_default();
                 let value = with_breaks_of_yaml_1_1(value, raw, style, place.column - 1);
-                let end = block_end(text, &range, block);
+                let end = if nothing {
+                    behind_colon(text, range.end)
+                } else if block && raw.trim().is_empty() {
+                    // An empty block scalar's mark lies at the next node; its header ends it.
+                    let line = text.get(self.end..).unwrap_or_default();
+                    let header = line.split_inclusive('\n').find(|l| l.contains(['|', '>']));
+                    let before: usize = line
+                        .split_inclusive('\n')
+                        .take_while(|l| !l.contains(['|', '>']))
+                        .map(str::len)
+                        .sum();
+                    self.end + before + header.map_or(0, |l| l.trim_end().len())
+                } else {
+                    block_end(text, &range, block)
+                };
+                // Nothing takes no bytes, unless a tag says of what type it is.
+                let start = if nothing && start == range.start {
+                    end
+                } else {
+                    start.min(end)
+                };
                 self.end = self.end.max(end);
                 let id = self.add(NodeData {
                     content: Content::Scalar {
@@ -693,6 +713,17 @@ fn with_breaks_of_yaml_1_1<'t>(
     Cow::Owned(clean)
 }
 
+/// The end of a value that is nothing at all: behind the colon of its key, where it has one.
+fn behind_colon(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    if rest.get(blanks..).is_some_and(|r| r.starts_with(':')) {
+        at + blanks + 1
+    } else {
+        at
+    }
+}
+
 /// The end of a scalar: a block scalar's mark lies at the next token, behind blanks.
 fn block_end(text: &str, range: &Range<usize>, block: bool) -> usize {
     let taken = text.get(range.clone()).unwrap_or_default();
@@ -743,6 +774,19 @@ mod tests {
             .map(|n| &text[n.span()])
             .collect();
         assert_eq!(spans, ["a: |\n    x", "b: [1]"]);
+    }
+
+    #[test]
+    fn an_empty_value_ends_behind_its_colon() {
+        let text = "- a:\n    b:\n- c: |\n- d: !!str\n- &x e: >-\n\n- f: # g\n";
+        let tree = Tree::parse(text).unwrap();
+        let spans: Vec<&str> = tree
+            .root()
+            .unwrap()
+            .items()
+            .map(|n| &text[n.span()])
+            .collect();
+        assert_eq!(spans, ["a:\n    b:", "c: |", "d: !!str", "&x e: >-", "f:"]);
     }
 
     #[test]
