@@ -116,6 +116,13 @@ impl Machine {
             .printed();
         assert!(options.contains("--require"), "{helm}: {options}");
 
+        let bad = self.path("bad.yaml");
+        fs::write(&bad, "policies: {networkPolicy: {enabled: 1}}\n").expect("a file");
+        let lint = self.run(helm, &["vcluster-netpol", "lint", "--config", text(&bad)]);
+        assert_eq!(lint.code, Some(1), "{helm}: {}", lint.stderr);
+        let said = format!("{}{}", lint.stdout, lint.stderr);
+        assert!(said.contains("enabled"), "{helm}: {said}");
+
         let words = [
             "template",
             "a",
