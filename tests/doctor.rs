@@ -97,6 +97,13 @@ fn a_helm_4_without_the_plugin_and_with_it() {
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     let said = format!("good    Helm v4.1.4 has the plugin vcluster-netpol {VERSION}");
     assert!(run.stdout.contains(&said), "{}", run.stdout);
+    // As Helm's own command, it asks the Helm that runs it.
+    let mut by_helm = machine.command(Helm::Four.program().to_str().expect("UTF-8"));
+    by_helm
+        .args(["vcluster-netpol", "doctor", "--no-cluster"])
+        .env("PATH", "/usr/bin:/bin");
+    let printed = Run::of(&mut by_helm, "").printed();
+    assert!(printed.contains(&said), "{printed}");
 }
 
 #[test]

@@ -80,10 +80,11 @@ fn program() -> (Finding, bool) {
     }
 }
 
-/// The Helm that PATH names.
+/// The Helm that runs us as its command, or else the one that PATH names.
 fn helm(on_path: bool) -> Vec<Finding> {
-    let version = ask(Command::new("helm").args(["version", "--template", "{{.Version}}"]));
-    let plugins = ask(Command::new("helm").args(["plugin", "list"]));
+    let program = std::env::var_os("HELM_BIN").unwrap_or_else(|| "helm".into());
+    let version = ask(Command::new(&program).args(["version", "--template", "{{.Version}}"]));
+    let plugins = ask(Command::new(&program).args(["plugin", "list"]));
     let version = match &version {
         Ok(version) => version.trim(),
         Err(why) => {
