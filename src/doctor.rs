@@ -2,7 +2,7 @@
 //!
 //! Everything is judged from text that somebody else fetched; nothing here runs a program. What is
 //! not known is said to be unknown, never guessed. A network plugin that is learnt of is added to
-//! [`KNOWN`].
+//! the table `KNOWN`.
 
 use std::fmt;
 
