@@ -25,7 +25,7 @@
 //! | [`reach`] | what policies allow: exact sets, and verdicts with the rules that decide |
 //! | [`explain`] | policies in words and pictures: who, why, and what may surprise |
 //! | [`report`], [`codes`] | what the user is told, and by what name |
-//! | [`lint`], [`migrate`] | the commands of these names |
+//! | [`lint`], [`migrate`], [`schema`], [`argocd`], [`doctor`] | the commands of these names |
 //! | [`cli`] | the edge: words, files, exit codes |
 //!
 //! ```
