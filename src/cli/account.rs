@@ -14,7 +14,7 @@ use crate::render::{Action, Deed, Found, Output};
 use crate::report::Report;
 
 /// How much is said, and where.
-#[derive(Debug, Clone, Parser)]
+#[derive(Debug, Clone, Default, Parser)]
 #[group(skip)]
 pub(super) struct Args {
     /// Write what was found, done and warned of to FILE, as JSON

@@ -15,7 +15,7 @@ use crate::validate::CidrRule;
 use crate::{config, helm};
 
 /// The options of the filter.
-#[derive(Debug, Clone, Parser)]
+#[derive(Debug, Clone, Default, Parser)]
 pub(super) struct Args {
     /// Take the config from FILE: values, a networkPolicy object, or a VirtualClusterTemplate
     ///
