@@ -223,9 +223,5 @@ pub fn made(policy: &Policy, source: &str) -> Value {
 }
 
 fn is_blank(stream: &[u8], document: &Document) -> bool {
-    stream
-        .get(document.body.clone())
-        .unwrap_or_default()
-        .split(|b| *b == b'\n')
-        .all(|l| l.starts_with(b"#") || l.iter().all(u8::is_ascii_whitespace))
+    stream::says_nothing(stream.get(document.body.clone()).unwrap_or_default())
 }

@@ -71,7 +71,7 @@ impl Lint<'_> {
         let place = Place {
             file: self.file.map(str::to_owned),
             document: Some(number),
-            source: source(bytes),
+            source: crate::index::template(bytes),
             ..Place::default()
         };
         let Ok(text) = std::str::from_utf8(bytes) else {
@@ -223,15 +223,6 @@ fn describe(node: Node<'_>) -> String {
         Some(namespace) => format!("{} {namespace}/{name}", kube::KIND),
         None => format!("{} {name}", kube::KIND),
     }
-}
-
-/// The template in Helm's comment at the head of a document.
-fn source(body: &[u8]) -> Option<String> {
-    body.split(|b| *b == b'\n')
-        .take_while(|line| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace))
-        .filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("# Source:"))
-        .last()
-        .map(|template| template.trim().to_owned())
 }
 
 #[cfg(test)]

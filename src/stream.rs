@@ -170,9 +170,7 @@ impl Documents<'_> {
         let mut directives = false;
         text.split(|b| *b == b'\n').all(|line| {
             directives |= line.starts_with(b"%");
-            line.starts_with(b"%")
-                || line.starts_with(b"#")
-                || line.iter().all(u8::is_ascii_whitespace)
+            line.starts_with(b"%") || is_comment_or_blank(line)
         }) && directives
     }
 }
@@ -216,6 +214,18 @@ impl Iterator for Documents<'_> {
             start,
         })
     }
+}
+
+/// Whether a line is a comment at column 0, or nothing but blanks.
+#[must_use]
+pub fn is_comment_or_blank(line: &[u8]) -> bool {
+    line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace)
+}
+
+/// Whether a text has no content: comments and blanks alone.
+#[must_use]
+pub fn says_nothing(text: &[u8]) -> bool {
+    text.split(|b| *b == b'\n').all(is_comment_or_blank)
 }
 
 /// The line of a byte of the stream, counted from 1.

@@ -163,16 +163,12 @@ pub fn gap(stream: &[u8]) -> Gap {
 /// Whether a document is nothing but the `# Source:` line of the next one.
 fn is_lone_source(stream: &[u8], document: &Document) -> bool {
     let body = stream.get(document.body.clone()).unwrap_or_default();
-    source_lines_end(body) > 0
-        && body
-            .split(|b| *b == b'\n')
-            .all(|l| l.starts_with(b"#") || l.iter().all(u8::is_ascii_whitespace))
+    source_lines_end(body) > 0 && stream::says_nothing(body)
 }
 
 fn weigh(stream: &[u8], document: &Document) -> Weight {
     let body = stream.get(document.body.clone()).unwrap_or_default();
-    let blank = |line: &[u8]| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace);
-    if body.split(|b| *b == b'\n').all(blank) {
+    if stream::says_nothing(body) {
         return Weight::Nothing;
     }
     let hook = memchr::memmem::find(body, b"helm.sh/hook").is_some();

@@ -363,7 +363,8 @@ fn object(node: Node<'_>, kind: String, api_version: String, seat: &Seat) -> Obj
 }
 
 /// The template in the `# Source:` line at the head of a document.
-fn template(body: &[u8]) -> Option<String> {
+#[must_use]
+pub fn template(body: &[u8]) -> Option<String> {
     head_lines(body)
         .filter_map(|line| {
             std::str::from_utf8(line)
@@ -393,18 +394,14 @@ pub fn source_lines_end(body: &[u8]) -> usize {
 /// The lines, with their line breaks, before the first line of content.
 fn head_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     body.split_inclusive(|b| *b == b'\n')
-        .take_while(|line| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace))
+        .take_while(|line| stream::is_comment_or_blank(line))
 }
 
 /// The template of the document before, where that is nothing but its `# Source:` line: Helm 3
 /// writes the header apart where a template begins with a marker of its own.
 fn lone_source(stream: &[u8], before: Option<&Document>) -> Option<String> {
     let body = stream.get(before?.body.clone())?;
-    let blank = |line: &[u8]| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace);
-    body.split(|b| *b == b'\n')
-        .all(blank)
-        .then(|| template(body))
-        .flatten()
+    stream::says_nothing(body).then(|| template(body)).flatten()
 }
 
 /// What a document that cannot be parsed would be, by its lines: one of our carriers or policies.
