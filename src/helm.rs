@@ -1,32 +1,55 @@
 //! How Helm treats what a post-renderer says: which Helm it is, and where the user sees an error.
 //!
-//! Only the stream tells the two apart: Helm 4 puts its filename annotation on every document.
-//! Helm 3 shows stderr and the exit code of a renderer that fails. Helm 4 shows neither, but stops
-//! on output that is no manifest and prints it whole; so there the message is one YAML block scalar
-//! on stdout, with exit code 0.
+//! Helm 4 puts its filename annotation on every document of the stream, and names its plugin in the
+//! environment. Helm 3 shows stderr and the exit code of a renderer that fails. Helm 4 shows
+//! neither, but stops on output that is no manifest and prints it whole; so there the message is
+//! one YAML block scalar on stdout, with exit code 0. To anybody else an exit code of 0 would say
+//! that all is well, so both the stream and the environment must be Helm 4's.
 
 use crate::index::FILENAME;
 use crate::stream;
 use crate::yaml::{Node, Tree};
 
-/// Whether a stream comes from Helm 4: whether the first object in it bears Helm 4's annotation.
+/// The name of our plugin, by which Helm 4 calls its post-renderer.
+pub const PLUGIN: &str = "vcluster-netpol";
+
+/// The type of a plugin that Helm 4 runs as a post-renderer.
+const POST_RENDERER: &str = "postrenderer/v1";
+
+/// Whether a stream comes from Helm 4: whether the first object in it has Helm 4's annotation.
+/// Helm 4 puts it on every object, and a chart may put it on any.
 #[must_use]
 pub fn is_helm4(stream: &[u8]) -> bool {
-    if memchr::memmem::find(stream, FILENAME.as_bytes()).is_none() {
+    let first = stream::documents(stream)
+        .filter_map(|document| stream.get(document.body))
+        .find(|body| !stream::says_nothing(body));
+    first.is_some_and(has_filename)
+}
+
+/// Whether a document has Helm 4's annotation.
+fn has_filename(body: &[u8]) -> bool {
+    if memchr::memmem::find(body, FILENAME.as_bytes()).is_none() {
         return false;
     }
-    stream::documents(stream)
-        .find_map(|document| {
-            let text = std::str::from_utf8(stream.get(document.body)?).ok()?;
-            let tree = Tree::parse(text).ok()?;
-            let root = tree.root()?.dig(&["metadata"])?;
-            Some(root.get("annotations").is_some_and(|a| {
-                a.get(FILENAME)
-                    .and_then(Node::text)
-                    .is_some_and(|name| !name.is_empty())
-            }))
-        })
-        .unwrap_or(false)
+    let tree = std::str::from_utf8(body)
+        .ok()
+        .and_then(|text| Tree::parse(text).ok());
+    let root = tree.as_ref().and_then(Tree::root);
+    let annotations = root.and_then(|root| root.dig(&["metadata", "annotations"]));
+    let filename = annotations
+        .and_then(|a| a.get(FILENAME))
+        .and_then(Node::text);
+    filename.is_some_and(|name| !name.is_empty())
+}
+
+/// Whether Helm 4 called the program as its post-renderer, by the environment of the process.
+///
+/// Helm 4 says the plugin's name and folder. A wrapper such as helm-secrets leaves its own name
+/// there when it calls Helm 3, and Helm 3 says ours when it runs the program as a command: then
+/// `manifest`, the text of the plugin's plugin.yaml, has no type.
+#[must_use]
+pub fn is_called_by_helm4(plugin: Option<&str>, manifest: Option<&str>) -> bool {
+    plugin == Some(PLUGIN) && manifest.is_none_or(|text| text.contains(POST_RENDERER))
 }
 
 /// A message as the one YAML block scalar by which Helm 4 stops and tells the user why.
@@ -58,6 +81,17 @@ mod tests {
             "kind: A\nmetadata:\n  name: a\ndata: {x: postrenderer.helm.sh/postrender-filename}\n";
         assert!(!is_helm4(mention.as_bytes()));
         assert!(!is_helm4(b""));
+    }
+
+    #[test]
+    fn the_environment_of_another_plugin_is_not_ours() {
+        let helm4 = Some("name: vcluster-netpol\ntype: postrenderer/v1\n");
+        assert!(is_called_by_helm4(Some(PLUGIN), helm4));
+        assert!(is_called_by_helm4(Some(PLUGIN), None));
+        let helm3 = Some("name: vcluster-netpol\nusage: x\n");
+        assert!(!is_called_by_helm4(Some(PLUGIN), helm3));
+        assert!(!is_called_by_helm4(Some("secrets"), helm4));
+        assert!(!is_called_by_helm4(None, helm4));
     }
 
     #[test]

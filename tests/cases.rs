@@ -4,6 +4,7 @@
 //! |---|---|
 //! | input.yaml | standard input; absent: nothing |
 //! | args | the arguments, one a line; `CASE/` stands for the folder |
+//! | env | the environment, `NAME=value` in each line; absent: nothing |
 //! | stdout.yaml | standard output; absent: nothing |
 //! | stderr.txt | standard error; absent: nothing |
 //! | exit | the exit code; absent: 0 |
@@ -37,6 +38,7 @@ fn folder() -> PathBuf {
 
 fn run(case: &Path, stdin: &[u8]) -> Run {
     let args = fs::read_to_string(case.join("args")).unwrap_or_default();
+    let env = fs::read_to_string(case.join("env")).unwrap_or_default();
     let args: Vec<String> = args
         .lines()
         .map(|line| line.replace("CASE/", "./"))
@@ -46,6 +48,7 @@ fn run(case: &Path, stdin: &[u8]) -> Run {
         .args(args)
         .current_dir(case)
         .env_clear()
+        .envs(env.lines().filter_map(|line| line.split_once('=')))
         .write_stdin(stdin)
         .output()
         .unwrap();

@@ -182,10 +182,22 @@ pub(super) fn refuse(
     reader: Reader,
 ) -> anyhow::Result<Exit> {
     tell(message);
-    if reader == Reader::Caller || !helm::is_helm4(stream) {
+    if reader == Reader::Caller || !helm::is_helm4(stream) || !is_called_by_helm4() {
         return Ok(exit);
     }
     let scalar = helm::block_scalar(message);
     pipe::write_stdout(&[scalar.as_bytes()]).context("can't write standard output")?;
     Ok(Exit::Done)
+}
+
+/// Whether the environment of the process is that of a post-renderer of Helm 4.
+pub(super) fn is_called_by_helm4() -> bool {
+    let plugin = std::env::var_os("HELM_PLUGIN_NAME");
+    let folder = std::env::var_os("HELM_PLUGIN_DIR").map(PathBuf::from);
+    let manifest = folder.and_then(|folder| std::fs::read(folder.join("plugin.yaml")).ok());
+    let manifest = manifest.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    helm::is_called_by_helm4(
+        plugin.as_ref().and_then(|name| name.to_str()),
+        manifest.as_deref(),
+    )
 }

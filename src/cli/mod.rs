@@ -149,7 +149,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         .nth(1)
         .is_none_or(|word| word.starts_with('-'));
     // Helm 4 names its plugin to it, gives it a stream, and shows nobody what it says on stderr.
-    let by_helm4 = std::env::var_os("HELM_PLUGIN_NAME").is_some();
+    let by_helm4 = filter::is_called_by_helm4();
     if error.use_stderr() && filter && by_helm4 && !std::io::stdin().is_terminal() {
         let message = error.render().to_string();
         let ended = pipe::read_stdin().map_err(Into::into).and_then(|stream| {
