@@ -57,6 +57,14 @@ pub const NO_EFFECT: &str = "VNP115";
 pub const UNLABELLED_SECRET: &str = "VNP116";
 /// A policy that does not say what it is.
 pub const MISSING_KIND: &str = "VNP117";
+/// An annotation that disables what the Secret's config enables.
+pub const ANNOTATION_DISABLES: &str = "VNP118";
+/// An annotation that opens more than the Secret's config.
+pub const ANNOTATION_WIDENS: &str = "VNP119";
+/// Default excepts that a null has removed.
+pub const NO_EXCEPTS: &str = "VNP120";
+/// An annotation that makes hooks of the policies in Argo CD.
+pub const ARGO_CD_HOOK: &str = "VNP121";
 
 /// All of them, in order.
 pub static ALL: &[Code] = &[
@@ -77,6 +85,16 @@ pub static ALL: &[Code] = &[
     everyone(NO_EFFECT, "option without effect"),
     everyone(UNLABELLED_SECRET, "Secret without vCluster's labels"),
     everyone(MISSING_KIND, "policy without apiVersion or kind"),
+    everyone(
+        ANNOTATION_DISABLES,
+        "annotation that disables the Secret's config",
+    ),
+    everyone(
+        ANNOTATION_WIDENS,
+        "annotation that opens more than the Secret's config",
+    ),
+    everyone(NO_EXCEPTS, "default excepts removed by a null"),
+    everyone(ARGO_CD_HOOK, "annotation that makes hooks in Argo CD"),
 ];
 
 const fn everyone(name: &'static str, title: &'static str) -> Code {

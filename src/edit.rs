@@ -86,14 +86,14 @@ pub fn remove_document(object: &Object) -> Edit {
     }
 }
 
-/// Puts a new text in place of an item of a list: `block` in block style, `flow` in flow style.
+/// Puts a new text in place of an item of a list, in the style that [`is_flow_item`] says.
 #[must_use]
-pub fn replace_item(stream: &[u8], item: &Item, block: &str, flow: &str) -> Edit {
-    let text = if item.flow || is_flow_node(stream, item) {
-        flow.to_owned()
+pub fn replace_item(stream: &[u8], item: &Item, text: &str) -> Edit {
+    let text = if is_flow_item(stream, item) {
+        text.to_owned()
     } else {
         let line_break = stream::line_break(stream, item.span.start);
-        with_line_breaks(indented(block, item.column).trim_end(), line_break)
+        with_line_breaks(indented(text, item.column).trim_end(), line_break)
     };
     Edit {
         span: item.span.clone(),
@@ -101,9 +101,10 @@ pub fn replace_item(stream: &[u8], item: &Item, block: &str, flow: &str) -> Edit
     }
 }
 
-/// Whether an item of a block list is itself in flow style.
-fn is_flow_node(stream: &[u8], item: &Item) -> bool {
-    stream.get(item.span.start) == Some(&b'{')
+/// Whether an item must be written in flow style: its list is, or it is itself.
+#[must_use]
+pub fn is_flow_item(stream: &[u8], item: &Item) -> bool {
+    item.flow || stream.get(item.span.start) == Some(&b'{')
 }
 
 /// Takes items out of their list. All of them must be of one list.
@@ -250,7 +251,7 @@ mod tests {
         let stream = "kind: List\nitems:\n- name: vc-cp-a\n  x: 1\n# c\n- {name: vc-cp-b}\n";
         let object = first(stream);
         let item = object.seat.item.as_ref().unwrap();
-        let edit = replace_item(stream.as_bytes(), item, "n: 1\nm: 2\n", "{}");
+        let edit = replace_item(stream.as_bytes(), item, "n: 1\nm: 2\n");
         assert_eq!(
             after(stream, edit),
             "kind: List\nitems:\n- n: 1\n  m: 2\n# c\n- {name: vc-cp-b}\n"

@@ -33,15 +33,6 @@ pub struct SoleList {
     pub function_config: Option<String>,
 }
 
-/// A policy in both of its forms.
-#[derive(Debug, Clone)]
-pub struct Text {
-    /// Lines.
-    pub block: String,
-    /// JSON.
-    pub flow: String,
-}
-
 impl SoleList {
     /// The stream's only object, if it is a ResourceList or a list in flow style.
     #[must_use]
@@ -94,20 +85,23 @@ impl SoleList {
         })
     }
 
-    /// Puts policies among the items: behind namespaces, before anything that runs.
+    /// Whether new items must be written in flow style.
+    #[must_use]
+    pub fn takes_flow(&self) -> bool {
+        self.flow || self.items.is_empty()
+    }
+
+    /// Puts policies, written in the style that [`takes_flow`](Self::takes_flow) says, among the
+    /// items: behind namespaces, before anything that runs.
     ///
     /// `None` where there are no items, or they are written in a way that leaves no clean place.
     #[must_use]
-    pub fn insert(&self, stream: &[u8], texts: &[Text]) -> Option<Edit> {
+    pub fn insert(&self, stream: &[u8], texts: &[&str]) -> Option<Edit> {
         let list = self.list.clone()?;
         let line_break = stream::line_break(stream, list.start);
         let index = survey::item_index(&self.kinds);
-        if self.flow || self.items.is_empty() {
-            let joined = texts
-                .iter()
-                .map(|t| t.flow.clone())
-                .collect::<Vec<_>>()
-                .join(",");
+        if self.takes_flow() {
+            let joined = texts.join(",");
             let (at, text) = match (self.items.get(index), self.items.last()) {
                 (Some(span), _) => (span.start, format!("{joined},")),
                 (None, Some(span)) => (span.end, format!(",{joined}")),
@@ -129,7 +123,7 @@ impl SoleList {
         let lead = " ".repeat(column);
         let items = texts
             .iter()
-            .map(|t| [&lead, "- ", &indented(t.block.trim_end(), column + 2), "\n"].concat());
+            .map(|t| [&lead, "- ", &indented(t.trim_end(), column + 2), "\n"].concat());
         let block = with_line_breaks(&items.collect::<String>(), line_break);
         if index < self.items.len() {
             return Some(Edit {

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use crate::policy::Policy;
 use crate::report::Problem;
 
+/// A policy as somebody reads it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Written {
+pub struct Written {
     api_version: String,
     kind: String,
     metadata: Metadata,
@@ -30,6 +31,34 @@ struct Metadata {
     labels: BTreeMap<String, String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
+}
+
+impl Written {
+    /// The first field that is not what was meant.
+    #[must_use]
+    pub fn difference(
+        self,
+        policy: &Policy,
+        annotations: &BTreeMap<String, String>,
+    ) -> Option<&'static str> {
+        let labels: BTreeMap<String, String> = policy.labels.iter().cloned().collect();
+        let same = [
+            ("apiVersion", self.api_version == "networking.k8s.io/v1"),
+            ("kind", self.kind == "NetworkPolicy"),
+            ("metadata.name", self.metadata.name == policy.name),
+            (
+                "metadata.namespace",
+                self.metadata.namespace == policy.namespace,
+            ),
+            ("metadata.labels", self.metadata.labels == labels),
+            (
+                "metadata.annotations",
+                self.metadata.annotations == *annotations,
+            ),
+            ("spec", normal(self.spec) == normal(policy.spec())),
+        ];
+        same.iter().find(|(_, same)| !same).map(|(field, _)| *field)
+    }
 }
 
 /// Reads the text of a policy back.
@@ -54,24 +83,8 @@ pub fn check(
             .map_or(String::new(), |l| format!(" in line {}", l.line()));
         fault(&format!("it can't be read{place}"))
     })?;
-    let labels: BTreeMap<String, String> = policy.labels.iter().cloned().collect();
-    let same = [
-        ("apiVersion", written.api_version == "networking.k8s.io/v1"),
-        ("kind", written.kind == "NetworkPolicy"),
-        ("metadata.name", written.metadata.name == policy.name),
-        (
-            "metadata.namespace",
-            written.metadata.namespace == policy.namespace,
-        ),
-        ("metadata.labels", written.metadata.labels == labels),
-        (
-            "metadata.annotations",
-            written.metadata.annotations == *annotations,
-        ),
-        ("spec", normal(written.spec) == normal(policy.spec())),
-    ];
-    match same.iter().find(|(_, same)| !same) {
-        Some((field, _)) => Err(fault(&format!("{field} differs"))),
+    match written.difference(policy, annotations) {
+        Some(field) => Err(fault(&format!("{field} differs"))),
         None => Ok(()),
     }
 }

@@ -33,9 +33,15 @@ const STREAMS: [(&str, &str); 4] = [
     ("stripped4", "stripped-helm4.yaml"),
 ];
 
+/// The environment in which Helm 4 runs its post-renderer.
+const HELM_4: [(&str, &str); 1] = [("HELM_PLUGIN_NAME", "vcluster-netpol")];
+
 /// What a case tells about itself.
 #[derive(Clone, Deserialize)]
 struct Meta {
+    kind: String,
+    enabled: bool,
+    umbrella: Option<serde_json::Value>,
     release: String,
     namespace: String,
     annotation_key_placeholder: Option<String>,
@@ -52,9 +58,11 @@ struct Expected {
 }
 
 /// One stream of one case.
+#[derive(Clone)]
 struct Case {
     name: String,
     stream: PathBuf,
+    values: PathBuf,
     helm_4: bool,
     stripped: bool,
     meta: Meta,
@@ -63,9 +71,40 @@ struct Case {
 
 #[test]
 fn every_rendered_chart_gets_the_policies_it_must_have() {
-    let Some(folder) = shared("corpus") else {
-        return;
+    let Some(cases) = all_cases() else { return };
+    judge_all(&cases, |case| case.name.clone(), judge);
+}
+
+#[test]
+fn a_file_gives_the_same_policies_where_the_secret_is_hidden() {
+    let Some(cases) = all_cases() else { return };
+    // Values of an umbrella chart are below its dependency, and an annotation has a config itself.
+    let with_values = |case: &Case| {
+        case.meta.kind == "chart"
+            && case.meta.umbrella.is_none()
+            && case.meta.enabled
+            && !case.expected.error
     };
+    let cases: Vec<(Case, Order)> = cases
+        .into_iter()
+        .filter(with_values)
+        .flat_map(|case| {
+            [
+                (case.clone(), Order::AsRendered),
+                (case, Order::ClusterRolesFirst),
+            ]
+        })
+        .collect();
+    judge_all(
+        &cases,
+        |(case, order)| format!("{} {order:?}", case.name),
+        |(case, order)| judge_without_secret(case, *order),
+    );
+}
+
+/// All cases in all their streams, where they are at hand.
+fn all_cases() -> Option<Vec<Case>> {
+    let folder = shared("corpus")?;
     let mut cases = Vec::new();
     for version in folders(&folder) {
         for case in folders(&version) {
@@ -79,6 +118,7 @@ fn every_rendered_chart_gets_the_policies_it_must_have() {
                     let inside = case.strip_prefix(&folder).expect("a folder below");
                     cases.push(Case {
                         name: format!("{} {mode}", inside.display()),
+                        values: case.join("values.yaml"),
                         stream,
                         helm_4: mode.ends_with('4'),
                         stripped: mode.starts_with("stripped"),
@@ -89,7 +129,59 @@ fn every_rendered_chart_gets_the_policies_it_must_have() {
             }
         }
     }
-    judge_all(&cases, |case| case.name.clone(), judge);
+    Some(cases)
+}
+
+/// In which order the documents of a stream are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    AsRendered,
+    ClusterRolesFirst,
+}
+
+/// Gives the filter a stream without its Secret, and the values as a file.
+fn judge_without_secret(case: &Case, order: Order) -> Result<(), String> {
+    let input = without_secret(&input(case), order);
+    let values = case.values.to_str().expect("a path in UTF-8");
+    let run = Call {
+        args: vec!["--config", values],
+        env: vec![("HELM_NAMESPACE", &case.meta.namespace)],
+    };
+    judge_output(case, &input, &run)
+}
+
+/// A stream without its Secret `vc-config-NAME`.
+fn without_secret(stream: &str, order: Order) -> String {
+    let kind_of = |chunk: &[u8]| {
+        let mut lines = chunk.split(|byte| *byte == b'\n');
+        let kind = lines.find_map(|line| line.strip_prefix(b"kind: "));
+        kind.map(<[u8]>::to_vec).unwrap_or_default()
+    };
+    let mut documents: Vec<&[u8]> = chunks(stream.as_bytes())
+        .into_iter()
+        .filter(|chunk| {
+            let named = memchr::memmem::find(chunk, b"  name: \"vc-config-").is_some()
+                || memchr::memmem::find(chunk, b"  name: vc-config-").is_some();
+            !(named && kind_of(chunk) == b"Secret")
+        })
+        .collect();
+    if order == Order::ClusterRolesFirst {
+        documents.sort_by_key(|chunk| !kind_of(chunk).starts_with(b"ClusterRole"));
+    }
+    let mut sorted = Vec::new();
+    for document in documents {
+        if !cases::is_separator(document) {
+            sorted.extend(b"---\n");
+        }
+        sorted.extend(document);
+    }
+    String::from_utf8(sorted).expect("a stream in UTF-8")
+}
+
+/// How the filter is called.
+struct Call<'c> {
+    args: Vec<&'c str>,
+    env: Vec<(&'c str, &'c str)>,
 }
 
 fn folders(folder: &Path) -> Vec<PathBuf> {
@@ -108,7 +200,20 @@ fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> T {
 
 fn judge(case: &Case) -> Result<(), String> {
     let input = input(case);
-    let output = filter(input.as_bytes());
+    let env = if case.helm_4 {
+        HELM_4.to_vec()
+    } else {
+        Vec::new()
+    };
+    let call = Call {
+        args: Vec::new(),
+        env,
+    };
+    judge_output(case, &input, &call)
+}
+
+fn judge_output(case: &Case, input: &str, call: &Call<'_>) -> Result<(), String> {
+    let output = filter(input.as_bytes(), &call.args, &call.env);
     if case.expected.error {
         let well = if case.helm_4 {
             output.code == Some(0) && is_block_scalar(&output.stdout)
@@ -163,7 +268,7 @@ fn judge(case: &Case) -> Result<(), String> {
     if !missing.is_empty() {
         return Err(format!("{missing:?} are missing"));
     }
-    idempotent(&output.stdout)
+    idempotent(&output.stdout, &call.args, &call.env)
 }
 
 /// The stream of a case, with the placeholder of the annotated cases replaced by our annotation,

@@ -50,7 +50,7 @@ fn every_stream_comes_out_as_its_note_says() {
 fn judge(case: &Case) -> Result<(), String> {
     let first = case.note.lines().next().unwrap_or("");
     let expected = first.strip_prefix("expect: ").unwrap_or("");
-    let output = filter(&case.input);
+    let output = filter(&case.input, &[], &[]);
     let refused = output.code != Some(0);
     if case.note.contains("warning on stderr") && !output.stderr.contains("warning") {
         return Err(format!("no warning on stderr: {:?}", output.stderr));
@@ -64,7 +64,7 @@ fn judge(case: &Case) -> Result<(), String> {
         "replace" => replace(&case.input, &output.stdout)?,
         _ => return Err(format!("a note that nobody understands: {first:?}")),
     }
-    idempotent(&output.stdout)
+    idempotent(&output.stdout, &[], &[])
 }
 
 /// An error: said in words, nothing on stdout, and no word of the Secret.

@@ -3,11 +3,15 @@
 //! A text is a values file, the `networkPolicy:` object, the bare object, values of a chart up to
 //! 0.19, or a VirtualClusterTemplate. What the fields mean is none of this room's business.
 
+use k8s_openapi::api::networking::v1::IPBlock;
 use serde_json::Value;
 
 use super::fields;
-use crate::report::{Position, Problem};
+use super::settings::is_default_except;
+use crate::codes;
+use crate::report::{Position, Problem, Severity};
 use crate::shape::{self, Origin, Shape, Unknown};
+use crate::validate::{self, CidrRule, Context, Spot};
 use crate::yaml::{Node, Tree};
 
 /// The largest text that is read: what a Secret may hold in Kubernetes.
@@ -264,6 +268,79 @@ impl ConfigDocument {
             unknown: config.unknown,
         };
         Self::read(&inner, forms)
+    }
+
+    /// Reads what lacks of `workload.publicEgress` as the chart since 0.31 does. Its Secret holds
+    /// all values, so a field that is not there was set to null, and Helm deleted it.
+    pub(super) fn take_missing_as_null(&mut self) {
+        const FIELD: &str = "workload.publicEgress";
+        let Some((config, _)) = &mut self.network_policy else {
+            return;
+        };
+        let Some(Value::Object(public)) = config.pointer_mut("/workload/publicEgress") else {
+            return;
+        };
+        let lacks = |fields: &serde_json::Map<String, Value>, name: &str| {
+            fields.get(name).is_none_or(Value::is_null)
+        };
+        if lacks(public, "enabled") {
+            public.insert("enabled".to_owned(), Value::Bool(false));
+            let block = Value::Object(public.clone());
+            return self.refuse_block(&block, FIELD);
+        }
+        let enabled = public.get("enabled") == Some(&Value::Bool(true));
+        let (no_cidr, no_except) = (lacks(public, "cidr"), lacks(public, "except"));
+        if no_except {
+            public.insert("except".to_owned(), Value::Array(Vec::new()));
+        }
+        if enabled && no_cidr {
+            let message = "the value was set to null, so the rule has no addresses";
+            let problem = Problem::error(message)
+                .help("set cidr to the range that workloads may reach, or enabled to false");
+            self.push_at(&format!("{FIELD}.cidr"), problem);
+        }
+        if enabled && no_except {
+            let message = "the value was set to null, so public egress reaches private ranges too: \
+                           the default excepts are gone";
+            let problem = Problem::warning(codes::NO_EXCEPTS, message)
+                .help("leave except out for the default list, or set it to [] if this is meant");
+            self.push_at(&format!("{FIELD}.except"), problem);
+        }
+    }
+
+    /// Notes what is wrong with the addresses of a block that has no effect. Somebody wrote them
+    /// and did not say that they are off, so it is better to hear of it.
+    fn refuse_block(&mut self, block: &Value, field: &str) {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let except = block.get("except").and_then(Value::as_array);
+        let except: Vec<String> = except.into_iter().flatten().filter_map(text).collect();
+        let Some(cidr) = block.get("cidr").and_then(text) else {
+            return;
+        };
+        let block = IPBlock {
+            cidr,
+            except: (!is_default_except(&except)).then_some(except),
+        };
+        let ctx = Context {
+            origin: &self.origin.clone(),
+            cidr: CidrRule::default(),
+        };
+        for mut problem in validate::ip_block(&block, &Spot::new(field, None), &ctx) {
+            if problem.severity == Severity::Error {
+                let path = problem.place.path.take().unwrap_or_default();
+                self.push_at(&path, problem);
+            }
+        }
+    }
+
+    /// Notes a problem at a field that may be missing.
+    fn push_at(&mut self, field: &str, problem: Problem) {
+        let (path, position) = match self.locate(field) {
+            Some((path, position)) => (path, Some(position)),
+            None => (self.path_of(field), self.nearest(field)),
+        };
+        let place = self.origin.place.at(path, position);
+        self.problems.push(problem.at(place));
     }
 
     /// Where a field is, given its path below the config: the full path, and the position of the

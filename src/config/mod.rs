@@ -5,4 +5,5 @@
 pub mod cluster;
 pub mod document;
 pub mod fields;
+mod ownership;
 pub mod settings;

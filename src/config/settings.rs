@@ -374,7 +374,7 @@ fn public_egress(
 }
 
 /// Whether a list is that of the default excepts, in any order.
-fn is_default_except(except: &[String]) -> bool {
+pub(super) fn is_default_except(except: &[String]) -> bool {
     except.len() == DEFAULT_EXCEPT.len()
         && DEFAULT_EXCEPT
             .iter()

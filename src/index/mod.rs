@@ -129,6 +129,13 @@ impl Object {
         self.kind == kube::KIND && matches!(self.group(), kube::GROUP | kube::OLD_GROUP)
     }
 
+    /// Whether it is named like one of the two policies that are made here.
+    #[must_use]
+    pub fn is_own_policy(&self) -> bool {
+        let name = self.name.as_deref().unwrap_or_default();
+        self.is_network_policy() && (name.starts_with("vc-work-") || name.starts_with("vc-cp-"))
+    }
+
     /// Whether Helm runs it as a hook.
     #[must_use]
     pub fn is_hook(&self) -> bool {
@@ -178,6 +185,12 @@ impl Index {
             before = Some(document);
         }
         index
+    }
+
+    /// The objects that may carry a config: not our own policies, and no hooks.
+    pub fn carriers(&self) -> impl Iterator<Item = &Object> {
+        let carries = |o: &&Object| !o.is_own_policy() && !o.is_hook();
+        self.objects.iter().filter(carries)
     }
 
     /// The objects of virtual clusters that need not have any of our words: those with the labels

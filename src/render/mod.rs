@@ -5,8 +5,11 @@
 
 mod placement;
 mod plan;
+mod proof;
+mod widening;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -123,7 +126,11 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
     }
     let index = Index::of(stream);
     let (plans, mut warnings) = settle(stream, &index, &said, options)?;
-    let mut placement = Placement::new(stream, &index);
+    let home = said
+        .namespace
+        .as_deref()
+        .or(said.fallback_namespace.as_deref());
+    let mut placement = Placement::new(stream, &index, list.as_ref(), home);
     if plans.is_empty() {
         warnings.extend(placement.left_alone());
     }
@@ -140,7 +147,7 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         placement.errors.extend(warnings.clone());
         placement.errors.be_strict();
     }
-    placement.finish(list.as_ref());
+    placement.finish();
     if placement.errors.has_errors() {
         return Err(placement.errors);
     }
@@ -153,15 +160,18 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
             .collect();
         placement.edits.extend(list.results(stream, &results));
     }
+    proof::prove(&proof::Claim {
+        stream,
+        index: &index,
+        is_list: list.is_some(),
+        edits: &placement.edits,
+        expected: &placement.expected,
+    })?;
     let pieces = edit::apply(stream, placement.edits).map_err(|at| {
         let line = stream::line_of(stream, at);
         Problem::error(format!("two changes meet at line {line} of the stream"))
             .help("please report this with the stream, its secrets removed")
     })?;
-    // Lists are the one place where an edit can go wrong without a trace: look at what came out.
-    if list.is_some() || index.objects.iter().any(|o| o.seat.item.is_some()) {
-        prove(&pieces.concat(), &index, &plans)?;
-    }
     Ok(Output {
         pieces,
         found: plans
@@ -219,6 +229,7 @@ fn settle(
             Err(found) => errors.extend(found),
         }
     }
+    errors.extend(unique(&plans));
     if errors.has_errors() {
         return Err(errors);
     }
@@ -268,26 +279,38 @@ fn foreign_encoding(stream: &[u8]) -> Option<Problem> {
     })
 }
 
-/// Reads a stream that was written, and finds every policy in it exactly once.
-fn prove(written: &[u8], before: &Index, plans: &[(VirtualCluster, Plan)]) -> Result<(), Report> {
-    let after = Index::of(written);
-    let wanted = plans.iter().filter(|(_, plan)| plan.enabled);
-    let once = wanted.flat_map(|(_, plan)| &plan.policies).all(|policy| {
-        let found = after.objects.iter().filter(|o| {
-            o.is_network_policy()
-                && !o.is_hook()
-                && o.name.as_deref() == Some(&policy.name)
-                && o.namespace == policy.namespace
-        });
-        found.count() == 1
-    });
-    if once && after.unreadable.len() <= before.unreadable.len() {
-        return Ok(());
+/// Each policy has one virtual cluster: two of them in one namespace would take turns.
+fn unique(plans: &[(VirtualCluster, Plan)]) -> Report {
+    let mut report = Report::default();
+    let mut owners: HashMap<&str, Vec<(Option<&str>, &VirtualCluster)>> = HashMap::new();
+    for (cluster, plan) in plans.iter().filter(|(_, plan)| plan.enabled) {
+        for policy in plan.policies.iter().chain(&plan.companions) {
+            let namespace = policy.namespace.as_deref();
+            let owners = owners.entry(&policy.name).or_default();
+            // One without a namespace goes to the release's, which may be any.
+            let same = |(other, _): &&(Option<&str>, &VirtualCluster)| {
+                *other == namespace || other.is_none() || namespace.is_none()
+            };
+            if let Some((_, other)) = owners.iter().find(same) {
+                report.push(two_owners(&policy.name, cluster, other));
+            }
+            owners.push((namespace, cluster));
+        }
     }
-    Err(
-        Problem::error("a list of the stream is written in a way that can't be edited safely")
-            .help("write its items one below the other, each behind \"- \"")
-            .into(),
+    report
+}
+
+fn two_owners(policy: &str, cluster: &VirtualCluster, other: &VirtualCluster) -> Problem {
+    let message = format!(
+        "the {} (config from {}) and the {} (config from {}) would both have the policy {policy}",
+        other.describe(),
+        other.source,
+        cluster.describe(),
+        cluster.source
+    );
+    Problem::error(message).help(
+        "give the objects of both a metadata.namespace, and use --namespace for one virtual \
+         cluster alone",
     )
 }
 

@@ -3,95 +3,139 @@
 //! Finds the copies that are there, and turns policies into changes of the stream. What a policy
 //! says is settled before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::plan::Plan;
 use super::{Action, Deed};
 use crate::config::cluster::VirtualCluster;
 use crate::edit::{self, Edit};
 use crate::index::{FILENAME, Index, Item, Object};
-use crate::krm::{self, SoleList};
+use crate::krm::SoleList;
 use crate::policy::{Policy, Role};
 use crate::report::{Problem, Report, code};
 use crate::survey::{self, Closing};
-use crate::{emit, readback, stream};
+use crate::{emit, helm, readback, stream};
 
 /// The stream being edited.
 pub(super) struct Placement<'a> {
     stream: &'a [u8],
     index: &'a Index,
+    list: Option<&'a SoleList>,
+    /// Whether the stream is Helm 4's.
+    helm4: bool,
+    /// The namespace of objects that say none.
+    home: Option<&'a str>,
+    /// The policies of the stream that are named like ours, as places in the index.
+    by_name: HashMap<&'a str, Vec<usize>>,
     claimed: Vec<bool>,
     /// Items that go out of their lists.
-    leaving: Vec<Object>,
+    leaving: Vec<&'a Object>,
     pub(super) edits: Vec<Edit>,
     missing: Vec<Missing>,
     pub(super) actions: Vec<Action>,
+    /// What the stream must hold once it is written.
+    pub(super) expected: Vec<Expected<'a>>,
     pub(super) errors: Report,
 }
 
 /// A policy that the stream does not have.
 struct Missing {
-    block: String,
-    flow: String,
+    text: String,
     header: Option<String>,
 }
 
+/// A policy as it must stand in the stream that is written.
+pub(super) struct Expected<'a> {
+    pub(super) policy: &'a Policy,
+    /// Its annotations, Helm 4's among them.
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// A policy of some virtual cluster, by which copies of it are found.
+struct Wanted<'w> {
+    name: &'w str,
+    namespaces: [Option<&'w str>; 2],
+    /// Whether no other virtual cluster has a policy of that name.
+    only: bool,
+}
+
 impl<'a> Placement<'a> {
-    pub(super) fn new(stream: &'a [u8], index: &'a Index) -> Self {
+    pub(super) fn new(
+        stream: &'a [u8],
+        index: &'a Index,
+        list: Option<&'a SoleList>,
+        home: Option<&'a str>,
+    ) -> Self {
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (i, object) in index.objects.iter().enumerate() {
+            if let (true, Some(name)) = (
+                object.is_network_policy() && !object.is_hook(),
+                &object.name,
+            ) {
+                by_name.entry(name).or_default().push(i);
+            }
+        }
         Self {
             stream,
             index,
+            list,
+            helm4: helm::is_helm4(stream),
+            home,
+            by_name,
             claimed: vec![false; index.objects.len()],
             leaving: Vec::new(),
             edits: Vec::new(),
             missing: Vec::new(),
             actions: Vec::new(),
+            expected: Vec::new(),
             errors: Report::default(),
         }
     }
 
     /// The copies of a policy in the stream, none of which has been taken for another's.
-    fn copies(&mut self, name: &str, namespaces: &[Option<&str>]) -> Vec<Object> {
+    fn copies(&mut self, wanted: &Wanted<'_>) -> Vec<&'a Object> {
+        let index = self.index;
         let mut found = Vec::new();
-        for (object, claimed) in self.index.objects.iter().zip(&mut self.claimed) {
-            let here =
-                object.namespace.is_none() || namespaces.contains(&object.namespace.as_deref());
-            let ours = object.is_network_policy()
-                && object.name.as_deref() == Some(name)
-                && here
-                && !object.is_hook();
-            if ours && !*claimed {
+        for i in self.by_name.get(wanted.name).into_iter().flatten() {
+            let (Some(object), Some(claimed)) = (index.objects.get(*i), self.claimed.get_mut(*i))
+            else {
+                continue;
+            };
+            let here = match (object.namespace.as_deref(), self.home) {
+                // It is of the release's namespace; of which, only the environment says.
+                (None, Some(home)) => wanted.only || wanted.namespaces.contains(&Some(home)),
+                (None, None) => true,
+                (namespace, _) => wanted.namespaces.contains(&namespace),
+            };
+            if here && !*claimed {
                 *claimed = true;
-                found.push(object.clone());
+                found.push(object);
             }
         }
         found
     }
 
-    pub(super) fn place(&mut self, cluster: &VirtualCluster, plan: &Plan) {
+    pub(super) fn place(&mut self, cluster: &VirtualCluster, plan: &'a Plan) {
+        let of_stream = cluster.stream_namespace.as_deref();
+        let only = cluster.has_name_alone;
+        let copies = |placement: &mut Self, name: &str, namespace: Option<&str>| {
+            placement.copies(&Wanted {
+                name,
+                namespaces: [namespace, of_stream],
+                only,
+            })
+        };
         for policy in &plan.policies {
-            let namespaces = [
-                policy.namespace.as_deref(),
-                cluster.stream_namespace.as_deref(),
-            ];
-            let copies = self.copies(&policy.name, &namespaces);
-            self.put(cluster, policy, &plan.comments, copies);
+            let found = copies(self, &policy.name, policy.namespace.as_deref());
+            self.put(cluster, policy, &plan.comments, found);
         }
         for policy in &plan.companions {
-            let namespaces = [
-                policy.namespace.as_deref(),
-                cluster.stream_namespace.as_deref(),
-            ];
-            if self.copies(&policy.name, &namespaces).is_empty() {
+            if copies(self, &policy.name, policy.namespace.as_deref()).is_empty() {
                 self.put(cluster, policy, &plan.comments, Vec::new());
             }
         }
         for name in &plan.unwanted {
-            let namespaces = [
-                cluster.namespace.as_deref(),
-                cluster.stream_namespace.as_deref(),
-            ];
-            for copy in self.copies(name, &namespaces) {
+            for copy in copies(self, name, cluster.namespace.as_deref()) {
                 self.remove(copy);
             }
         }
@@ -101,9 +145,9 @@ impl<'a> Placement<'a> {
     fn put(
         &mut self,
         cluster: &VirtualCluster,
-        policy: &Policy,
+        policy: &'a Policy,
         comments: &[String],
-        copies: Vec<Object>,
+        copies: Vec<&'a Object>,
     ) {
         let mut copies = copies.into_iter();
         let first = copies.next();
@@ -111,49 +155,74 @@ impl<'a> Placement<'a> {
             self.remove(copy);
         }
         let template = cluster.template.as_deref().map(networkpolicy_template);
-        let filename = match &first {
-            Some(object) if object.seat.helm4 => object.seat.template.clone(),
-            _ if cluster.helm4 => template.clone(),
-            _ => None,
+        let annotations = self.annotations(policy, first, template.as_ref());
+        let text = match self.text(policy, &annotations, comments, first) {
+            Ok(text) => text,
+            Err(problem) => return self.errors.push(problem),
         };
-        let mut annotations: BTreeMap<String, String> = policy.annotations.clone();
-        annotations.remove(FILENAME);
-        if let Some(filename) = filename {
-            annotations.insert(FILENAME.to_owned(), filename);
-        }
-        let comments = match &first {
-            // Comments above an item would not be part of it the next time.
-            Some(object) if object.seat.item.is_some() => &[],
-            _ => comments,
-        };
-        let block = emit::block(policy, &annotations, comments);
-        let flow = emit::flow(policy, &annotations);
-        for text in [&block, &flow] {
-            if let Err(problem) = readback::check(text, policy, &annotations) {
-                self.errors.push(problem);
-            }
-        }
-        let action = |deed, document| Action {
-            deed,
-            policy: policy.name.clone(),
-            namespace: policy.namespace.clone(),
-            document,
-        };
-        let Some(object) = first else {
-            self.actions.push(action(Deed::Injected, None));
-            let header = (!cluster.helm4)
-                .then_some(template)
-                .flatten()
-                .map(|t| survey::source_line(&t));
+        if let Some(object) = first {
+            self.replace(policy, object, &text);
+        } else {
+            let header = template.filter(|_| !self.helm4);
+            self.note(Deed::Injected, policy, None);
             self.missing.push(Missing {
-                block,
-                flow,
-                header,
+                text,
+                header: header.map(|t| survey::source_line(&t)),
             });
-            return;
+        }
+        self.expected.push(Expected {
+            policy,
+            annotations,
+        });
+    }
+
+    /// The annotations of a policy, with that of Helm 4 where the stream is Helm 4's.
+    fn annotations(
+        &self,
+        policy: &Policy,
+        first: Option<&Object>,
+        template: Option<&String>,
+    ) -> BTreeMap<String, String> {
+        let mut annotations = policy.annotations.clone();
+        annotations.remove(FILENAME);
+        let there = first.filter(|o| o.seat.helm4);
+        let filename = there.and_then(|o| o.seat.template.as_ref()).or(template);
+        if let (true, Some(filename)) = (self.helm4, filename) {
+            annotations.insert(FILENAME.to_owned(), filename.clone());
+        }
+        annotations
+    }
+
+    /// A policy as text in the style of its place, read back and compared with what was meant.
+    fn text(
+        &self,
+        policy: &Policy,
+        annotations: &BTreeMap<String, String>,
+        comments: &[String],
+        first: Option<&Object>,
+    ) -> Result<String, Problem> {
+        let item = first.and_then(|o| o.seat.item.as_ref());
+        let in_list = item.is_some() || first.is_none() && self.list.is_some();
+        let flow = match item {
+            Some(item) => edit::is_flow_item(self.stream, item),
+            None => in_list && self.list.is_some_and(SoleList::takes_flow),
         };
+        let text = if flow {
+            emit::flow(policy, annotations)
+        } else if in_list {
+            // Comments above an item would not be part of it the next time.
+            emit::block(policy, annotations, &[])
+        } else {
+            emit::block(policy, annotations, comments)
+        };
+        readback::check(&text, policy, annotations)?;
+        Ok(text)
+    }
+
+    /// Puts a text in the place of a policy that is there.
+    fn replace(&mut self, policy: &Policy, object: &Object, text: &str) {
         let edit = match &object.seat.item {
-            None => edit::replace_document(self.stream, &object, &block),
+            None => edit::replace_document(self.stream, object, text),
             Some(item) if item.referred_to => {
                 let message = "the policy stands in a list, and an alias elsewhere refers to it";
                 let help = "take the anchor out of the policy, or the policy out of the list";
@@ -164,21 +233,26 @@ impl<'a> Placement<'a> {
                 );
                 return;
             }
-            Some(item) => edit::replace_item(self.stream, item, &block, &flow),
+            Some(item) => edit::replace_item(self.stream, item, text),
         };
-        let same = self.stream.get(edit.span.clone()) == Some(edit.text.as_bytes());
-        let deed = if same {
-            Deed::Unchanged
+        if self.stream.get(edit.span.clone()) == Some(edit.text.as_bytes()) {
+            self.note(Deed::Unchanged, policy, Some(object.seat.number));
         } else {
-            Deed::Replaced
-        };
-        self.actions.push(action(deed, Some(object.seat.number)));
-        if !same {
+            self.note(Deed::Replaced, policy, Some(object.seat.number));
             self.edits.push(edit);
         }
     }
 
-    fn remove(&mut self, object: Object) {
+    fn note(&mut self, deed: Deed, policy: &Policy, document: Option<usize>) {
+        self.actions.push(Action {
+            deed,
+            policy: policy.name.clone(),
+            namespace: policy.namespace.clone(),
+            document,
+        });
+    }
+
+    fn remove(&mut self, object: &'a Object) {
         self.actions.push(Action {
             deed: Deed::Removed,
             policy: object.name.clone().unwrap_or_default(),
@@ -186,7 +260,7 @@ impl<'a> Placement<'a> {
             document: Some(object.seat.number),
         });
         match &object.seat.item {
-            None => self.edits.push(edit::remove_document(&object)),
+            None => self.edits.push(edit::remove_document(object)),
             Some(_) => self.leaving.push(object),
         }
     }
@@ -195,7 +269,7 @@ impl<'a> Placement<'a> {
     fn remove_items(&mut self) {
         let leaving = std::mem::take(&mut self.leaving);
         let mut lists: BTreeMap<(usize, usize), Vec<(&Object, &Item)>> = BTreeMap::new();
-        for object in &leaving {
+        for object in leaving {
             if let Some(item) = &object.seat.item {
                 let list = (item.list.start, item.list.end);
                 lists.entry(list).or_default().push((object, item));
@@ -217,14 +291,20 @@ impl<'a> Placement<'a> {
 
     /// Policies of a virtual cluster whose config is disabled stay, and a warning says so.
     pub(super) fn disabled(&mut self, cluster: &VirtualCluster) -> Vec<Problem> {
-        let namespaces = [
-            cluster.namespace.as_deref(),
-            cluster.stream_namespace.as_deref(),
-        ];
         let stream = self.stream;
-        [Role::Workload, Role::ControlPlane]
+        let copies = [Role::Workload, Role::ControlPlane]
             .into_iter()
-            .flat_map(|role| self.copies(&role.policy_name(&cluster.name), &namespaces))
+            .flat_map(|role| {
+                self.copies(&Wanted {
+                    name: &role.policy_name(&cluster.name),
+                    namespaces: [
+                        cluster.namespace.as_deref(),
+                        cluster.stream_namespace.as_deref(),
+                    ],
+                    only: cluster.has_name_alone,
+                })
+            });
+        copies
             .map(|object| {
                 let message = format!(
                     "the config of {} is disabled, but this policy is in the stream and stays",
@@ -239,12 +319,7 @@ impl<'a> Placement<'a> {
 
     /// Policies of virtual clusters that no config speaks of stay, and a warning says so.
     pub(super) fn left_alone(&self) -> Vec<Problem> {
-        let ours = |o: &&Object| {
-            let name = o.name.as_deref().unwrap_or_default();
-            o.is_network_policy()
-                && !o.is_hook()
-                && (name.starts_with("vc-work-") || name.starts_with("vc-cp-"))
-        };
+        let ours = |o: &&Object| o.is_own_policy() && !o.is_hook();
         let objects = self.index.objects.iter().filter(ours);
         objects
             .map(|object| {
@@ -258,25 +333,13 @@ impl<'a> Placement<'a> {
     }
 
     /// Takes out what goes, and puts in what is missing.
-    pub(super) fn finish(&mut self, list: Option<&SoleList>) {
+    pub(super) fn finish(&mut self) {
         self.remove_items();
         if self.missing.is_empty() {
             return;
         }
-        if let Some(list) = list {
-            let texts: Vec<krm::Text> = self
-                .missing
-                .iter()
-                .map(|m| krm::Text {
-                    // An item has no comments above it, see `put`.
-                    block: m
-                        .block
-                        .lines()
-                        .skip_while(|l| l.starts_with('#'))
-                        .fold(String::new(), |text, line| text + line + "\n"),
-                    flow: m.flow.clone(),
-                })
-                .collect();
+        if let Some(list) = self.list {
+            let texts: Vec<&str> = self.missing.iter().map(|m| m.text.as_str()).collect();
             match list.insert(self.stream, &texts) {
                 Some(edit) => self.edits.push(edit),
                 None => self.errors.push(
@@ -299,7 +362,7 @@ impl<'a> Placement<'a> {
         for missing in &self.missing {
             text.push_str("---\n");
             text.push_str(missing.header.as_deref().unwrap_or_default());
-            text.push_str(&missing.block);
+            text.push_str(&missing.text);
         }
         match gap.closing {
             Closing::None => {}

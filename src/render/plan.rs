@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Options;
+use super::{Options, widening};
 use crate::advice::{self, Dns, View};
 use crate::config::cluster::{self, VirtualCluster};
+use crate::config::document::ConfigDocument;
 use crate::config::settings::{Settings, merge};
 use crate::edition::{self, ChartVersion, Edition};
 use crate::policy::{self, Cause, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
@@ -126,33 +127,42 @@ impl Plan {
                 .unwrap_or(PROJECT_NAMESPACE_LABEL),
         };
         let policies = policy::policies(&subject, &settings);
-        let companions = if options.companions || settings.companions {
-            policy::companions(&subject, &settings)
-        } else {
-            Vec::new()
-        };
+        let companions = companions(&subject, &settings, options);
         warnings.extend(advice::warnings(&View {
             settings: &settings,
             policies: &policies,
             dns: dns(cluster, &subject, !companions.is_empty()),
-            quoting: quoting(cluster),
+            quoting: quoting(&cluster.documents),
             audience: options.audience,
         }));
+        let mut global_warnings = Vec::new();
         if settings.enabled {
             let all = policies.iter().chain(&companions);
-            let errors: Vec<Problem> = all
+            let mut errors: Vec<Problem> = all
                 .flat_map(|policy| judge_policy(policy, cluster, options.cidr))
                 .collect();
+            let (refused, warned) = global_hooks(cluster, &global_annotations, options);
+            errors.extend(refused);
             if !errors.is_empty() {
                 return Err(errors);
             }
+            global_warnings = warned;
         }
         let allowed = settings.allow.iter().chain(&options.allow);
         warnings.retain(|w| {
             let silenced = |code: &str| allowed.clone().any(|a| a.eq_ignore_ascii_case(code));
             !w.code.is_some_and(silenced)
         });
-        let warnings: Vec<Problem> = warnings.into_iter().map(|p| relocate(cluster, p)).collect();
+        let mut warnings: Vec<Problem> =
+            warnings.into_iter().map(|p| relocate(cluster, p)).collect();
+        warnings.extend(global_warnings);
+        let made: Vec<Policy> = policies.iter().chain(&companions).cloned().collect();
+        if let Some(problem) = overriding(cluster, options, &subject, &settings, &made) {
+            if problem.severity == Severity::Error {
+                return Err(vec![problem]);
+            }
+            warnings.push(problem);
+        }
         let mut comments = vec![format!(
             "vcluster-netpol: edition {edition}, config from {}.",
             cluster.source
@@ -201,14 +211,79 @@ fn checked_settings(
     Err(errors)
 }
 
+fn companions(subject: &Subject<'_>, settings: &Settings, options: &Options) -> Vec<Policy> {
+    if options.companions || settings.companions {
+        policy::companions(subject, settings)
+    } else {
+        Vec::new()
+    }
+}
+
+/// What is to be said of an annotation that takes back what the Secret's config closes.
+///
+/// Whoever can add an object to the stream can annotate it. So only the caller can allow this, not
+/// the annotation itself.
+fn overriding(
+    cluster: &VirtualCluster,
+    options: &Options,
+    subject: &Subject<'_>,
+    settings: &Settings,
+    policies: &[Policy],
+) -> Option<Problem> {
+    let secret = cluster.overridden.as_ref()?;
+    let (of_secret, _) = settings_of(std::slice::from_ref(secret), cluster, options).ok()?;
+    if !of_secret.enabled {
+        return None;
+    }
+    let (code, message) = if settings.enabled {
+        let mut before = policy::policies(subject, &of_secret);
+        before.extend(companions(subject, &of_secret, options));
+        let (policy, direction) = widening::widened(&before, policies)?;
+        let message = format!(
+            "the annotation opens more than the config of the Secret vc-config-{}, which it \
+             overrides: {policy} allows more {direction}",
+            cluster.name
+        );
+        (code::ANNOTATION_WIDENS, message)
+    } else {
+        let message = format!(
+            "the annotation disables the policies that the config of the Secret vc-config-{} \
+             enables",
+            cluster.name
+        );
+        (code::ANNOTATION_DISABLES, message)
+    };
+    if options.allow.iter().any(|a| a.eq_ignore_ascii_case(code)) {
+        return None;
+    }
+    let mut problem = Problem::warning(code, message).help(format!(
+        "change the values instead, or remove the annotation; --allow {code} takes it as it is"
+    ));
+    if let Some(document) = cluster.documents.last() {
+        problem.place = document.origin().place.clone();
+    }
+    if options.require {
+        problem.severity = Severity::Error;
+    }
+    Some(problem)
+}
+
 /// The settings of a virtual cluster, judged, with warnings; problems have paths below the config.
 fn settings(
     cluster: &VirtualCluster,
     options: &Options,
 ) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
-    let quoting = quoting(cluster);
-    let config = cluster
-        .documents
+    settings_of(&cluster.documents, cluster, options)
+}
+
+/// The settings that some documents say for a virtual cluster.
+fn settings_of(
+    documents: &[ConfigDocument],
+    cluster: &VirtualCluster,
+    options: &Options,
+) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    let quoting = quoting(documents);
+    let config = documents
         .iter()
         .filter_map(|d| d.network_policy.as_ref())
         .map(|(value, _)| value.clone())
@@ -221,7 +296,7 @@ fn settings(
     }
     let mut errors = Vec::new();
     resolve_project(cluster, options, &mut settings, &mut errors, &mut warnings);
-    let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, quoting, options.cidr)
+    let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, quoting, options)
         .into_iter()
         .partition(|p| p.severity == Severity::Error);
     errors.extend(refused);
@@ -234,9 +309,8 @@ fn settings(
 }
 
 /// Whether the values of a config may be shown.
-fn quoting(cluster: &VirtualCluster) -> Quoting {
-    cluster
-        .documents
+fn quoting(documents: &[ConfigDocument]) -> Quoting {
+    documents
         .last()
         .map_or(Quoting::Hide, |d| d.origin().quoting)
 }
@@ -386,14 +460,14 @@ fn is_placeholder(value: &str) -> bool {
 }
 
 /// What the API server would refuse of the user's part of the policies, and what it would warn of.
-fn judge(settings: &Settings, quoting: Quoting, cidr: CidrRule) -> Vec<Problem> {
+fn judge(settings: &Settings, quoting: Quoting, options: &Options) -> Vec<Problem> {
     let origin = Origin {
         place: Place::default(),
         quoting,
     };
     let ctx = validate::Context {
         origin: &origin,
-        cidr,
+        cidr: options.cidr,
     };
     let spot = |path: &str| Spot::new(path, None);
     let mut problems = Vec::new();
@@ -406,6 +480,11 @@ fn judge(settings: &Settings, quoting: Quoting, cidr: CidrRule) -> Vec<Problem> 
         &settings.annotations,
         &spot("annotations"),
         &ctx,
+    ));
+    problems.extend(hook_annotations(
+        settings.annotations.keys(),
+        options,
+        |key| Place::default().at(shape::join("annotations", key), None),
     ));
     let public = &settings.public_egress;
     if public.enabled {
@@ -422,6 +501,57 @@ fn judge(settings: &Settings, quoting: Quoting, cidr: CidrRule) -> Vec<Problem> 
         }
     }
     problems
+}
+
+/// The same of the annotations that the chart puts on all its objects: errors and warnings.
+fn global_hooks(
+    cluster: &VirtualCluster,
+    annotations: &BTreeMap<String, String>,
+    options: &Options,
+) -> (Vec<Problem>, Vec<Problem>) {
+    let path = "controlPlane.advanced.globalMetadata.annotations";
+    let at = |key: &str| Place {
+        object: Some(format!("values of the {}", cluster.describe())),
+        path: Some(shape::join(path, key)),
+        ..Place::default()
+    };
+    hook_annotations(annotations.keys(), options, at)
+        .into_iter()
+        .partition(|p| p.severity == Severity::Error)
+}
+
+/// What is to be said of annotations that make hooks of the policies; `at` says where one is.
+///
+/// Helm's make hooks of them wherever the chart is installed. To anything but Argo CD its own mean
+/// nothing.
+fn hook_annotations<'k>(
+    keys: impl Iterator<Item = &'k String>,
+    options: &Options,
+    at: impl Fn(&str) -> Place,
+) -> Vec<Problem> {
+    let problem = |key: &String| {
+        let help = "remove it; the policies are placed before anything that runs";
+        let problem = if key.starts_with("helm.sh/hook") {
+            Problem::error(
+                "the annotation makes hooks of the policies: they would not be part of the \
+                 release, and --no-hooks would leave them out",
+            )
+        } else if key.starts_with("argocd.argoproj.io/hook") {
+            let mut problem = Problem::warning(
+                code::ARGO_CD_HOOK,
+                "the annotation makes hooks of the policies in Argo CD, which deletes hooks and \
+                 creates them anew at each sync",
+            );
+            if options.said.app_name.is_some() {
+                problem.severity = Severity::Error;
+            }
+            problem
+        } else {
+            return None;
+        };
+        Some(problem.help(help).at(at(key)))
+    };
+    keys.filter_map(problem).collect()
 }
 
 /// What the API server would refuse of a whole policy: names and labels come from the stream too.

@@ -35,10 +35,12 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
-/// Runs the filter on a stream.
-pub(crate) fn filter(input: &[u8]) -> Output {
+/// Runs the filter on a stream, with arguments and with nothing but these variables.
+pub(crate) fn filter(input: &[u8], args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vcluster-netpol"))
+        .args(args)
         .env_clear()
+        .envs(env.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -92,8 +94,8 @@ pub(crate) fn judge_all<C: Sync>(
 }
 
 /// Holds a second run over the filter's own output against the first.
-pub(crate) fn idempotent(output: &[u8]) -> Result<(), String> {
-    let second = filter(output);
+pub(crate) fn idempotent(output: &[u8], args: &[&str], env: &[(&str, &str)]) -> Result<(), String> {
+    let second = filter(output, args, env);
     if second.code != Some(0) {
         return Err(format!(
             "a second run ends with {:?}: {}",
