@@ -7,45 +7,116 @@
 # The program is, in this order,
 #   1. the one that lies in bin/ already, if it runs and is of the plugin's version;
 #   2. the one in the release archive for this system, from where the plugin came. It is put in
-#      place only if its SHA-256 is the one that the release names;
+#      place only if its SHA-256 is the one in the release's checksums, and these are signed by the
+#      release key. Where the signature cannot be checked, the script says so and why;
 #   3. built with cargo.
 # If all three fail, the plugin's folder is removed, so that `helm plugin install` can be called
-# again; after a failed update the program that was there stays.
+# again. The folder stays after a failed update, and where it held more than Helm put there.
 #
 #   VCLUSTER_NETPOL_BASE_URL  the folder with the release's files, in place of the one beside the
 #                             plugin's repository; https, or http on this very machine
+#   VCLUSTER_NETPOL_KEY       the fingerprint of the key that must have signed the release, in place
+#                             of release_key below: for mirrors and forks that sign by themselves.
+#                             With it, a signature that cannot be checked is an error
 #   VCLUSTER_NETPOL_HELM      3 or 4: for which Helm, where that cannot be seen
 
 set -eu
+# With CDPATH, `cd` prints a path into what $(cd ... && pwd) collects.
+unset CDPATH
 
 name=vcluster-netpol
+# The fingerprint of the key that signs the releases, 40 or 64 hexadecimal digits. It is empty as
+# long as no release key exists. scripts/import-signing-key refuses to sign a release with a key
+# that is not named here.
+release_key=
 task=${1:-install}
-dir=${HELM_PLUGIN_DIR:-$(cd "$(dirname "$0")" && pwd)}
 helm=
 work=
 finished=
+# The folder that a failed install removes. It stays empty until the folder is known to be ours.
+removable=
 
 say() { echo "$name: $*"; }
 warn() { echo "$name: $*" >&2; }
 die() { warn "$@"; exit 1; }
 
+# manifest_names FILE NAME: whether this plugin manifest is of the plugin of that name.
+manifest_names() {
+    [ -f "$1" ] && grep -qx "name: $2" "$1"
+}
+
+# find_folder: the plugin's folder, in $dir. This script lies in it, and its manifests name us;
+# otherwise the script ends and has changed nothing.
+find_folder() {
+    here=$(cd "$(dirname "$0")" && pwd -P)
+    dir=${HELM_PLUGIN_DIR:-$here}
+    # A link with a slash or a dot behind it means the folder that it leads to, not the link.
+    while :; do
+        case $dir in
+        ?*/) dir=${dir%/} ;;
+        ?*/.) dir=${dir%/.} ;;
+        *) break ;;
+        esac
+    done
+    if ! [ -f "$here/install.sh" ] ||
+        [ "$here" != "$(cd "$dir" 2>/dev/null && pwd -P)" ]; then
+        die "HELM_PLUGIN_DIR is $dir, but this install.sh does not lie in that folder." \
+            "Nothing was changed. Unset HELM_PLUGIN_DIR, or call the install.sh of that folder"
+    fi
+    if ! manifest_names "$dir/plugin/helm3.yaml" "$name" ||
+        ! manifest_names "$dir/plugin.yaml" "$name"; then
+        die "$dir is not the folder of the plugin $name (HELM_PLUGIN_DIR, or the folder of" \
+            "install.sh): its plugin.yaml or plugin/helm3.yaml is missing or names another plugin." \
+            "Nothing was changed"
+    fi
+    command=$dir-cli
+}
+
+# allow_removal: lets a failed install remove the folder. Only Helm's own hook gives both
+# variables, so who calls this by hand keeps the folder. A program that runs was installed before.
+allow_removal() {
+    [ "$task" = install ] || return 0
+    [ -n "${HELM_PLUGIN_DIR:-}" ] && [ "${HELM_PLUGIN_NAME:-}" = "$name" ] || return 0
+    if ! [ -L "$dir" ]; then
+        case $("$dir/bin/$name" --version 2>/dev/null) in
+        "$name "*) return 0 ;;
+        esac
+    fi
+    removable=$dir
+}
+
+# has_work: whether a clone holds changes, files or commits that are nowhere else. Where git cannot
+# say that there are none, it does.
+has_work() {
+    [ -e "$dir/.git" ] || return 1
+    changes=$(git -C "$dir" status --porcelain 2>/dev/null) || return 0
+    commits=$(git -C "$dir" rev-list -n 1 --all --not --remotes --tags 2>/dev/null) || return 0
+    [ -n "$changes$commits" ]
+}
+
 # What is left when we end: all of it, or nothing that would be in the way of another try.
 leave() {
     if [ -n "$work" ]; then rm -rf "$work"; fi
-    if [ -n "$finished" ] || [ "$task" != install ]; then return; fi
-    # Only Helm's own hook sets both: somebody who calls this by hand keeps the folder.
-    if [ -n "${HELM_PLUGIN_DIR:-}" ] && [ -n "${HELM_PLUGIN_NAME:-}" ]; then
-        if [ -L "$HELM_PLUGIN_DIR" ]; then
-            rm -f "$HELM_PLUGIN_DIR"
-        else
-            rm -rf "$HELM_PLUGIN_DIR"
-        fi
-        if [ "$helm" = 4 ]; then rm -rf "$HELM_PLUGIN_DIR-cli"; fi
-        warn "nothing of the plugin is left behind; once the cause is gone, install it again"
+    if [ -n "$finished" ] || [ -z "$removable" ]; then return; fi
+    if [ "$helm" = 4 ] && is_our_command; then rm -rf "$command"; fi
+    if [ -L "$removable" ]; then
+        rm -f "$removable"
+    elif has_work; then
+        warn "$removable is kept, because it holds files or commits that are only there; remove it" \
+            "before you install the plugin again"
+        return
+    else
+        rm -rf "$removable"
     fi
+    warn "nothing of the plugin is left behind; once the cause is gone, install it again"
 }
 trap leave EXIT
 trap 'exit 1' HUP INT TERM
+
+# is_our_command: whether the second plugin of Helm 4 is there and is ours.
+is_our_command() {
+    manifest_names "$command/plugin.yaml" "$name-cli"
+}
 
 # has PROGRAM: whether there is such a program.
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -149,6 +220,78 @@ sha256() {
     fi | cut -d ' ' -f 1
 }
 
+# key_wanted: the fingerprint that the release must be signed with, or nothing.
+key_wanted() {
+    key=$(printf '%s' "${VCLUSTER_NETPOL_KEY:-$release_key}" | tr -d ' ' | tr 'a-f' 'A-F')
+    case $key in
+    *[!0-9A-F]*) ;;
+    *) case ${#key} in 0 | 40 | 64) echo "$key" && return ;; esac ;;
+    esac
+    die "VCLUSTER_NETPOL_KEY is not the whole fingerprint of a key, which has 40 or 64 hexadecimal" \
+        "digits: gpg --fingerprint shows it"
+}
+
+# unchecked WHY...: what it means that no signature was checked.
+unchecked() {
+    if [ -n "${VCLUSTER_NETPOL_KEY:-}" ]; then
+        die "the signature of the release cannot be checked: $*. VCLUSTER_NETPOL_KEY asks for it," \
+            "so nothing is installed"
+    fi
+    warn "the signature of the release was NOT checked: $*. The checksum comes from the same place" \
+        "as the archive: it finds a damaged download, and not a release that somebody replaced there"
+    signed="its signature not checked"
+}
+
+# is_signed FINGERPRINT STATUS: whether gpg's status lines hold a good signature by that key, which
+# is neither expired nor revoked. A file can hold several signatures; one by the key is enough.
+is_signed() {
+    awk -v wanted="$1" '
+        $2 == "NEWSIG" { good = 0 }
+        $2 == "GOODSIG" { good = 1 }
+        $2 ~ /^(BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)$/ { good = 0 }
+        $2 == "VALIDSIG" && good && ($3 == wanted || $12 == wanted) { found = 1 }
+        END { exit !found }
+    ' "$2"
+}
+
+# check_signature: whether the checksums are signed by the release key. The key is the one in the
+# user's keyring, which may know that it was revoked, or else the one that lies with the release:
+# the fingerprint decides which key counts. Says how it went in $signed; ends where it is wrong.
+check_signature() {
+    key=$(key_wanted) || exit 1
+    if [ -z "$key" ]; then
+        unchecked "no release key is known to this version of the plugin"
+        return
+    fi
+    if [ -n "${VCLUSTER_NETPOL_KEY:-}" ]; then
+        say "takes the key $key from VCLUSTER_NETPOL_KEY"
+    fi
+    if ! has gpg; then
+        unchecked "gpg is missing. Install it to have the release checked with the key $key"
+        return
+    fi
+    if ! fetch "$base/$sums.asc" "$work/sums.asc"; then
+        die "$base/$sums.asc could not be downloaded. The release must be signed by the key $key," \
+            "so nothing is installed"
+    fi
+    set -- gpg --batch --no-tty
+    if ! "$@" --list-keys "$key" >"$work/keys" 2>&1; then
+        fetch "$base/$name-$version-key.asc" "$work/key.asc" ||
+            die "the key $key is not in your keyring, and $base/$name-$version-key.asc could not be" \
+                "downloaded. Nothing is installed; import the key with gpg and try again"
+        mkdir -m 700 "$work/gpg" || die "can't write into $dir"
+        # Without this file a newer gpg would start a program that keeps the keys.
+        : >"$work/gpg/common.conf"
+        set -- "$@" --homedir "$work/gpg" --no-autostart
+        "$@" --import "$work/key.asc" >"$work/keys" 2>&1 || true
+    fi
+    "$@" --status-fd 1 --verify "$work/sums.asc" "$work/sums" >"$work/status" 2>"$work/why" || true
+    is_signed "$key" "$work/status" ||
+        die "$base/$sums is not signed by the key $key, or that key has expired or was revoked." \
+            "Nothing is installed; tell the maintainers. gpg says:" "$(tr '\n' ' ' <"$work/why")"
+    signed="signed by the key $key"
+}
+
 # download: puts the program of the release in place. 1: there is none to be had; what is there and
 # is wrong ends everything.
 download() {
@@ -179,6 +322,7 @@ download() {
         say "the release could not be downloaded"
         return 1
     fi
+    check_signature
     wanted=$(awk -v file="$archive" '$2 == file || $2 == "*" file { print $1 }' "$work/sums")
     found=$(sha256 "$work/archive")
     if [ -z "$wanted" ]; then
@@ -197,7 +341,7 @@ download() {
         die "the program in $archive does not run here as version $version, and nothing is installed"
     fi
     put "$program"
-    say "installed the released program, its SHA-256 checked"
+    say "installed the released program, its SHA-256 checked, $signed"
 }
 
 # build: builds the program from the plugin's own sources.
@@ -257,7 +401,6 @@ arrange() {
             git -C "$dir" update-index --skip-worktree plugin.yaml
         fi
     fi
-    command=$dir-cli
     rm -rf "$command"
     mkdir -p "$command/bin"
     cp "$dir/plugin/helm4-command.yaml" "$command/plugin.yaml"
@@ -273,9 +416,10 @@ hint() {
     fi
 }
 
-[ -f "$dir/plugin/helm3.yaml" ] || die "$dir is not the folder of the plugin"
+find_folder
 version=$(sed -n 's/^version: //p' "$dir/plugin/helm3.yaml")
 helm=$(which_helm)
+allow_removal
 work=$(mktemp -d "$dir/.install.XXXXXX")
 
 # A folder's link, Helm 4 puts below HELM_DATA_HOME, whatever HELM_PLUGINS says, and then does not
@@ -285,6 +429,11 @@ if [ "$helm" = 4 ] && [ -n "${HELM_PLUGIN_DIR:-}" ] && [ -n "${HELM_PLUGINS:-}" 
     die "Helm 4 installs a folder into $(dirname "$dir"), but HELM_PLUGINS is $HELM_PLUGINS:" \
         "install from the git URL or the archive, or set HELM_DATA_HOME to the folder that holds" \
         "Helm 4's plugins/"
+fi
+if [ "$helm" = 4 ] && [ -n "${HELM_PLUGIN_DIR:-}" ] && ! is_our_command &&
+    { [ -e "$command" ] || [ -L "$command" ]; }; then
+    die "$command is the place of the command \`helm $name\`, and belongs to another plugin:" \
+        "install this plugin under another folder name, or remove that one"
 fi
 bring_back
 if is_right "$dir/bin/$name"; then

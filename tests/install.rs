@@ -340,3 +340,198 @@ fn the_release_lies_beside_the_repository_that_the_plugin_came_from() {
         assert!(!run.stdout.contains("secret"));
     }
 }
+
+/// Every file below a folder, and what it holds or leads to.
+fn tree(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let kind = entry.file_type().expect("a type");
+        if kind.is_dir() {
+            found.push((entry.path(), "folder".to_owned()));
+            found.extend(tree(&entry.path()));
+        } else if kind.is_symlink() {
+            let target = fs::read_link(entry.path()).expect("a link");
+            found.push((entry.path(), format!("-> {}", target.display())));
+        } else {
+            let bytes = fs::read(entry.path()).expect("a file");
+            found.push((entry.path(), String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Another plugin's folder, as its author made it.
+fn another_plugin(folder: &Path, name: &str) {
+    fs::create_dir_all(folder.join("bin")).expect("a folder");
+    let manifest = format!("name: {name}\nversion: 1.0.0\nusage: u\ndescription: d\n");
+    fs::write(folder.join("plugin.yaml"), manifest).expect("a manifest");
+    fs::write(folder.join("bin/data"), "precious").expect("a file");
+}
+
+impl Plugin {
+    /// The script as Helm's hook calls it, for a folder that is said to be the plugin's. There is no
+    /// program to be had, so it fails.
+    fn hook(&self, plugin_dir: &Path, plugin_name: &str, helm: &str) -> Run {
+        let host = Host::empty();
+        let mut command = self.command(host.url());
+        command
+            .env("HELM_PLUGIN_DIR", plugin_dir)
+            .env("HELM_PLUGIN_NAME", plugin_name)
+            .env("VCLUSTER_NETPOL_HELM", helm);
+        Run::of(&mut command, "")
+    }
+}
+
+#[test]
+fn the_folder_of_another_plugin_stays_as_it_is() {
+    for helm in ["3", "4"] {
+        for plugin_name in ["other", "vcluster-netpol"] {
+            for suffix in ["", "/", "//", "/."] {
+                let plugin = Plugin::new();
+                let root = plugin.folder.path();
+                let other = root.join("other");
+                another_plugin(&other, "other");
+                another_plugin(&root.join("other-cli"), "other-cli");
+                let before = tree(root);
+                let given = PathBuf::from(format!("{}{suffix}", other.display()));
+                let run = plugin.hook(&given, plugin_name, helm);
+                assert_eq!(run.code, Some(1), "{suffix}: {}", run.stdout);
+                assert!(run.stderr.contains("HELM_PLUGIN_DIR"), "{}", run.stderr);
+                assert_eq!(tree(root), before, "{plugin_name}, {suffix}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_link_to_another_plugin_stays_as_it_is() {
+    let plugin = Plugin::new();
+    let root = plugin.folder.path();
+    another_plugin(&root.join("other"), "other");
+    std::os::unix::fs::symlink("other", root.join("link")).expect("a link");
+    for given in ["link", "link/"] {
+        let before = tree(root);
+        let run = plugin.hook(&root.join(given), "vcluster-netpol", "4");
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert_eq!(tree(root), before, "{given}");
+    }
+}
+
+/// Two copies of the plugin: the script of one says nothing about the other.
+#[test]
+fn a_script_does_not_remove_the_copy_that_it_does_not_lie_in() {
+    let plugin = Plugin::new();
+    let root = plugin.folder.path();
+    let copy = root.join("copy");
+    lay(&copy, VERSION);
+    let before = tree(root);
+    let run = plugin.hook(&copy, "vcluster-netpol", "3");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("does not lie in"), "{}", run.stderr);
+    assert_eq!(tree(root), before);
+}
+
+/// A folder that only looks like the plugin's: the script lies in it, but the manifest is another's.
+#[test]
+fn a_folder_with_the_script_and_another_manifest_is_not_ours() {
+    let plugin = Plugin::new();
+    let manifest = "name: other\nversion: 0.1.0\n";
+    fs::write(plugin.path().join("plugin/helm3.yaml"), manifest).expect("a manifest");
+    let before = tree(plugin.folder.path());
+    let run = plugin.hook(&plugin.path(), "vcluster-netpol", "3");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(
+        run.stderr.contains("is not the folder of"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(tree(plugin.folder.path()), before);
+}
+
+#[test]
+fn a_plugin_dir_that_is_missing_or_empty_removes_nothing() {
+    let plugin = Plugin::new();
+    let before = tree(plugin.folder.path());
+    let missing = plugin.folder.path().join("missing");
+    let run = plugin.hook(&missing, "vcluster-netpol", "3");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let run = plugin.hook(Path::new(""), "vcluster-netpol", "3");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_eq!(tree(plugin.folder.path()), before);
+}
+
+/// Only Helm's hook for this very plugin gives both variables.
+#[test]
+fn an_install_for_another_plugins_name_removes_nothing() {
+    let plugin = Plugin::new();
+    let before = tree(plugin.folder.path());
+    let run = plugin.hook(&plugin.path(), "other", "3");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_eq!(tree(plugin.folder.path()), before);
+}
+
+#[test]
+fn a_failed_hook_removes_its_own_folder_and_no_neighbour() {
+    for helm in ["3", "4"] {
+        let plugin = Plugin::new();
+        let neighbour = plugin.folder.path().join("plugin-folder-cli");
+        another_plugin(&neighbour, "other");
+        let before = tree(&neighbour);
+        let run = plugin.hook(&plugin.path(), "vcluster-netpol", helm);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(!plugin.path().exists(), "{}", run.stderr);
+        assert!(run.stderr.contains("install it again"), "{}", run.stderr);
+        assert_eq!(tree(&neighbour), before, "Helm {helm}");
+    }
+}
+
+/// The command for Helm 4 is a second folder beside the plugin's. Where another plugin has that
+/// name, the install stops.
+#[test]
+fn the_command_of_helm_4_takes_no_other_plugins_folder() {
+    let plugin = Plugin::new();
+    program(&plugin.program(), VERSION);
+    let neighbour = plugin.folder.path().join("plugin-folder-cli");
+    another_plugin(&neighbour, "other");
+    let before = tree(&neighbour);
+    let run = plugin.hook(&plugin.path(), "vcluster-netpol", "4");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(
+        run.stderr.contains("belongs to another plugin"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(tree(&neighbour), before);
+}
+
+/// A clone in which somebody works is more than what Helm put there.
+#[test]
+fn a_failed_hook_keeps_a_clone_with_work_in_it() {
+    let plugin = Plugin::new();
+    release::git(&plugin.path(), &["init", "--quiet"]);
+    release::tag(&plugin.path(), VERSION);
+    fs::write(plugin.path().join("notes"), "precious").expect("a file");
+    let run = plugin.hook(&plugin.path(), "vcluster-netpol", "3");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("is kept"), "{}", run.stderr);
+    let notes = fs::read_to_string(plugin.path().join("notes")).expect("it is still there");
+    assert_eq!(notes, "precious");
+    release::git(&plugin.path(), &["add", "notes"]);
+    release::git(&plugin.path(), &["commit", "--quiet", "--message", "n"]);
+    let run = plugin.hook(&plugin.path(), "vcluster-netpol", "3");
+    assert!(run.stderr.contains("is kept"), "{}", run.stderr);
+    release::git(&plugin.path(), &["reset", "--quiet", "--hard", "HEAD~1"]);
+    plugin.hook(&plugin.path(), "vcluster-netpol", "3");
+    assert!(!plugin.path().exists(), "a clean clone is removed");
+}
+
+#[test]
+fn a_failed_hook_keeps_a_plugin_that_worked_before() {
+    let plugin = Plugin::new();
+    program(&plugin.program(), "0.0.1");
+    let run = plugin.hook(&plugin.path(), "vcluster-netpol", "3");
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_eq!(plugin.installed(), "vcluster-netpol 0.0.1");
+}

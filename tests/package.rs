@@ -26,7 +26,7 @@ use release::{Host, VERSION, archive, done, lay, script, sums};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A release for this machine, of a program that only says its version: that packs faster.
-fn package(folder: &Path, key: Option<(&Path, &str)>) {
+fn package(folder: &Path, key: Option<&Key>) {
     let system = archive(VERSION);
     let system = system
         .strip_prefix(&format!("vcluster-netpol-{VERSION}-"))
@@ -41,12 +41,72 @@ fn package(folder: &Path, key: Option<(&Path, &str)>) {
         .arg(format!("{system}={}", program.display()))
         .env("SOURCE_DATE_EPOCH", "1700000000")
         .env_remove("VCLUSTER_NETPOL_SIGN_KEY");
-    if let Some((home, key)) = key {
+    if let Some(key) = key {
         command
-            .env("GNUPGHOME", home)
-            .env("VCLUSTER_NETPOL_SIGN_KEY", key);
+            .env("GNUPGHOME", key.home.path())
+            .env("VCLUSTER_NETPOL_SIGN_KEY", &key.fingerprint);
     }
     done(&mut command);
+}
+
+/// A folder whose path is short enough for the socket of gpg's agent.
+fn gpg_home() -> tempfile::TempDir {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("gpg").tempdir_in("/tmp").expect("a folder")
+}
+
+/// Runs gpg, which must do its work, with the keys of this folder.
+#[track_caller]
+fn gpg(home: &Path, words: &[&str]) -> Vec<u8> {
+    let mut command = Command::new("gpg");
+    command
+        .env("GNUPGHOME", home)
+        .args(["--batch", "--quiet", "--passphrase", ""])
+        .args(words);
+    let output = command.output().expect("gpg starts: install gnupg");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {said}");
+    output.stdout
+}
+
+/// A key for signing, made for one test.
+struct Key {
+    home: tempfile::TempDir,
+    fingerprint: String,
+}
+
+impl Key {
+    fn new(kind: &str) -> Self {
+        let home = gpg_home();
+        let who = "Nobody <nobody@localhost>";
+        gpg(
+            home.path(),
+            &["--quick-generate-key", who, kind, "sign", "1d"],
+        );
+        let listed = gpg(home.path(), &["--list-keys", "--with-colons"]);
+        let listed = String::from_utf8(listed).expect("UTF-8");
+        let fingerprint = listed
+            .lines()
+            .find_map(|line| line.strip_prefix("fpr:")?.split(':').nth(8))
+            .expect("a fingerprint")
+            .to_owned();
+        Self { home, fingerprint }
+    }
+
+    #[track_caller]
+    fn gpg(&self, words: &[&str]) -> Vec<u8> {
+        gpg(self.home.path(), words)
+    }
+}
+
+impl Drop for Key {
+    /// Ends the agent that gpg started for this key.
+    fn drop(&mut self) {
+        let mut end = Command::new("gpgconf");
+        end.args(["--kill", "all"])
+            .env("GNUPGHOME", self.home.path());
+        drop(end.output());
+    }
 }
 
 /// The archive for Helm 4.
@@ -149,29 +209,10 @@ fn helm_3_installs_its_archive() {
 #[test]
 fn helm_4_verifies_and_installs_its_archive_when_it_is_signed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let keys = tempfile::Builder::new()
-        .prefix("gpg")
-        .tempdir_in("/tmp")
-        .expect("a folder whose path is short enough for gpg's socket");
-    let gpg = |words: &[&str]| {
-        let mut command = Command::new("gpg");
-        command
-            .env("GNUPGHOME", keys.path())
-            .args(["--batch", "--quiet", "--passphrase", ""])
-            .args(words);
-        let output = command.output().expect("gpg starts: install gnupg");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        output.stdout
-    };
-    let who = "Nobody <nobody@localhost>";
-    gpg(&["--quick-generate-key", who, "rsa3072", "sign", "1d"]);
-    let keyring = keys.path().join("public.gpg");
-    fs::write(&keyring, gpg(&["--export"])).expect("a keyring");
-    package(folder.path(), Some((keys.path(), "nobody@localhost")));
+    let key = Key::new("rsa3072");
+    let keyring = key.home.path().join("public.gpg");
+    fs::write(&keyring, key.gpg(&["--export"])).expect("a keyring");
+    package(folder.path(), Some(&key));
 
     let home = tempfile::tempdir().expect("a folder");
     let run = |words: &[&str]| Run::of(&mut fresh(Helm::Four, home.path(), words), "");
@@ -200,7 +241,7 @@ fn helm_4_verifies_and_installs_its_archive_when_it_is_signed() {
     assert_eq!(left.count(), 0);
 
     let signature = folder.path().join(format!("{}.asc", sums(VERSION)));
-    gpg(&[
+    key.gpg(&[
         "--verify",
         text(&signature),
         text(&folder.path().join(sums(VERSION))),
@@ -211,6 +252,273 @@ fn helm_4_verifies_and_installs_its_archive_when_it_is_signed() {
     fs::write(&file, bytes).expect("a tampered archive");
     assert_ne!(run(&verify).code, Some(0), "a tampered archive");
     assert_ne!(run(&install).code, Some(0), "a tampered archive");
+}
+
+/// A release signed by a key, on a host, and a machine that installs it.
+struct Signed {
+    host: Host,
+    key: Key,
+    home: tempfile::TempDir,
+    plugin: tempfile::TempDir,
+}
+
+impl Signed {
+    fn new() -> Self {
+        let signed = Self {
+            host: Host::empty(),
+            key: Key::new("ed25519"),
+            home: gpg_home(),
+            plugin: tempfile::tempdir().expect("a folder"),
+        };
+        package(signed.host.file("").as_path(), Some(&signed.key));
+        lay(signed.plugin.path(), VERSION);
+        signed.name_key(&signed.key.fingerprint);
+        signed
+    }
+
+    /// Names the release key in install.sh.
+    fn name_key(&self, fingerprint: &str) {
+        let file = self.plugin.path().join("install.sh");
+        let script = fs::read_to_string(&file).expect("the script");
+        let lines: String = script
+            .lines()
+            .map(|line| {
+                if line.starts_with("release_key=") {
+                    format!("release_key={fingerprint}\n")
+                } else {
+                    format!("{line}\n")
+                }
+            })
+            .collect();
+        fs::write(file, lines).expect("the script");
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("sh");
+        command
+            .arg(self.plugin.path().join("install.sh"))
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.home.path())
+            .env("VCLUSTER_NETPOL_BASE_URL", self.host.url());
+        command
+    }
+
+    #[track_caller]
+    fn assert_installed(&self, command: &mut Command, said: &str) {
+        let run = Run::of(command, "");
+        let all = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, Some(0), "{all}");
+        assert!(all.contains(said), "{all}");
+        let bin = self.plugin.path().join("bin");
+        assert!(bin.join("vcluster-netpol").exists());
+        fs::remove_dir_all(bin).expect("the folder was there");
+    }
+
+    #[track_caller]
+    fn assert_refused(&self, command: &mut Command, said: &str) {
+        let run = Run::of(command, "");
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(!self.plugin.path().join("bin").exists());
+    }
+
+    /// Packs the release again on the host, with another program in it, and by another key.
+    fn replace(&self, key: Option<&Key>) {
+        let files = tempfile::tempdir().expect("a folder");
+        package(files.path(), key);
+        for entry in fs::read_dir(files.path()).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("UTF-8");
+            fs::copy(entry.path(), self.host.file(&name)).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn install_sh_checks_the_signature_with_the_key_that_it_names() {
+    let signed = Signed::new();
+    let said = format!("signed by the key {}", signed.key.fingerprint);
+    signed.assert_installed(&mut signed.command(), &said);
+
+    // The key of a fork, by the variable: it is named, and spaces as gpg prints them are fine.
+    signed.name_key("");
+    let spaced = signed.key.fingerprint.replace('A', "a");
+    let spaced = format!("{} {}", &spaced[..4], &spaced[4..]);
+    let mut command = signed.command();
+    let said = format!(
+        "takes the key {} from VCLUSTER_NETPOL_KEY",
+        signed.key.fingerprint
+    );
+    signed.assert_installed(command.env("VCLUSTER_NETPOL_KEY", spaced), &said);
+    for wrong in ["ABCD", "nobody@localhost", &signed.key.fingerprint[24..]] {
+        let mut command = signed.command();
+        signed.assert_refused(
+            command.env("VCLUSTER_NETPOL_KEY", wrong),
+            "not the whole fingerprint",
+        );
+    }
+}
+
+#[test]
+fn install_sh_refuses_a_release_that_the_key_did_not_sign() {
+    let signed = Signed::new();
+    let other = Key::new("ed25519");
+    // All of the release is another's, its key too.
+    signed.replace(Some(&other));
+    signed.assert_refused(&mut signed.command(), "is not signed by the key");
+    // The other's release beside the right key.
+    let key = format!("vcluster-netpol-{VERSION}-key.asc");
+    let right = signed.key.gpg(&["--armor", "--export"]);
+    fs::write(signed.host.file(&key), right).expect("the key");
+    signed.assert_refused(&mut signed.command(), "is not signed by the key");
+    // Checksums that were changed after they were signed.
+    signed.replace(Some(&signed.key));
+    let file = signed.host.file(&sums(VERSION));
+    let text = fs::read_to_string(&file).expect("the sums");
+    fs::write(&file, format!("{text}\n")).expect("the sums");
+    signed.assert_refused(&mut signed.command(), "is not signed by the key");
+    // No signature at all, and no key.
+    signed.replace(Some(&signed.key));
+    signed.assert_installed(&mut signed.command(), "signed by the key");
+    fs::remove_file(signed.host.file(&key)).expect("removed");
+    signed.assert_refused(&mut signed.command(), "is not in your keyring");
+    fs::remove_file(signed.host.file(&format!("{}.asc", sums(VERSION)))).expect("removed");
+    signed.assert_refused(&mut signed.command(), "must be signed by the key");
+}
+
+#[test]
+fn install_sh_believes_the_users_keyring_that_a_key_was_revoked() {
+    let signed = Signed::new();
+    let keyring = gpg_home();
+    let public = keyring.path().join("public.asc");
+    fs::write(&public, signed.key.gpg(&["--armor", "--export"])).expect("the key");
+    gpg(keyring.path(), &["--import", text(&public)]);
+    let mut command = signed.command();
+    command.env("GNUPGHOME", keyring.path());
+    // The key of the keyring is enough.
+    let key = format!("vcluster-netpol-{VERSION}-key.asc");
+    fs::remove_file(signed.host.file(&key)).expect("removed");
+    signed.assert_installed(&mut command, "signed by the key");
+
+    let name = format!("openpgp-revocs.d/{}.rev", signed.key.fingerprint);
+    let revocation = fs::read_to_string(signed.key.home.path().join(name)).expect("it");
+    let file = keyring.path().join("revocation.asc");
+    fs::write(&file, revocation.replace(":-----BEGIN", "-----BEGIN")).expect("a file");
+    gpg(keyring.path(), &["--import", text(&file)]);
+    signed.assert_refused(&mut command, "was revoked");
+}
+
+/// What install.sh needs beside gpg.
+const TOOLS: [&str; 21] = [
+    "awk",
+    "basename",
+    "chmod",
+    "cp",
+    "curl",
+    "cut",
+    "dirname",
+    "git",
+    "grep",
+    "gzip",
+    "ln",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "rm",
+    "sed",
+    "sh",
+    "sha256sum",
+    "tar",
+    "tr",
+    "uname",
+];
+
+#[test]
+fn install_sh_says_when_it_could_not_check_the_signature_and_why() {
+    let signed = Signed::new();
+    let tools = tempfile::tempdir().expect("a folder");
+    for tool in TOOLS {
+        let real = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(tool));
+        let real = real.iter().find(|file| file.exists()).expect(tool);
+        std::os::unix::fs::symlink(real, tools.path().join(tool)).expect("a link");
+    }
+    let mut without_gpg = signed.command();
+    without_gpg.env("PATH", tools.path());
+    signed.assert_installed(&mut without_gpg, "was NOT checked: gpg is missing");
+    // Who names a key asks for the check.
+    without_gpg.env("VCLUSTER_NETPOL_KEY", &signed.key.fingerprint);
+    signed.assert_refused(&mut without_gpg, "gpg is missing");
+
+    signed.name_key("");
+    signed.assert_installed(
+        &mut signed.command(),
+        "was NOT checked: no release key is known",
+    );
+}
+
+/// Runs scripts/import-signing-key beside an install.sh that names this key.
+fn import(named: &str, secret: &str) -> Run {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keyring = gpg_home();
+    fs::create_dir(folder.path().join("scripts")).expect("a folder");
+    let script = folder.path().join("scripts/import-signing-key");
+    fs::copy(Path::new(ROOT).join("scripts/import-signing-key"), &script).expect("a copy");
+    let text = format!("#!/bin/sh\nrelease_key={named}\n");
+    fs::write(folder.path().join("install.sh"), text).expect("a file");
+    let mut command = Command::new("sh");
+    command
+        .arg(script)
+        .env("GNUPGHOME", keyring.path())
+        .env("SIGNING_KEY", secret);
+    let run = Run::of(&mut command, "");
+    let mut end = Command::new("gpgconf");
+    end.args(["--kill", "all"]);
+    drop(end.env("GNUPGHOME", keyring.path()).output());
+    run
+}
+
+#[test]
+fn a_release_needs_the_key_that_install_sh_names() {
+    let key = Key::new("ed25519");
+    let text = |words: &[&str]| String::from_utf8(key.gpg(words)).expect("UTF-8");
+    let secret = text(&["--armor", "--export-secret-keys"]);
+    let public = text(&["--armor", "--export"]);
+    let fingerprint = key.fingerprint.as_str();
+    assert_eq!(
+        import(fingerprint, &secret).printed(),
+        format!("{fingerprint}\n")
+    );
+    for (named, given, why) in [
+        ("", "", "SIGNING_KEY is not set"),
+        (fingerprint, "", "SIGNING_KEY is not set"),
+        ("", secret.as_str(), "names the release key (none)"),
+        (&"A".repeat(40), &secret, "names the release key AAAA"),
+        (fingerprint, "something", "does not take SIGNING_KEY"),
+        (fingerprint, &public, "needs the secret one"),
+    ] {
+        let run = import(named, given);
+        assert_eq!(run.code, Some(1), "{why}: {}", run.stdout);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+        assert!(!run.stderr.contains("PRIVATE KEY"), "{}", run.stderr);
+    }
+    // Both jobs of the workflow ask for it, whatever is set.
+    let workflow = fs::read_to_string(Path::new(ROOT).join(".github/workflows/release.yaml"));
+    let workflow: serde_yaml::Value = serde_yaml::from_str(&workflow.expect("it")).expect("YAML");
+    for job in ["check", "release"] {
+        let steps = workflow["jobs"][job]["steps"].as_sequence().expect("steps");
+        let step = steps
+            .iter()
+            .find(|step| {
+                step["run"]
+                    .as_str()
+                    .is_some_and(|run| run.contains("scripts/import-signing-key"))
+            })
+            .expect(job);
+        assert!(step.get("if").is_none(), "{job}");
+    }
+    assert_eq!(workflow["jobs"]["build"]["needs"], "check");
+    assert_eq!(workflow["jobs"]["release"]["needs"], "build");
 }
 
 #[test]
@@ -257,7 +565,8 @@ fn every_file_names_the_same_version() {
         assert_eq!(line(file, "version:"), VERSION, "{file}");
     }
     let image = format!("vcluster-netpol-argocd:{VERSION}");
-    assert_eq!(line("argocd/sidecar-patch.yaml", "image:"), image);
+    let placed = format!("REGISTRY/{image}@sha256:DIGEST");
+    assert_eq!(line("argocd/sidecar-patch.yaml", "image:"), placed);
     let container = fs::read_to_string(Path::new(ROOT).join("argocd/Containerfile")).expect("it");
     assert!(container.contains(&image));
     let changelog = fs::read_to_string(Path::new(ROOT).join("CHANGELOG.md")).expect("it");
@@ -271,6 +580,49 @@ fn every_file_names_the_same_version() {
             newest.starts_with(&format!("{VERSION}]")),
             "CHANGELOG.md: {newest}"
         );
+    }
+}
+
+/// An image's tag can be moved to another image, its digest can't.
+#[test]
+fn no_image_is_taken_by_a_tag() {
+    let container = fs::read_to_string(Path::new(ROOT).join("argocd/Containerfile")).expect("it");
+    let before_stages = container.split("\nFROM ").next().expect("a beginning");
+    let mut count = 0;
+    for from in container
+        .lines()
+        .filter_map(|line| line.strip_prefix("FROM "))
+    {
+        let image = from.split(' ').next().expect("an image");
+        let name = image
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+            .unwrap_or_else(|| panic!("{image} is not an argument"));
+        let declared = format!("ARG {name}");
+        assert!(
+            before_stages.lines().any(|line| line == declared),
+            "{name} must be an argument without a default"
+        );
+        assert!(
+            container.contains(&format!("\"${name}\"")),
+            "{name} is checked"
+        );
+        count += 1;
+    }
+    assert_eq!(count, 3);
+    // No step of a workflow and no manifest names an image by another way than its digest.
+    for folder in ["argocd", ".github/workflows"] {
+        for entry in fs::read_dir(Path::new(ROOT).join(folder)).expect(folder) {
+            let path = entry.expect("an entry").path();
+            let lines = fs::read_to_string(&path).expect("a file");
+            for image in lines.lines().filter_map(|line| {
+                let word = line.trim().trim_start_matches("- ");
+                word.strip_prefix("image:")
+                    .or(word.strip_prefix("container:"))
+            }) {
+                assert!(image.contains("@sha256:"), "{}: {image}", path.display());
+            }
+        }
     }
 }
 
