@@ -181,3 +181,116 @@ fn what_cannot_be_asked_is_unknown() {
         run.stdout
     );
 }
+
+/// A kubectl that runs this shell script, with what it was asked in `$*`.
+impl Machine {
+    fn kubectl_script(&self, text: &str) -> String {
+        let file = self.home.path().join("bin/fake-kubectl");
+        script(&file, text);
+        format!("--kubectl={}", file.display())
+    }
+}
+
+/// The real kubectl, and a server that takes connections and never answers them.
+#[test]
+fn a_server_that_never_answers_is_given_up_at_the_deadline() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        // Held open: a closed connection would be an answer.
+        let held: Vec<_> = listener.incoming().collect();
+        drop(held);
+    });
+    let machine = Machine::new(None, true);
+    let config = machine.home.path().join("config");
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: a,\n\
+         clusters: [{{name: a, cluster: {{server: \"http://{address}\"}}}}],\n\
+         contexts: [{{name: a, context: {{cluster: a, user: a}}}}],\n\
+         users: [{{name: a, user: {{}}}}]}}\n"
+    );
+    fs::write(&config, text).expect("a kubeconfig");
+    let kubectl = helm::kubectl(Helm::Four, [""; 0]);
+    let kubectl = kubectl.get_program().to_str().expect("UTF-8");
+    let started = std::time::Instant::now();
+    let mut command = machine.command(FILTER);
+    command
+        .args(["doctor", "--timeout=2", "--kubectl", kubectl])
+        .env("KUBECONFIG", config);
+    let run = Run::of(&mut command, "");
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let said = "unknown nothing is known of the cluster: its API server did not answer in 2 s";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+}
+
+/// A kubectl that ends, and leaves something running that has its output open.
+#[test]
+fn a_program_left_running_by_kubectl_is_not_waited_for() {
+    let machine = Machine::new(None, true);
+    let kubectl = machine.kubectl_script("sleep 30 &\nexit 1\n");
+    let started = std::time::Instant::now();
+    let run = Run::of(
+        machine
+            .command(FILTER)
+            .args(["doctor", "--timeout=1", &kubectl]),
+        "",
+    );
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(started.elapsed().as_secs() < 15, "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_deadline_is_for_all_questions_together() {
+    let machine = Machine::new(None, true);
+    let kubectl = machine.kubectl_script(
+        "case \"$*\" in *daemonsets*) echo '{\"items\": []}' ;; *) exec sleep 30 ;; esac\n",
+    );
+    let started = std::time::Instant::now();
+    let run = machine.doctor(&["--timeout=1", &kubectl]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(started.elapsed().as_secs() < 15, "{:?}", started.elapsed());
+    assert!(
+        run.stdout.contains("unknown it is not known whether"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_k3s_is_known_by_its_nodes() {
+    let machine = Machine::new(None, true);
+    let kubectl = machine.kubectl_script(
+        "case \"$*\" in\n\
+         *daemonsets*) echo '{\"items\": []}' ;;\n\
+         *nodes*) echo '{\"items\": [{\"status\": {\"nodeInfo\": {\"kubeletVersion\": \"v1.33.4+k3s1\"}}}]}' ;;\n\
+         *) exit 1 ;;\n\
+         esac\n",
+    );
+    let run = machine.doctor(&[&kubectl]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("unknown the cluster is a k3s")
+            && run.stdout.contains("--disable-network-policy"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_forbidden_list_says_which_permission_is_missing() {
+    let machine = Machine::new(None, true);
+    let kubectl = machine.kubectl_script(
+        "echo 'Error from server (Forbidden): daemonsets.apps is forbidden: User \"a\" cannot list \
+         resource \"daemonsets\" in API group \"apps\" at the cluster scope' >&2\nexit 1\n",
+    );
+    let run = machine.doctor(&[&kubectl]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("kubectl auth can-i list daemonsets -n kube-system")
+            && run.stdout.contains("ClusterRole"),
+        "{}",
+        run.stdout
+    );
+}
