@@ -20,7 +20,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use helm::{BOTH, FILTER, Helm, Run};
+use helm::{ALL, FILTER, Helm, Run};
 use serde_json::json;
 use serde_yaml::Value;
 use stream::documents;
@@ -143,7 +143,7 @@ fn both(release: &str, namespace: &str) -> Vec<(String, String)> {
 #[test]
 fn a_good_application_gets_its_policies() {
     let checkout = Checkout::new();
-    for helm in BOTH {
+    for helm in ALL {
         let printed = checkout.with(helm, &values_files(&["on.yaml"])).printed();
         assert_eq!(policies(&printed), both("my-vcluster", "team-x"), "{helm}");
         let kinds: Vec<_> = documents(&printed)
@@ -162,7 +162,7 @@ fn a_good_application_gets_its_policies() {
 #[test]
 fn parameters_come_as_json_or_one_by_one() {
     let checkout = Checkout::new();
-    for helm in BOTH {
+    for helm in ALL {
         let json = json!([
             {"name": "release-name", "string": "other"},
             {"name": "namespace", "string": "elsewhere"},
@@ -200,7 +200,7 @@ fn parameters_come_as_json_or_one_by_one() {
 #[test]
 fn values_and_single_values_and_config_files_are_taken() {
     let checkout = Checkout::new();
-    for helm in BOTH {
+    for helm in ALL {
         for parameters in [
             json!([{"name": "values", "string": "policies: {networkPolicy: {enabled: true}}"}]),
             json!([{"name": "set", "map": {"policies.networkPolicy.enabled": "true"}}]),
@@ -224,7 +224,7 @@ fn the_chart_sees_the_cluster() {
         "kind: ConfigMap\nmetadata: {name: seen}\ndata:\n  version: {{ .Capabilities.KubeVersion | quote }}\n  \
          widget: {{ .Capabilities.APIVersions.Has \"example.com/v1/Widget\" | quote }}\n",
     );
-    for helm in BOTH {
+    for helm in ALL {
         let printed = checkout.generate(helm, &[]).printed();
         let stream = documents(&printed);
         let seen = stream
@@ -244,7 +244,7 @@ fn a_failing_chart_fails_the_application() {
         "repo/apps/a/templates/bad.yaml",
         "{{ fail \"on purpose\" }}\n",
     );
-    for helm in BOTH {
+    for helm in ALL {
         let run = checkout.with(helm, &values_files(&["on.yaml"]));
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{helm}");
         assert!(run.stderr.contains("on purpose"), "{helm}: {}", run.stderr);
@@ -254,7 +254,7 @@ fn a_failing_chart_fails_the_application() {
 #[test]
 fn a_missing_values_file_fails_the_application() {
     let checkout = Checkout::new();
-    for helm in BOTH {
+    for helm in ALL {
         let run = checkout.with(helm, &values_files(&["on.yaml", "missing.yaml"]));
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{helm}");
         assert!(
@@ -272,7 +272,7 @@ fn a_refused_config_fails_the_application() {
         "repo/apps/a/bad.yaml",
         "policies: {networkPolicy: {enabled: true, publicEgress: 1}}\n",
     );
-    for helm in BOTH {
+    for helm in ALL {
         let run = checkout.with(helm, &values_files(&["bad.yaml"]));
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{helm}");
         assert!(
@@ -293,7 +293,7 @@ fn a_chart_that_renders_nothing_is_nothing() {
         "repo/apps/a/Chart.yaml",
         "apiVersion: v2\nname: empty\nversion: 1.0.0\n",
     );
-    for helm in BOTH {
+    for helm in ALL {
         let run = checkout.generate(helm, &[]);
         assert_eq!(run.code, Some(0), "{helm}: {}", run.stderr);
         assert_eq!(run.stdout.trim(), "", "{helm}");
@@ -339,7 +339,7 @@ fn files_lie_in_the_repository() {
 #[test]
 fn a_release_name_is_no_option() {
     let checkout = Checkout::new();
-    for helm in BOTH {
+    for helm in ALL {
         let json = json!([{"name": "release-name", "string": "--post-renderer=touch"}]);
         let run = checkout.with(helm, &json);
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{helm}");
@@ -363,7 +363,7 @@ fn dependencies_are_built_where_none_is_there() {
     let chart = fs::read_to_string(checkout.app().join("Chart.yaml")).expect("a chart");
     let chart = chart.replace("repository: \"\"", "repository: \"file://../sidekick\"");
     checkout.write("repo/apps/a/Chart.yaml", &chart);
-    for helm in BOTH {
+    for helm in ALL {
         let run = checkout.with(helm, &values_files(&["on.yaml"]));
         assert!(run.code == Some(0), "{helm}: {}", run.stderr);
         let stream = documents(&run.stdout);

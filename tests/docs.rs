@@ -1,4 +1,4 @@
-//! The examples of the pages in docs/, run with the real Helm 3 and Helm 4.
+//! The examples of the pages in docs/, run with the real Helm 3 and both real Helm 4.
 //!
 //! A block that begins with "```sh run" is run, in one folder for the whole page, with `helm3` or
 //! `helm4` behind it only by that Helm. "```yaml file=NAME" is written to that file. The block
@@ -25,7 +25,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use helm::{BOTH, FILTER, Helm, Run, kubectl};
+use helm::{ALL, FILTER, Helm, Run, kubectl};
 use release::{Host, VERSION, done, repository};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -110,7 +110,8 @@ fn run(name: &str, helm: Helm, prepare: impl Fn(&Path)) -> usize {
         match words.as_slice() {
             ["sh", "run", of @ ..] => {
                 last = None;
-                if !of.is_empty() && of != [helm.short()] {
+                let family = if helm.is_four() { "helm4" } else { "helm3" };
+                if !of.is_empty() && of != [family] {
                     continue;
                 }
                 count += 1;
@@ -167,20 +168,20 @@ fn on_path(home: &Path) {
 
 #[test]
 fn install() {
-    let counts = BOTH.map(|helm| run("install.md", helm, |_| ()));
-    assert_eq!(counts, [3, 3]);
+    let counts = ALL.map(|helm| run("install.md", helm, |_| ()));
+    assert_eq!(counts, [3, 3, 3]);
 }
 
 #[test]
 fn argocd() {
-    assert_eq!(BOTH.map(|helm| run("argocd.md", helm, on_path)), [1, 1]);
+    assert_eq!(ALL.map(|helm| run("argocd.md", helm, on_path)), [1, 1, 1]);
 }
 
 #[test]
 fn integrations() {
     assert_eq!(
-        BOTH.map(|helm| run("integrations.md", helm, on_path)),
-        [5, 5]
+        ALL.map(|helm| run("integrations.md", helm, on_path)),
+        [5, 5, 5]
     );
 }
 
@@ -201,15 +202,15 @@ fn check_and_explain() {
             format!("{}:/usr/bin:/bin", home.join("bin").display()),
         ));
     };
-    assert_eq!(run("explain.md", BOTH[0], with_chart), 3);
-    assert_eq!(run("check.md", BOTH[0], with_chart), 4);
+    assert_eq!(run("explain.md", ALL[0], with_chart), 3);
+    assert_eq!(run("check.md", ALL[0], with_chart), 4);
 }
 
 /// What docs/integrations.md warns of: should kubectl learn to run functions, say so there.
 #[test]
 fn kubectl_passes_over_a_function_without_a_word() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/integrations.md")).expect("a page");
-    for helm in BOTH {
+    for helm in ALL {
         let folder = tempfile::tempdir().expect("a folder");
         for block in blocks(&page) {
             if let Some(file) = block.words.strip_prefix("yaml file=") {

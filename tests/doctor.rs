@@ -19,7 +19,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use helm::{FILTER, Helm, Run};
+use helm::{FILTER, FOURS, Helm, Run};
 use release::{VERSION, lay, program, script};
 
 /// A machine with these programs and no others beside the system's.
@@ -84,21 +84,23 @@ impl Machine {
 
 #[test]
 fn a_helm_4_without_the_plugin_and_with_it() {
-    let machine = Machine::new(Some(Helm::Four), false);
+    FOURS.into_iter().for_each(with_and_without_the_plugin);
+}
+
+fn with_and_without_the_plugin(helm: Helm) {
+    let machine = Machine::new(Some(helm), false);
     let run = machine.doctor(&["--no-cluster"]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
-    assert!(
-        run.stdout.contains("bad     Helm v4.1.4 has no plugin"),
-        "{}",
-        run.stdout
-    );
+    let version = helm.version();
+    let said = format!("bad     Helm {version} has no plugin");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
     machine.install(VERSION);
     let run = machine.doctor(&["--no-cluster"]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
-    let said = format!("good    Helm v4.1.4 has the plugin vcluster-netpol {VERSION}");
+    let said = format!("good    Helm {version} has the plugin vcluster-netpol {VERSION}");
     assert!(run.stdout.contains(&said), "{}", run.stdout);
     // As Helm's own command, it asks the Helm that runs it.
-    let mut by_helm = machine.command(Helm::Four.program().to_str().expect("UTF-8"));
+    let mut by_helm = machine.command(helm.program().to_str().expect("UTF-8"));
     by_helm
         .args(["vcluster-netpol", "doctor", "--no-cluster"])
         .env("PATH", "/usr/bin:/bin");
@@ -108,11 +110,13 @@ fn a_helm_4_without_the_plugin_and_with_it() {
 
 #[test]
 fn a_plugin_of_another_version() {
-    let machine = Machine::new(Some(Helm::Four), false);
-    machine.install(release::NEXT);
-    let run = machine.doctor(&["--no-cluster"]);
-    assert_eq!(run.code, Some(1), "{}", run.stdout);
-    assert!(run.stdout.contains(release::NEXT), "{}", run.stdout);
+    for helm in FOURS {
+        let machine = Machine::new(Some(helm), false);
+        machine.install(release::NEXT);
+        let run = machine.doctor(&["--no-cluster"]);
+        assert_eq!(run.code, Some(1), "{helm}: {}", run.stdout);
+        assert!(run.stdout.contains(release::NEXT), "{helm}: {}", run.stdout);
+    }
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
          users: [{{name: a, user: {{}}}}]}}\n"
     );
     fs::write(&config, text).expect("a kubeconfig");
-    let kubectl = helm::kubectl(Helm::Four, [""; 0]);
+    let kubectl = helm::kubectl(Helm::FourTwo, [""; 0]);
     let kubectl = kubectl.get_program().to_str().expect("UTF-8");
     let started = std::time::Instant::now();
     let mut command = machine.command(FILTER);

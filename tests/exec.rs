@@ -13,7 +13,7 @@ mod helm;
 
 use std::process::Command;
 
-use helm::{BOTH, FILTER, Run};
+use helm::{ALL, FILTER, Run};
 
 /// The small chart.
 const MINI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/charts/vcluster-mini");
@@ -147,7 +147,7 @@ fn a_refused_config_is_told_by_exit_code_whatever_helm_rendered_the_stream() {
 
 #[test]
 fn both_helms_are_run_and_their_failures_are_ours() {
-    for helm in BOTH {
+    for helm in ALL {
         let good = helm.command([
             "template",
             "a",

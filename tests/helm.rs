@@ -1,4 +1,4 @@
-//! The filter as the post-renderer of the real Helm 3 and the real Helm 4, on a small chart that
+//! The filter as the post-renderer of the real Helm 3 and both real Helm 4, on a small chart that
 //! has the objects of the vCluster chart, and beside them whatever else a chart can hold.
 
 #![allow(
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::Command;
 
 use cluster::Cluster;
-use helm::{BOTH, FILTER, Helm, Run, kubectl};
+use helm::{ALL, FILTER, FOURS, Helm, Run, kubectl};
 use serde_json::Value;
 use stream::{Document, documents};
 
@@ -98,7 +98,7 @@ fn place(stream: &[Document], kind: &str, name: &str) -> usize {
 
 #[test]
 fn the_two_policies_are_injected_and_nothing_else_changes() {
-    for helm in BOTH {
+    for helm in ALL {
         let unchanged = template(helm, "my-vcluster", &[ENABLED, helm.unchanged()]).printed();
         let filtered = template(helm, "my-vcluster", &[ENABLED, helm.filtered()]).printed();
         let (unchanged, filtered) = (documents(&unchanged), documents(&filtered));
@@ -129,7 +129,7 @@ fn the_two_policies_are_injected_and_nothing_else_changes() {
 
 #[test]
 fn the_policies_come_before_anything_that_runs() {
-    for helm in BOTH {
+    for helm in ALL {
         let printed = template(helm, "my-vcluster", &[ENABLED, helm.filtered()]).printed();
         let stream = documents(&printed);
         let cp = place(&stream, "NetworkPolicy", "vc-cp-my-vcluster");
@@ -142,7 +142,7 @@ fn the_policies_come_before_anything_that_runs() {
 
 #[test]
 fn policies_that_the_chart_rendered_are_replaced_in_their_places() {
-    for helm in BOTH {
+    for helm in ALL {
         let with = |flag| template(helm, "my-vcluster", &[ENABLED, OWN, flag]).printed();
         let unchanged = documents(&with(helm.unchanged()));
         let filtered = documents(&with(helm.filtered()));
@@ -172,7 +172,7 @@ fn policies_that_the_chart_rendered_are_replaced_in_their_places() {
 
 #[test]
 fn disabled_policies_leave_everything_to_helm() {
-    for helm in BOTH {
+    for helm in ALL {
         for own in ["--set=renderPolicies=false", OWN] {
             let with = |flag| template(helm, "my-vcluster", &[own, flag]).printed();
             let filtered = with(helm.filtered());
@@ -188,7 +188,7 @@ fn disabled_policies_leave_everything_to_helm() {
 #[test]
 fn show_only_selects_the_injected_policies_and_the_replaced_ones() {
     let show = "--show-only=templates/networkpolicy.yaml";
-    for helm in BOTH {
+    for helm in ALL {
         for own in ["--set=renderPolicies=false", OWN] {
             let shown = template(helm, "my-vcluster", &[ENABLED, own, show, helm.filtered()]);
             let shown = documents(&shown.printed());
@@ -204,7 +204,7 @@ fn show_only_selects_the_injected_policies_and_the_replaced_ones() {
 
 #[test]
 fn show_only_still_selects_every_other_template() {
-    for helm in BOTH {
+    for helm in ALL {
         for template_file in ["config-secret.yaml", "statefulset.yaml", "service.yaml"] {
             let show = format!("--show-only=templates/{template_file}");
             let shown = template(helm, "my-vcluster", &[ENABLED, &show, helm.filtered()]);
@@ -223,7 +223,7 @@ fn arguments_reach_the_filter() {
         "policies:\n  networkPolicy:\n    enabled: true\n    labels: {team: platform}\n",
     );
     let config = format!("--post-renderer-args={config}");
-    for helm in BOTH {
+    for helm in ALL {
         let flags = ["--post-renderer-args=--config", &config, helm.filtered()];
         // The chart itself leaves the policies disabled.
         let run = template(helm, "my-vcluster", &flags);
@@ -246,7 +246,7 @@ fn the_annotation_configures_what_the_values_leave_out() {
          enabled: true\n        workload:\n          publicEgress:\n            enabled: false\n",
     );
     let values = format!("--values={values}");
-    for helm in BOTH {
+    for helm in ALL {
         let stream =
             documents(&template(helm, "my-vcluster", &[&values, helm.filtered()]).printed());
         let work = &stream[place(&stream, "NetworkPolicy", "vc-work-my-vcluster")];
@@ -316,7 +316,7 @@ fn assert_names_are_strings(policy: &Value, name: &str) {
 #[test]
 fn kubectl_reads_every_release_name_as_a_string() {
     let cluster = Cluster::start();
-    for helm in BOTH {
+    for helm in ALL {
         for name in NAMES {
             let show = "--show-only=templates/networkpolicy.yaml";
             let printed = template(helm, name, &[ENABLED, show, helm.filtered()]).printed();
@@ -331,7 +331,7 @@ fn kubectl_reads_every_release_name_as_a_string() {
 
 #[test]
 fn hooks_custom_resources_and_subcharts_survive() {
-    for helm in BOTH {
+    for helm in ALL {
         let with =
             |flag| template(helm, "my-vcluster", &[ENABLED, "--include-crds", flag]).printed();
         let (filtered, unchanged) = (with(helm.filtered()), with(helm.unchanged()));
@@ -376,7 +376,7 @@ fn install(helm: Helm, cluster: &Cluster, name: &str, flags: &[&str]) -> Run {
 #[test]
 fn a_dry_run_of_install_shows_the_policies_the_hooks_and_the_notes() {
     let cluster = Cluster::start();
-    for helm in BOTH {
+    for helm in ALL {
         for name in NAMES {
             let flags = ["--dry-run=client", helm.filtered()];
             let printed = install(helm, &cluster, name, &flags).printed();
@@ -410,7 +410,7 @@ fn a_dry_run_of_install_shows_the_policies_the_hooks_and_the_notes() {
 
 #[test]
 fn an_install_gives_the_policies_to_the_api_server() {
-    for helm in BOTH {
+    for helm in ALL {
         for name in NAMES {
             let cluster = Cluster::start();
             install(helm, &cluster, name, &["--no-hooks", helm.filtered()]).printed();
@@ -438,7 +438,7 @@ fn an_install_gives_the_policies_to_the_api_server() {
 #[test]
 fn without_the_secret_there_is_nothing_to_do() {
     let cluster = Cluster::start();
-    for helm in BOTH {
+    for helm in ALL {
         let flags = ["--dry-run=client", "--hide-secret", helm.filtered()];
         let printed = install(helm, &cluster, "my-vcluster", &flags).printed();
         assert!(
@@ -467,27 +467,26 @@ fn helm_3_shows_the_user_why_the_config_is_refused() {
 
 #[test]
 fn helm_4_shows_the_user_why_the_config_is_refused() {
-    let helm = Helm::Four;
-    let run = template(helm, "my-vcluster", &[ENABLED, BAD, helm.filtered()]);
-    assert_eq!(run.code, Some(1));
-    assert_eq!(run.stdout, "");
-    assert!(
-        run.stderr
-            .contains("wrong node kind: expected MappingNode but got ScalarNode"),
-        "{}",
-        run.stderr
-    );
-    assert!(
-        run.stderr.contains("the value is not a CIDR") && !run.stderr.contains("10.0.0.0/99"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("publicEgress.cidr"), "{}", run.stderr);
+    for helm in FOURS {
+        let run = template(helm, "my-vcluster", &[ENABLED, BAD, helm.filtered()]);
+        assert_eq!(run.code, Some(1), "{helm}");
+        assert_eq!(run.stdout, "", "{helm}");
+        let said = &run.stderr;
+        assert!(
+            said.contains("wrong node kind: expected MappingNode but got ScalarNode"),
+            "{helm}: {said}"
+        );
+        assert!(
+            said.contains("the value is not a CIDR") && !said.contains("10.0.0.0/99"),
+            "{helm}: {said}"
+        );
+        assert!(said.contains("publicEgress.cidr"), "{helm}: {said}");
+    }
 }
 
 #[test]
 fn an_install_with_a_refused_config_gives_nothing_to_the_api_server() {
-    for helm in BOTH {
+    for helm in ALL {
         let cluster = Cluster::start();
         let run = install(helm, &cluster, "my-vcluster", &[BAD, helm.filtered()]);
         assert_eq!(run.code, Some(1), "{helm}");
@@ -500,11 +499,53 @@ fn an_install_with_a_refused_config_gives_nothing_to_the_api_server() {
     }
 }
 
+/// Programs built with Helm's SDK since 4.2 can call a post-renderer for the hooks and for the rest
+/// apart. The command line can't, so its stream is recorded and split as the SDK does it.
+#[test]
+fn hooks_apart_stay_as_they_are_and_the_rest_gets_the_policies() {
+    for helm in FOURS {
+        let folder = folder();
+        let record = folder.path().join("stream");
+        let to = format!("--post-renderer-args={}", path(&record));
+        let flags = [ENABLED, "--post-renderer=recorded", &to];
+        template(helm, "my-vcluster", &flags).printed();
+        let stream = fs::read_to_string(&record).expect("the stream");
+        let (hooks, rest): (Vec<&str>, Vec<&str>) = stream
+            .split("\n---\n")
+            .partition(|document| document.contains("\"helm.sh/hook\":"));
+        assert_eq!(
+            (hooks.len(), rest.is_empty()),
+            (1, false),
+            "{helm}:\n{stream}"
+        );
+        let hooks = hooks.join("\n---\n") + "\n";
+        for args in [&[][..], &["--require"]] {
+            let filtered = Run::of(Command::new(FILTER).args(args), &hooks);
+            assert_eq!(filtered.printed(), hooks, "{helm}");
+        }
+        let rest = rest.join("\n---\n");
+        let filtered = Run::of(Command::new(FILTER).arg("--require"), &rest).printed();
+        let filtered = documents(&filtered);
+        assert_eq!(
+            policies(&filtered),
+            ["vc-work-my-vcluster", "vc-cp-my-vcluster"]
+        );
+        for policy in filtered.iter().filter(|document| document.is_policy()) {
+            let name = &policy.value["metadata"]["annotations"];
+            let name = &name["postrenderer.helm.sh/postrender-filename"];
+            assert_eq!(
+                name, TEMPLATE,
+                "{helm}: so that it gets no name by its position"
+            );
+        }
+    }
+}
+
 #[test]
 fn helm_3_finds_the_filter_on_the_path_by_the_name_that_helm_4_knows() {
     let folder = Path::new(FILTER).parent().expect("a folder");
     let search = std::env::join_paths([folder]).expect("a path");
-    for helm in BOTH {
+    for helm in ALL {
         let words = [
             "template",
             "my-vcluster",
@@ -522,18 +563,20 @@ fn helm_3_finds_the_filter_on_the_path_by_the_name_that_helm_4_knows() {
 #[test]
 fn helm_4_takes_a_name_and_no_path() {
     let path = Helm::Three.filtered();
-    let run = template(Helm::Four, "my-vcluster", &[ENABLED, path]);
-    assert_eq!(
-        run.code,
-        Some(1),
-        "Helm 4 came to take a path: say so in the README"
-    );
-    assert!(run.stderr.contains("not found"), "{}", run.stderr);
+    for helm in FOURS {
+        let run = template(helm, "my-vcluster", &[ENABLED, path]);
+        assert_eq!(
+            run.code,
+            Some(1),
+            "{helm} came to take a path: say so in the README"
+        );
+        assert!(run.stderr.contains("not found"), "{helm}: {}", run.stderr);
+    }
 }
 
 #[test]
 fn what_helm_template_printed_can_be_piped_through_the_filter() {
-    for helm in BOTH {
+    for helm in ALL {
         let printed = template(helm, "my-vcluster", &[ENABLED]).printed();
         let filtered = Run::of(&mut Command::new(FILTER), &printed).printed();
         let (before, after) = (documents(&printed), documents(&filtered));
@@ -591,7 +634,7 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn an_umbrella_chart_and_its_alias_are_seen_through() {
     let umbrella = umbrella();
-    for helm in BOTH {
+    for helm in ALL {
         let show = "--show-only=charts/tenant/templates/networkpolicy.yaml";
         let words = ["template", "all", path(umbrella.path()), helm.filtered()];
         let stream = documents(&helm.run(words).printed());

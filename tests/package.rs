@@ -20,7 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use helm::{Helm, Run};
+use helm::{FOURS, Helm, Run};
 use release::{Host, VERSION, archive, done, lay, script, sums};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -214,31 +214,10 @@ fn helm_4_verifies_and_installs_its_archive_when_it_is_signed() {
     fs::write(&keyring, key.gpg(&["--export"])).expect("a keyring");
     package(folder.path(), Some(&key));
 
-    let home = tempfile::tempdir().expect("a folder");
-    let run = |words: &[&str]| Run::of(&mut fresh(Helm::Four, home.path(), words), "");
     let file = helm4_archive(folder.path());
-    let by_keyring = ["--keyring", text(&keyring)];
-    let verify = [&["plugin", "verify", text(&file)][..], &by_keyring].concat();
-    let said = run(&verify);
-    assert!(said.code == Some(0), "{}", said.stderr);
-
-    let install = [&["plugin", "install", text(&file)][..], &by_keyring].concat();
-    run(&install).printed();
-    let version = run(&["vcluster-netpol", "--version"]).printed();
-    assert_eq!(version, format!("vcluster-netpol {VERSION}\n"));
-    let list = run(&["plugin", "list"]).printed();
-    let ours = list
-        .lines()
-        .find(|line| line.starts_with("vcluster-netpol "))
-        .expect("the plugin");
-    let words: Vec<&str> = ours.split_whitespace().collect();
-    assert!(
-        words.contains(&"postrenderer/v1") && words.contains(&"signed"),
-        "{list}"
-    );
-    run(&["plugin", "uninstall", "vcluster-netpol"]).printed();
-    let left = fs::read_dir(home.path().join("data/plugins")).expect("a folder");
-    assert_eq!(left.count(), 0);
+    for helm in FOURS {
+        verifies_and_installs(helm, &file, &keyring);
+    }
 
     let signature = folder.path().join(format!("{}.asc", sums(VERSION)));
     key.gpg(&[
@@ -250,8 +229,41 @@ fn helm_4_verifies_and_installs_its_archive_when_it_is_signed() {
     let mut bytes = fs::read(&file).expect("the archive");
     bytes.push(0);
     fs::write(&file, bytes).expect("a tampered archive");
-    assert_ne!(run(&verify).code, Some(0), "a tampered archive");
-    assert_ne!(run(&install).code, Some(0), "a tampered archive");
+    for helm in FOURS {
+        for task in ["verify", "install"] {
+            let home = tempfile::tempdir().expect("a folder");
+            let words = ["plugin", task, text(&file), "--keyring", text(&keyring)];
+            let run = Run::of(&mut fresh(helm, home.path(), &words), "");
+            assert_ne!(run.code, Some(0), "{helm} took a tampered archive");
+        }
+    }
+}
+
+fn verifies_and_installs(helm: Helm, file: &Path, keyring: &Path) {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |words: &[&str]| Run::of(&mut fresh(helm, home.path(), words), "");
+    let by_keyring = ["--keyring", text(keyring)];
+    let verify = [&["plugin", "verify", text(file)][..], &by_keyring].concat();
+    let said = run(&verify);
+    assert!(said.code == Some(0), "{helm}: {}", said.stderr);
+
+    let install = [&["plugin", "install", text(file)][..], &by_keyring].concat();
+    run(&install).printed();
+    let version = run(&["vcluster-netpol", "--version"]).printed();
+    assert_eq!(version, format!("vcluster-netpol {VERSION}\n"), "{helm}");
+    let list = run(&["plugin", "list"]).printed();
+    let ours = list
+        .lines()
+        .find(|line| line.starts_with("vcluster-netpol "))
+        .expect("the plugin");
+    let words: Vec<&str> = ours.split_whitespace().collect();
+    assert!(
+        words.contains(&"postrenderer/v1") && words.contains(&"signed"),
+        "{helm}: {list}"
+    );
+    run(&["plugin", "uninstall", "vcluster-netpol"]).printed();
+    let left = fs::read_dir(home.path().join("data/plugins")).expect("a folder");
+    assert_eq!(left.count(), 0, "{helm}");
 }
 
 /// A release signed by a key, on a host, and a machine that installs it.

@@ -1,4 +1,4 @@
-//! The Helm plugin, installed, used, updated and uninstalled by the real Helm 3 and Helm 4.
+//! The Helm plugin, installed, used, updated and uninstalled by the real Helms.
 
 #![cfg(unix)]
 #![allow(
@@ -19,7 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use helm::{BOTH, Helm, Run};
+use helm::{ALL, FOURS, Helm, Run};
 use release::{Host, NEXT, VERSION, git, lay, repository, tag};
 
 /// The small chart.
@@ -75,7 +75,7 @@ impl Machine {
     /// `helm plugin install`, as this Helm wants it for what bears no signature.
     fn install(&self, helm: Helm, source: &str) -> Run {
         let mut words = vec!["plugin", "install", source];
-        if helm == Helm::Four {
+        if helm.is_four() {
             words.push("--verify=false");
         }
         self.run(helm, &words)
@@ -102,7 +102,7 @@ impl Machine {
     fn assert_works(&self, helm: Helm, version: &str) {
         let plugin = format!("vcluster-netpol {version}");
         let mut expected = vec![plugin.clone()];
-        if helm == Helm::Four {
+        if helm.is_four() {
             expected.push(format!("vcluster-netpol-cli {version}"));
         }
         assert_eq!(self.list(helm), expected, "{helm}");
@@ -159,7 +159,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn from_a_git_url_it_is_installed_used_updated_and_uninstalled() {
-    for helm in BOTH {
+    for helm in ALL {
         let machine = Machine::new();
         let (folder, url) = machine.repository();
         let said = machine.install(helm, &url).printed();
@@ -190,7 +190,7 @@ fn from_a_git_url_it_is_installed_used_updated_and_uninstalled() {
 
 #[test]
 fn a_tag_can_be_asked_for() {
-    for helm in BOTH {
+    for helm in ALL {
         let machine = Machine::new();
         let (folder, url) = machine.repository();
         machine.host.release(NEXT, NEXT);
@@ -198,7 +198,7 @@ fn a_tag_can_be_asked_for() {
         tag(&folder, NEXT);
         for version in [VERSION, NEXT] {
             let mut words = vec!["plugin", "install", &url, "--version", version];
-            if helm == Helm::Four {
+            if helm.is_four() {
                 words.push("--verify=false");
             }
             machine.run(helm, &words).printed();
@@ -212,17 +212,17 @@ fn a_tag_can_be_asked_for() {
 }
 
 #[test]
-fn from_one_folder_both_helms_install_it_and_leave_the_folder_as_it_is() {
+fn from_one_folder_all_helms_install_it_and_leave_the_folder_as_it_is() {
     let machine = Machine::new();
     let (folder, _) = machine.repository();
-    for helm in BOTH {
+    for helm in ALL {
         machine.install(helm, text(&folder)).printed();
     }
-    for helm in BOTH {
+    for helm in ALL {
         machine.assert_works(helm, VERSION);
         assert_eq!(git(&folder, &["status", "--porcelain"]), "", "{helm}");
     }
-    for helm in BOTH {
+    for helm in ALL {
         machine
             .run(helm, &["plugin", "uninstall", "vcluster-netpol"])
             .printed();
@@ -236,24 +236,26 @@ fn from_one_folder_both_helms_install_it_and_leave_the_folder_as_it_is() {
 }
 
 #[test]
-fn both_helms_have_it_on_one_machine() {
+fn all_helms_have_it_on_one_machine() {
     let machine = Machine::new();
     let (_, url) = machine.repository();
-    for helm in BOTH {
+    for helm in ALL {
         machine.install(helm, &url).printed();
     }
-    for helm in BOTH {
+    for helm in ALL {
         machine.assert_works(helm, VERSION);
     }
-    machine
-        .run(Helm::Four, &["plugin", "uninstall", "vcluster-netpol"])
-        .printed();
+    for helm in FOURS {
+        machine
+            .run(helm, &["plugin", "uninstall", "vcluster-netpol"])
+            .printed();
+    }
     machine.assert_works(Helm::Three, VERSION);
 }
 
 #[test]
 fn other_plugins_stay_loadable() {
-    for helm in BOTH {
+    for helm in ALL {
         let machine = Machine::new();
         let (_, url) = machine.repository();
         let other = machine.plugins(helm).join("other");
@@ -275,7 +277,7 @@ fn other_plugins_stay_loadable() {
 
 #[test]
 fn a_failed_install_leaves_nothing_and_can_be_tried_again() {
-    for helm in BOTH {
+    for helm in ALL {
         let machine = Machine::new();
         let (folder, url) = machine.repository();
         let archive = machine.host.file(&release::archive(VERSION));
@@ -301,7 +303,7 @@ fn a_failed_install_leaves_nothing_and_can_be_tried_again() {
 
 #[test]
 fn a_failed_update_keeps_the_program_that_was_there() {
-    for helm in BOTH {
+    for helm in ALL {
         let machine = Machine::new();
         let (folder, url) = machine.repository();
         machine.install(helm, &url).printed();
@@ -327,30 +329,34 @@ fn a_failed_update_keeps_the_program_that_was_there() {
 /// of a Helm 3, which then would load no plugin at all.
 #[test]
 fn a_folder_that_helm_4_would_install_into_another_ones_plugins_is_refused() {
-    let machine = Machine::new();
-    let (folder, _) = machine.repository();
-    let apart = machine.path("apart");
-    fs::create_dir_all(&apart).expect("a folder");
-    let words = ["plugin", "install", text(&folder), "--verify=false"];
-    let mut command = machine.command(Helm::Four, &words);
-    let run = Run::of(command.env("HELM_PLUGINS", &apart), "");
-    assert_ne!(run.code, Some(0), "{}", run.stdout);
-    let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.contains("set HELM_DATA_HOME"), "{said}");
-    machine.assert_nothing_left(Helm::Four);
+    for helm in FOURS {
+        let machine = Machine::new();
+        let (folder, _) = machine.repository();
+        let apart = machine.path("apart");
+        fs::create_dir_all(&apart).expect("a folder");
+        let words = ["plugin", "install", text(&folder), "--verify=false"];
+        let mut command = machine.command(helm, &words);
+        let run = Run::of(command.env("HELM_PLUGINS", &apart), "");
+        assert_ne!(run.code, Some(0), "{helm}: {}", run.stdout);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains("set HELM_DATA_HOME"), "{helm}: {said}");
+        machine.assert_nothing_left(helm);
+    }
 }
 
 /// A user may have set some of Helm's variables; Helm 4 is none the less Helm 4.
 #[test]
 fn variables_of_the_user_do_not_hide_which_helm_it_is() {
-    let machine = Machine::new();
-    let (_, url) = machine.repository();
-    let words = ["plugin", "install", &url, "--verify=false"];
-    let mut command = machine.command(Helm::Four, &words);
-    command
-        .env("HELM_BIN", Helm::Three.program())
-        .env("HELM_DEBUG", "false")
-        .env("HELM_NAMESPACE", "team-x");
-    Run::of(&mut command, "").printed();
-    machine.assert_works(Helm::Four, VERSION);
+    for helm in FOURS {
+        let machine = Machine::new();
+        let (_, url) = machine.repository();
+        let words = ["plugin", "install", &url, "--verify=false"];
+        let mut command = machine.command(helm, &words);
+        command
+            .env("HELM_BIN", Helm::Three.program())
+            .env("HELM_DEBUG", "false")
+            .env("HELM_NAMESPACE", "team-x");
+        Run::of(&mut command, "").printed();
+        machine.assert_works(helm, VERSION);
+    }
 }

@@ -1,4 +1,4 @@
-//! The real Helm 3 and Helm 4, each in a home of its own, with the filter as their post-renderer.
+//! The real Helm 3 and the two real Helm 4, each in a home of its own, with the filter as their post-renderer.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -73,21 +73,24 @@ impl Run {
     }
 }
 
-/// One of the two Helms.
+/// One of the Helms.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Helm {
     Three,
+    /// Helm 4.1.
     Four,
+    /// Helm 4.2, which can send hooks and the rest to a post-renderer apart.
+    FourTwo,
 }
 
-pub(crate) const BOTH: [Helm; 2] = [Helm::Three, Helm::Four];
+pub(crate) const ALL: [Helm; 3] = [Helm::Three, Helm::Four, Helm::FourTwo];
+
+/// Those that are a Helm 4.
+pub(crate) const FOURS: [Helm; 2] = [Helm::Four, Helm::FourTwo];
 
 impl fmt::Display for Helm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Three => "Helm 3",
-            Self::Four => "Helm 4",
-        })
+        write!(f, "Helm {}", self.version())
     }
 }
 
@@ -97,7 +100,22 @@ impl Helm {
         match self {
             Self::Three => "helm3",
             Self::Four => "helm4",
+            Self::FourTwo => "helm42",
         }
+    }
+
+    /// The version that it says it is.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::Three => "v3.17.3",
+            Self::Four => "v4.1.4",
+            Self::FourTwo => "v4.2.3",
+        }
+    }
+
+    /// Whether it is a Helm 4.
+    pub(crate) fn is_four(self) -> bool {
+        self != Self::Three
     }
 
     /// The home of this Helm: caches, settings and plugins, apart from the user's and from the
@@ -105,18 +123,21 @@ impl Helm {
     fn home(self) -> &'static Path {
         static THREE: OnceLock<PathBuf> = OnceLock::new();
         static FOUR: OnceLock<PathBuf> = OnceLock::new();
+        static FOUR_TWO: OnceLock<PathBuf> = OnceLock::new();
         let home = match self {
             Self::Three => &THREE,
             Self::Four => &FOUR,
+            Self::FourTwo => &FOUR_TWO,
         };
         home.get_or_init(|| {
             // Beside the filter that it runs, so that a debug and a release build have one each.
             let beside = Path::new(FILTER).parent().expect("a folder");
             let home = beside.join("helm-homes").join(self.short());
             fs::create_dir_all(home.join("plugins")).expect("a home for Helm");
-            if self == Self::Four {
+            if self.is_four() {
                 plugin(&home, PLUGIN, FILTER);
                 plugin(&home, "unchanged", "cat");
+                plugin(&home, "recorded", "tee");
             }
             home
         })
@@ -150,7 +171,7 @@ impl Helm {
     pub(crate) fn filtered(self) -> &'static str {
         match self {
             Self::Three => concat!("--post-renderer=", env!("CARGO_BIN_EXE_vcluster-netpol")),
-            Self::Four => "--post-renderer=vcluster-netpol",
+            Self::Four | Self::FourTwo => "--post-renderer=vcluster-netpol",
         }
     }
 
@@ -158,7 +179,7 @@ impl Helm {
     pub(crate) fn unchanged(self) -> &'static str {
         match self {
             Self::Three => "--post-renderer=cat",
-            Self::Four => "--post-renderer=unchanged",
+            Self::Four | Self::FourTwo => "--post-renderer=unchanged",
         }
     }
 }
@@ -168,6 +189,7 @@ pub(crate) fn kubectl<A: AsRef<OsStr>>(helm: Helm, args: impl IntoIterator<Item 
     let name = match helm {
         Helm::Three => "kubectl31",
         Helm::Four => "kubectl35",
+        Helm::FourTwo => "kubectl36",
     };
     let mut command = isolated(&tools().join(name), helm.home());
     command.args(args);
