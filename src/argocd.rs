@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// What Argo CD says of an application.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +46,33 @@ const STRINGS: [&str; 4] = ["release-name", "namespace", "values", "skip-crds"];
 const ARRAYS: [&str; 2] = ["values-files", "config-files"];
 const MAPS: [&str; 1] = ["set"];
 
+/// How the names of the variables begin that say something of an application.
+const PREFIXES: [&str; 3] = ["ARGOCD_", "PARAM_", "KUBE_"];
+
 impl Application {
+    /// Reads the variables of the environment.
+    ///
+    /// # Errors
+    /// As [`Application::of`], and when a variable that it could need is not UTF-8.
+    pub fn in_environment(
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, String> {
+        let mut known = BTreeMap::new();
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            if !PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+                continue;
+            }
+            let value = value
+                .into_string()
+                .map_err(|_| format!("the variable {name} is not UTF-8"))?;
+            known.insert(name, value);
+        }
+        Self::of(&known)
+    }
+
     /// Reads the variables.
     ///
     /// # Errors
@@ -106,33 +134,28 @@ impl Application {
     /// those of the application, as paths that were found to lie in the repository; the values of
     /// the parameter `values` are read from stdin.
     #[must_use]
-    pub fn template(&self, values_files: &[String]) -> Vec<String> {
-        let mut words = vec!["template".to_owned()];
-        words.extend(self.namespace.iter().map(|n| format!("--namespace={n}")));
+    pub fn template(&self, values_files: &[PathBuf]) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["template".into()];
+        let option = |name: &str, value: &str| OsString::from(format!("--{name}={value}"));
+        words.extend(self.namespace.iter().map(|n| option("namespace", n)));
         if !self.skip_crds {
-            words.push("--include-crds".to_owned());
+            words.push("--include-crds".into());
         }
-        words.extend(
-            self.kube_version
-                .iter()
-                .map(|v| format!("--kube-version={v}")),
-        );
-        words.extend(
-            self.api_versions
-                .iter()
-                .map(|v| format!("--api-versions={v}")),
-        );
-        words.extend(values_files.iter().map(|f| format!("--values={f}")));
+        words.extend(self.kube_version.iter().map(|v| option("kube-version", v)));
+        words.extend(self.api_versions.iter().map(|v| option("api-versions", v)));
+        for file in values_files {
+            let mut word = OsString::from("--values=");
+            word.push(file);
+            words.push(word);
+        }
         if self.values.is_some() {
-            words.push("--values=-".to_owned());
+            words.push("--values=-".into());
         }
-        words.extend(
-            self.set
-                .iter()
-                .map(|(k, v)| format!("--set={k}={}", literal(v))),
-        );
+        for (path, value) in &self.set {
+            words.push(option("set", &format!("{path}={}", literal(value))));
+        }
         // Behind the dashes nothing is an option, whatever it begins with.
-        words.extend(["--", self.release.as_str(), "."].map(str::to_owned));
+        words.extend(["--", self.release.as_str(), "."].map(OsString::from));
         words
     }
 }
@@ -291,7 +314,7 @@ mod tests {
         .unwrap();
         assert_eq!(app.values_files, ["a.yaml", "b.yaml"]);
         assert_eq!(
-            app.template(&app.values_files),
+            app.template(&["a.yaml", "b.yaml"].map(PathBuf::from)),
             [
                 "template",
                 "--namespace=from-env",

@@ -179,3 +179,229 @@ fn every_command_has_a_manual_page() {
     }
     assert_eq!(filter(&["man", "nosuchcommand"], "").code, Some(2));
 }
+
+/// Runs a line of a shell in a folder with `stream.yaml`, in which `$PROGRAM` is ours.
+fn shell(folder: &std::path::Path, line: &str) -> Run {
+    fs::write(folder.join("stream.yaml"), STREAM).expect("a file");
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).env("PROGRAM", FILTER);
+    Run::of(command.current_dir(folder), "")
+}
+
+/// What fails with exit code 3, each with a word of the message.
+#[track_caller]
+fn fail(lines: &[(&str, &str)]) {
+    for (line, said) in lines {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = shell(folder.path(), line);
+        assert_eq!(run.code, Some(3), "{line}: {}", run.stderr);
+        assert!(run.stderr.contains(said), "{line}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_stream_that_is_closed_is_an_error() {
+    fail(&[
+        ("\"$PROGRAM\" <stream.yaml >&-", "standard output is closed"),
+        ("\"$PROGRAM\" <&-", "standard input is closed"),
+        ("\"$PROGRAM\" <&- >&-", "standard input is closed"),
+        (
+            "\"$PROGRAM\" exec -- cat stream.yaml >&-",
+            "standard output is closed",
+        ),
+        ("\"$PROGRAM\" schema >&-", "standard output is closed"),
+        ("\"$PROGRAM\" lint <&-", "standard input is closed"),
+        ("\"$PROGRAM\" migrate <&-", "standard input is closed"),
+        (
+            "\"$PROGRAM\" migrate stream.yaml >&-",
+            "standard output is closed",
+        ),
+        ("\"$PROGRAM\" explain <&-", "standard input is closed"),
+        (
+            "\"$PROGRAM\" check --from workload --to dns <&-",
+            "standard input is closed",
+        ),
+    ]);
+}
+
+#[test]
+fn dev_null_in_one_direction_is_what_the_caller_wants() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for line in [
+        "\"$PROGRAM\" <stream.yaml >/dev/null",
+        "\"$PROGRAM\" </dev/null >/dev/null",
+        "\"$PROGRAM\" <stream.yaml 2>&-",
+    ] {
+        let run = shell(folder.path(), line);
+        assert_eq!(run.code, Some(0), "{line}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let full = "No space left";
+    fail(&[
+        ("\"$PROGRAM\" <stream.yaml >/dev/full", full),
+        ("\"$PROGRAM\" exec -- cat stream.yaml >/dev/full", full),
+        ("\"$PROGRAM\" explain <stream.yaml >/dev/full", full),
+        (
+            "\"$PROGRAM\" lint --output json <stream.yaml >/dev/full",
+            full,
+        ),
+        ("\"$PROGRAM\" schema >/dev/full", full),
+        ("\"$PROGRAM\" man >/dev/full", full),
+        ("\"$PROGRAM\" --help >/dev/full", full),
+        ("\"$PROGRAM\" migrate stream.yaml >/dev/full", full),
+        (
+            "\"$PROGRAM\" diff --output json stream.yaml stream.yaml >/dev/full",
+            full,
+        ),
+    ]);
+}
+
+#[test]
+fn a_message_that_cannot_be_written_is_no_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (line, code) in [
+        ("\"$PROGRAM\" <stream.yaml 2>/dev/full", 0),
+        ("\"$PROGRAM\" exec -- false 2>/dev/full", 1),
+        ("\"$PROGRAM\" argocd generate 2>/dev/full", 2),
+        ("\"$PROGRAM\" migrate a b 2>/dev/full", 2),
+        ("\"$PROGRAM\" check --from x --to y 2>/dev/full", 2),
+    ] {
+        let run = shell(folder.path(), line);
+        assert_eq!(run.code, Some(code), "{line}");
+    }
+}
+
+/// Runs the program with a stdout whose reader is gone before anything is written.
+fn without_reader(words: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut child = Command::new(FILTER)
+        .args(words)
+        .stdin(std::process::Stdio::piped())
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("a start");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // A call that fails before it reads has closed its end.
+    let _ = std::io::Write::write_all(&mut stdin, STREAM.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("an end");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
+#[test]
+fn half_a_stream_does_not_look_like_a_whole_one() {
+    for words in [&[][..], &["migrate"]] {
+        let (code, said) = without_reader(words);
+        assert_eq!(code, Some(3), "{words:?}: {said}");
+        assert!(said.contains("can't write standard output"), "{said}");
+    }
+    // Who reads a picture or a list has seen enough, and the exit code says the same as before.
+    assert_eq!(without_reader(&["explain"]).0, Some(0));
+    assert_eq!(without_reader(&["schema"]).0, Some(0));
+    assert_eq!(without_reader(&["diff", "-", "/dev/null"]).0, Some(1));
+    let nothing_there = [
+        "lint",
+        "--output",
+        "json",
+        "--namespace",
+        "other",
+        "/dev/null",
+    ];
+    assert_eq!(without_reader(&nothing_there).0, Some(1));
+}
+
+#[test]
+fn standard_input_that_is_no_stream_is_an_error() {
+    fail(&[
+        ("\"$PROGRAM\" <.", "can't read standard input"),
+        ("\"$PROGRAM\" lint <.", "can't read standard input"),
+        (
+            "\"$PROGRAM\" <stream.yaml >>stream.yaml",
+            "are the same file",
+        ),
+        (
+            "\"$PROGRAM\" <stream.yaml >stream.yaml",
+            "are the same file",
+        ),
+        (
+            "\"$PROGRAM\" <stream.yaml 1<>stream.yaml",
+            "are the same file",
+        ),
+    ]);
+}
+
+#[test]
+fn an_argument_or_variable_that_is_not_utf8_is_an_error() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let bad = OsStr::from_bytes(b"\xff");
+    let run = |words: &[&OsStr], variable: &str| {
+        let mut command = Command::new(FILTER);
+        if !variable.is_empty() {
+            command.env(variable, bad);
+        }
+        Run::of(command.args(words), STREAM)
+    };
+    let release = OsStr::from_bytes(b"--release=\xff");
+    let exec = OsStr::new("exec");
+    let lint = OsStr::new("lint");
+    for words in [&[bad][..], &[release], &[exec, release], &[lint, release]] {
+        let run = run(words, "");
+        assert_eq!(run.code, Some(2), "{words:?}: {}", run.stderr);
+    }
+    // A path may be anything.
+    let config = OsStr::from_bytes(b"--config=\xff");
+    let missing = run(&[config], "");
+    assert_eq!(missing.code, Some(3), "{}", missing.stderr);
+    let of_explain = [OsStr::new("explain")];
+    for name in ["HELM_NAMESPACE", "ARGOCD_APP_NAME", "ARGOCD_APP_NAMESPACE"] {
+        for words in [&[][..], &of_explain] {
+            let run = run(words, name);
+            assert_eq!(run.code, Some(3), "{name}: {}", run.stderr);
+            assert!(run.stderr.contains(name), "{}", run.stderr);
+            assert_eq!(run.stdout, "");
+        }
+    }
+    assert_eq!(run(&[], "KUBE_VERSION").code, Some(2));
+    assert_eq!(run(&[], "HELM_PLUGIN_NAME").code, Some(0));
+    let generate = [OsStr::new("argocd"), OsStr::new("generate")];
+    let argocd = run(&generate, "ARGOCD_APP_PARAMETERS");
+    assert_eq!(argocd.code, Some(2));
+    assert!(argocd.stderr.contains("ARGOCD_APP_PARAMETERS is not UTF-8"));
+}
+
+#[test]
+fn a_report_is_whole_or_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = folder.path().join("r.json");
+    // The file that is written first is larger than the limit.
+    let long = "x".repeat(2000);
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 1; exec \"$PROGRAM\" --report r.json --release {long} <stream.yaml"
+    );
+    fs::write(&old, "old").expect("a file");
+    let run = shell(folder.path(), &line);
+    assert_ne!(run.code, Some(0));
+    let now = fs::read_to_string(&old).expect("a report");
+    assert!(now == "old" || now.ends_with("}\n"), "{now}");
+    for line in [
+        "\"$PROGRAM\" --report n.json <stream.yaml",
+        "\"$PROGRAM\" --report /dev/fd/3 3>n.json <stream.yaml",
+        "ln -s n.json l; \"$PROGRAM\" --report l <stream.yaml && test -L l",
+        "ln n.json m.json; \"$PROGRAM\" --report n.json <stream.yaml && cmp m.json n.json",
+    ] {
+        let run = shell(folder.path(), line);
+        assert_eq!(run.code, Some(0), "{line}: {}", run.stderr);
+        let text = fs::read_to_string(folder.path().join("n.json")).expect("a report");
+        let _: Value = serde_json::from_str(&text).expect("JSON");
+    }
+    let run = shell(folder.path(), "\"$PROGRAM\" --report o <stream.yaml >o");
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+}

@@ -336,6 +336,55 @@ fn files_lie_in_the_repository() {
     }
 }
 
+/// A program in the place of Helm, that says in comments which folders it was given.
+fn folders_of_helm(checkout: &Checkout, variables: &[(&str, &str)]) -> Run {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let script = checkout.path("bin/helm-that-tells");
+    let text = "#!/bin/sh\n\
+        for home in \"$HELM_CACHE_HOME\" \"$HELM_CONFIG_HOME\" \"$HELM_DATA_HOME\"; do\n\
+        mkdir -p \"$home\" && echo \"# $home $(stat -c %a \"${home%/*}\")\"\n\
+        done\n";
+    fs::write(&script, text).expect("a file");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("a program");
+    let program = format!("HELM_BIN={}", script.display());
+    let (name, value) = program.split_once('=').expect("both");
+    let variables = [variables, &[(name, value)]].concat();
+    checkout.generate(Helm::Four, &variables)
+}
+
+#[test]
+fn the_folders_of_helm_are_private_and_go_away() {
+    let checkout = Checkout::new();
+    let temporary = || {
+        let entries = fs::read_dir(checkout.path("")).expect("a folder");
+        let mut names: Vec<_> = entries.map(|e| e.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = temporary();
+    let run = || folders_of_helm(&checkout, &[]).printed();
+    let (first, second) = (run(), run());
+    assert_ne!(first, second, "nobody foresees the name");
+    let lines: Vec<&str> = first.lines().collect();
+    assert_eq!(lines.len(), 3, "{first}");
+    for (line, folder) in lines.iter().zip(["/cache", "/config", "/data"]) {
+        let start = format!("# {}vcluster-netpol-", checkout.path("").display());
+        assert!(line.starts_with(&start), "{line}");
+        assert!(line.ends_with(&format!("{folder} 700")), "{line}");
+    }
+    assert_eq!(temporary(), before, "nothing is left");
+
+    let cache = checkout.path("cache");
+    let named = [("HELM_CACHE_HOME", cache.to_str().expect("UTF-8"))];
+    let told = folders_of_helm(&checkout, &named).printed();
+    assert!(
+        told.starts_with(&format!("# {} ", cache.display())),
+        "{told}"
+    );
+    assert!(cache.exists(), "what the caller names stays");
+}
+
 #[test]
 fn a_release_name_is_no_option() {
     let checkout = Checkout::new();

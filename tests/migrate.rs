@@ -241,3 +241,213 @@ fn old_values_mean_what_the_converter_of_vcluster_makes_of_them() {
     }
     assert!(compared > 0);
 }
+
+mod in_place {
+    //! Files that are written: whole or not at all, and with all that is not text left as it was.
+
+    use std::fs::{self, Permissions};
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+    use std::path::Path;
+    use std::process::{Command, Output};
+
+    use tempfile::TempDir;
+
+    const OLD: &str = "policies:\n  networkPolicy:\n    extraWorkloadRules:\n    - {}\n";
+
+    /// Runs a line of a shell in a folder, in which `$PROGRAM` is ours.
+    fn shell(folder: &Path, line: &str) -> Output {
+        Command::new("sh")
+            .args(["-c", line])
+            .env("PROGRAM", env!("CARGO_BIN_EXE_vcluster-netpol"))
+            .current_dir(folder)
+            .output()
+            .unwrap()
+    }
+
+    /// A folder with an old file in it.
+    fn folder() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.yaml"), OLD).unwrap();
+        folder
+    }
+
+    /// A larger file than the limit of one block lets us write.
+    fn large(folder: &TempDir) -> String {
+        let text = format!("{OLD}#{}\n", "x".repeat(9000));
+        fs::write(folder.path().join("a.yaml"), &text).unwrap();
+        text
+    }
+
+    fn read(folder: &TempDir, name: &str) -> String {
+        fs::read_to_string(folder.path().join(name)).unwrap()
+    }
+
+    fn names(folder: &TempDir) -> usize {
+        fs::read_dir(folder.path()).unwrap().count()
+    }
+
+    fn stderr(output: &Output) -> String {
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    #[test]
+    fn mode_and_links_stay() {
+        let folder = folder();
+        let file = folder.path().join("a.yaml");
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        symlink("a.yaml", folder.path().join("link")).unwrap();
+        symlink("link", folder.path().join("link-to-link")).unwrap();
+        let output = shell(
+            folder.path(),
+            "umask 077; \"$PROGRAM\" migrate -i link-to-link",
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stderr(&output).contains("link-to-link:3: "));
+        assert!(read(&folder, "a.yaml").contains("egress:"));
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o640);
+        let link = fs::read_link(folder.path().join("link")).unwrap();
+        assert_eq!(link, Path::new("a.yaml"));
+        assert_eq!(names(&folder), 3, "nothing is left beside the file");
+    }
+
+    #[test]
+    fn the_owner_stays_or_nothing_is_written() {
+        let folder = folder();
+        let file = folder.path().join("a.yaml");
+        if std::os::unix::fs::chown(&file, Some(12345), Some(54321)).is_err() {
+            // Only root can give files away.
+            return;
+        }
+        let output = shell(folder.path(), "\"$PROGRAM\" migrate -i a.yaml");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let now = fs::metadata(&file).unwrap();
+        assert_eq!((now.uid(), now.gid()), (12345, 54321));
+        assert!(read(&folder, "a.yaml").contains("egress:"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_whole_is_left_as_it_was() {
+        let folder = folder();
+        let text = large(&folder);
+        // The limit is an error for who ignores its signal, as a full disk is for everybody.
+        let output = shell(
+            folder.path(),
+            "trap '' XFSZ; ulimit -f 1; exec \"$PROGRAM\" migrate -i a.yaml",
+        );
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        let said = stderr(&output);
+        assert!(said.contains("a.yaml, which is left as it was"), "{said}");
+        assert!(!said.contains(" -> "), "nothing has moved: {said}");
+        assert_eq!(read(&folder, "a.yaml"), text);
+        assert_eq!(names(&folder), 1, "nothing is left beside the file");
+    }
+
+    #[test]
+    fn all_files_are_written_or_none() {
+        let folder = folder();
+        let text = large(&folder);
+        fs::write(folder.path().join("0.yaml"), OLD).unwrap();
+        let output = shell(
+            folder.path(),
+            "trap '' XFSZ; ulimit -f 1; exec \"$PROGRAM\" migrate -i 0.yaml a.yaml",
+        );
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        assert_eq!(read(&folder, "0.yaml"), OLD);
+        assert_eq!(read(&folder, "a.yaml"), text);
+        assert!(!stderr(&output).contains(" -> "));
+        assert_eq!(names(&folder), 2);
+    }
+
+    #[test]
+    fn a_killed_program_leaves_the_file_as_it_was() {
+        let folder = folder();
+        let text = large(&folder);
+        let output = shell(
+            folder.path(),
+            "ulimit -c 0; ulimit -f 1; exec \"$PROGRAM\" migrate -i a.yaml",
+        );
+        assert_eq!(output.status.code(), None, "a signal ends it");
+        assert_eq!(read(&folder, "a.yaml"), text);
+    }
+
+    #[test]
+    fn two_paths_to_one_file_are_one_file() {
+        let folder = folder();
+        symlink("a.yaml", folder.path().join("link")).unwrap();
+        let output = shell(
+            folder.path(),
+            "\"$PROGRAM\" migrate -i a.yaml ./a.yaml link",
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stderr(&output).matches(" -> ").count(), 1);
+        assert!(read(&folder, "a.yaml").contains("egress:"));
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_without_a_loss_is_refused() {
+        for (prepare, file, said) in [
+            ("ln a.yaml b.yaml", "a.yaml", "hard links"),
+            ("mkfifo p", "p", "not a regular file"),
+            ("mkdir d", "d", "not a regular file"),
+            ("true", "/dev/null", "not a regular file"),
+            ("ln -s nothing l", "l", "can't read l"),
+        ] {
+            let folder = folder();
+            let line = format!("{prepare}; \"$PROGRAM\" migrate -i {file}");
+            let output = shell(folder.path(), &line);
+            assert_eq!(output.status.code(), Some(3), "{line}: {}", stderr(&output));
+            assert!(
+                stderr(&output).contains(said),
+                "{line}: {}",
+                stderr(&output)
+            );
+            assert_eq!(read(&folder, "a.yaml"), OLD, "{line}");
+        }
+        let folder = folder();
+        let output = shell(folder.path(), "\"$PROGRAM\" migrate -i - <a.yaml");
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert_eq!(names(&folder), 1, "no file is called -");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let folder = folder();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o555)).unwrap();
+        // Root may write everywhere, but not under /proc.
+        let is_root = fs::write(folder.path().join("probe"), "").is_ok();
+        if !is_root {
+            let output = shell(folder.path(), "\"$PROGRAM\" migrate -i a.yaml");
+            assert_eq!(output.status.code(), Some(3));
+            assert!(stderr(&output).contains("make the folder writable"));
+            assert_eq!(read(&folder, "a.yaml"), OLD);
+        }
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn the_file_that_is_read_is_not_the_output() {
+        let folder = folder();
+        for line in ["migrate a.yaml", "migrate <a.yaml", "migrate - <a.yaml"] {
+            let output = shell(folder.path(), &format!("\"$PROGRAM\" {line} >>a.yaml"));
+            assert_eq!(output.status.code(), Some(3), "{line}");
+            assert_eq!(read(&folder, "a.yaml"), OLD, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_needs_no_utf8() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = std::ffi::OsStr::from_bytes(b"\xffa.yaml");
+        fs::write(folder.path().join(name), OLD).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_vcluster-netpol"))
+            .args(["migrate", "-i"])
+            .arg(name)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let text = fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(text.contains("egress:"));
+    }
+}

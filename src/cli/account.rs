@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::tell;
+use super::{file, tell};
 use crate::render::{Action, Deed, Found, Output};
 use crate::report::Report;
 
@@ -35,7 +35,7 @@ impl Args {
             return Ok(());
         };
         let text = format!("{:#}\n", report(ended));
-        std::fs::write(path, text)
+        file::report(path, text.as_bytes())
             .with_context(|| format!("can't write the report {}", path.display()))
     }
 

@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use super::{Exit, exec, filter};
+use super::file::PrivateFolder;
+use super::{Exit, exec, filter, tell};
 use crate::argocd::Application;
 use crate::yaml::{Node, Tree};
 
@@ -43,13 +44,10 @@ struct Generate {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let Verb::Generate(args) = &args.command;
-    let variables = std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-        .collect();
-    let app = match Application::of(&variables) {
+    let app = match Application::in_environment(std::env::vars_os()) {
         Ok(app) => app,
         Err(message) => {
-            eprintln!("error: {message}");
+            tell(format!("error: {message}"));
             return Ok(Exit::Usage);
         }
     };
@@ -60,25 +58,26 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (values, configs) = match found {
         Ok(found) => found,
         Err(message) => {
-            eprintln!("error: {message}");
+            tell(format!("error: {message}"));
             return Ok(Exit::Rejected);
         }
     };
     let mut filter = args.filter.clone();
-    filter.config.extend(configs.iter().map(PathBuf::from));
+    filter.config.extend(configs);
     let mut options = filter.options()?;
     options.said.app_name = Some(app.release.clone());
     options.said.fallback_namespace.clone_from(&app.namespace);
 
+    let homes = Homes::missing().context("can't make a private folder for Helm's files")?;
     if lacks_dependencies(&repository.app) {
-        let mut build = helm(&args.helm);
+        let mut build = homes.helm(&args.helm);
         build.args(["dependency", "build"]).stdin(Stdio::null());
         match exec::output(&mut build)? {
-            Ok(said) => eprint!("{}", String::from_utf8_lossy(&said)),
+            Ok(said) => tell(String::from_utf8_lossy(&said).trim_end()),
             Err(exit) => return Ok(exit),
         }
     }
-    let mut template = helm(&args.helm);
+    let mut template = homes.helm(&args.helm);
     template.args(app.template(&values));
     match render(template, app.values.as_deref())? {
         Ok(stream) => filter::write(&stream, &options, &filter.account, filter::Reader::Caller),
@@ -104,20 +103,42 @@ fn render(mut template: Command, values: Option<&str>) -> anyhow::Result<Result<
     })
 }
 
-/// A Helm that keeps its files where a sidecar may write.
-fn helm(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    let home = std::env::temp_dir().join("vcluster-netpol-helm");
-    for (variable, folder) in [
-        ("HELM_CACHE_HOME", "cache"),
-        ("HELM_CONFIG_HOME", "config"),
-        ("HELM_DATA_HOME", "data"),
-    ] {
-        if std::env::var_os(variable).is_none() {
-            command.env(variable, home.join(folder));
-        }
+/// The variables that name Helm's folders, and what we call those folders.
+const HOMES: [(&str, &str); 3] = [
+    ("HELM_CACHE_HOME", "cache"),
+    ("HELM_CONFIG_HOME", "config"),
+    ("HELM_DATA_HOME", "data"),
+];
+
+/// The folders of Helm that the environment does not name.
+///
+/// They lie where a sidecar may write, which is where others may write, too: who foresees the name
+/// could put plugins and repositories there. So the name is random, and nobody else can look in.
+struct Homes {
+    folder: Option<PrivateFolder>,
+}
+
+impl Homes {
+    fn missing() -> std::io::Result<Self> {
+        let is_missing = |(variable, _): &(&str, &str)| std::env::var_os(variable).is_none();
+        let folder = if HOMES.iter().any(is_missing) {
+            Some(PrivateFolder::new()?)
+        } else {
+            None
+        };
+        Ok(Self { folder })
     }
-    command
+
+    /// A Helm with these folders.
+    fn helm(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        for (variable, name) in HOMES {
+            if let (Some(folder), None) = (&self.folder, std::env::var_os(variable)) {
+                command.env(variable, folder.path().join(name));
+            }
+        }
+        command
+    }
 }
 
 /// The checkout of the application's repository.
@@ -149,22 +170,19 @@ impl Repository {
     /// The whole paths of files that lie in the repository: below the application's folder, or, if
     /// they begin with `/`, below the root. None leads out of it, by `..` or by a link, and none is
     /// fetched.
-    fn files(&self, names: &[String]) -> Result<Vec<String>, String> {
+    fn files(&self, names: &[String]) -> Result<Vec<PathBuf>, String> {
         names.iter().map(|name| self.file(name)).collect()
     }
 
-    fn file(&self, name: &str) -> Result<String, String> {
+    fn file(&self, name: &str) -> Result<PathBuf, String> {
         if name.contains("://") {
             return Err(format!(
                 "{name} is no file of the application's repository, and nothing is fetched from \
                  elsewhere; put the file into the repository"
             ));
         }
-        if name.contains([',', '"']) {
-            return Err(format!(
-                "{name} holds a comma or a quote, which Helm would take for the end of the name; \
-                 rename the file"
-            ));
+        if let Some(problem) = ends_early(Path::new(name)) {
+            return Err(problem);
         }
         let path = match name.strip_prefix('/') {
             Some(below) => self.root.join(below.trim_start_matches('/')),
@@ -181,11 +199,20 @@ impl Repository {
                 "{name} leads out of the application's repository; put the file into it"
             ));
         }
-        found
-            .into_os_string()
-            .into_string()
-            .map_err(|_| format!("the path of {name} is not UTF-8"))
+        ends_early(&found).map_or(Ok(found), Err)
     }
+}
+
+/// What is wrong with a path that Helm would take for several.
+fn ends_early(path: &Path) -> Option<String> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    bytes.iter().any(|b| matches!(b, b',' | b'"')).then(|| {
+        format!(
+            "{} holds a comma or a quote, which Helm would take for the end of the name; rename \
+             the file or its folder",
+            path.display()
+        )
+    })
 }
 
 /// Whether the chart has dependencies, and none of them is there.

@@ -4,13 +4,12 @@
 //! everything else in [`reach`](crate::reach).
 
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 
-use super::Exit;
+use super::{Exit, pipe, tell};
 use crate::explain::causes;
 use crate::reach::answer::Question;
 use crate::reach::ask::{Home, Who, parse_destination};
@@ -92,7 +91,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         Ok(false) => Ok(Exit::Rejected),
         Err(error) => match error.downcast::<Unusable>() {
             Ok(unusable) => {
-                writeln!(io::stderr(), "{unusable}")?;
+                tell(unusable);
                 Ok(Exit::Usage)
             }
             Err(error) => Err(error),
@@ -207,8 +206,7 @@ fn world(args: &Args) -> anyhow::Result<World> {
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let read = if path.as_os_str() == STDIN {
-        let mut text = Vec::new();
-        io::stdin().lock().read_to_end(&mut text).map(|_| text)
+        pipe::read_stdin().map(|stream| stream.to_vec())
     } else {
         std::fs::read(path)
     };
@@ -227,11 +225,5 @@ fn json(value: &impl serde::Serialize) -> String {
 
 /// Writes the answer; whoever closes the pipe early has read enough, and still gets the exit code.
 fn write(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("the answer can't be written")
-        }
-        _ => Ok(()),
-    }
+    pipe::answer(text.as_bytes()).context("the answer can't be written")
 }

@@ -2,14 +2,13 @@
 //!
 //! Arguments and files; everything else is in [`explain`](crate::explain::diff).
 
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::explain::{SOME_RELEASE, Setting, json, read, width, write};
-use super::{Exit, tell};
+use super::explain::{SOME_RELEASE, Setting, json, read, width};
+use super::{Exit, pipe, tell};
 use crate::config::cluster::ConfigFile;
 use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
@@ -80,7 +79,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         ));
         return Ok(Exit::Usage);
     }
-    let views = (args.view(&old), args.view(&new));
+    let views = (args.view(&old)?, args.view(&new)?);
     let (old, new) = match views {
         (Ok(old), Ok(new)) => (old, new),
         (old, new) => {
@@ -91,11 +90,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     };
     let diff = Diff::between(old.world.policies(), new.world.policies());
-    write(&match args.output {
+    let text = match args.output {
         Format::Text => diff::text(&diff, width()),
         Format::Markdown => diff::markdown(&diff),
         Format::Json => json(&diff)?,
-    })?;
+    };
+    pipe::answer(text.as_bytes()).context("can't write standard output")?;
     Ok(if diff.is_empty() {
         Exit::Done
     } else {
@@ -104,7 +104,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 impl Args {
-    fn view(&self, input: &Input) -> Result<View, Report> {
+    fn view(&self, input: &Input) -> anyhow::Result<Result<View, Report>> {
         let (files, stream) = if input.is_config {
             let text = String::from_utf8_lossy(&input.text).into_owned();
             let file = ConfigFile {
@@ -115,11 +115,11 @@ impl Args {
         } else {
             (Vec::new(), &input.text[..])
         };
-        let mut options = self.setting.options(files);
+        let mut options = self.setting.options(files)?;
         if input.is_config {
             (options.said.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
         }
-        View::read(stream, &input.name, &options)
+        Ok(View::read(stream, &input.name, &options))
     }
 }
 
@@ -131,9 +131,8 @@ impl Input {
 
 fn input(path: &Path) -> anyhow::Result<Input> {
     let (name, text) = if path.as_os_str() == "-" {
-        let mut text = Vec::new();
-        (io::stdin().lock().read_to_end(&mut text)).context("can't read standard input")?;
-        ("standard input".to_owned(), text)
+        let stream = pipe::read_stdin().context("can't read standard input")?;
+        ("standard input".to_owned(), stream.to_vec())
     } else {
         (path.display().to_string(), read(path)?)
     };

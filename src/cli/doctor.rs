@@ -46,8 +46,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if !args.no_cluster {
         findings.push(cluster(args));
     }
-    let lines: Vec<String> = findings.iter().map(|f| format!("{f}\n")).collect();
-    pipe::write_stdout(&lines).context("can't write standard output")?;
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    pipe::answer((lines.join("\n") + "\n").as_bytes()).context("can't write standard output")?;
     let bad = findings.iter().any(|f| f.health == Health::Bad);
     Ok(if bad { Exit::Rejected } else { Exit::Done })
 }

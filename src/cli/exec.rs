@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use anyhow::Context as _;
 use clap::Parser;
 
-use super::{Exit, filter};
+use super::{Exit, filter, tell};
 
 /// The options of `exec`.
 #[derive(Debug, Clone, Parser)]
@@ -58,7 +58,7 @@ pub(super) fn output(command: &mut Command) -> anyhow::Result<Result<Vec<u8>, Ex
         return Ok(Ok(output.stdout));
     }
     let (how, exit) = ending(output.status);
-    eprintln!("error: {name} {how}, so nothing is written");
+    tell(format!("error: {name} {how}, so nothing is written"));
     Ok(Err(exit))
 }
 

@@ -3,14 +3,14 @@
 //! Arguments, files and the width of the terminal; everything else is in
 //! [`explain`](crate::explain).
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::filter::{edition, read_config};
-use super::{Exit, tell};
+use super::filter::{edition, namespace_in_environment, read_config, variable};
+use super::{Exit, pipe, tell};
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
 use crate::explain::{self, Explanation, view::View};
@@ -85,23 +85,21 @@ enum Format {
 
 impl Setting {
     /// The options of the filter that say the same.
-    pub(super) fn options(&self, files: Vec<ConfigFile>) -> Options {
-        let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-        Options {
+    pub(super) fn options(&self, files: Vec<ConfigFile>) -> anyhow::Result<Options> {
+        Ok(Options {
             said: Said {
                 files,
                 release: self.release.clone(),
                 namespace: self.namespace.clone(),
-                app_name: variable("ARGOCD_APP_NAME"),
-                fallback_namespace: variable("ARGOCD_APP_NAMESPACE")
-                    .or_else(|| variable("HELM_NAMESPACE")),
+                app_name: variable("ARGOCD_APP_NAME")?,
+                fallback_namespace: namespace_in_environment()?,
             },
             edition: self.edition,
             companions: self.companions,
             project: self.project.clone(),
             project_namespace_label: self.project_namespace_label.clone(),
             ..Options::default()
-        }
+        })
     }
 }
 
@@ -117,8 +115,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
         ("standard input".to_owned(), Vec::new())
     } else {
-        let mut stream = Vec::new();
-        (io::stdin().lock().read_to_end(&mut stream)).context("can't read standard input")?;
+        let stream = read_optional(args)?;
         ("standard input".to_owned(), stream)
     };
     let files = (args.config.iter())
@@ -129,7 +126,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let mut options = args.setting.options(files);
+    let mut options = args.setting.options(files)?;
     if !options.said.files.is_empty() && stream.trim_ascii().is_empty() {
         (options.said.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
     }
@@ -152,8 +149,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         Format::Svg => explain::svg(&explanation),
         Format::Json => json(&explanation)?,
     };
-    write(&text)?;
+    pipe::print(text.as_bytes()).context("can't write standard output")?;
     Ok(Exit::Done)
+}
+
+/// Standard input, which may be missing where there is a config to explain.
+fn read_optional(args: &Args) -> anyhow::Result<Vec<u8>> {
+    let read = if args.config.is_empty() {
+        pipe::read_stdin().map(|stream| stream.to_vec())
+    } else {
+        let mut stream = Vec::new();
+        io::stdin().lock().read_to_end(&mut stream).map(|_| stream)
+    };
+    read.context("can't read standard input")
 }
 
 /// The width of the terminal: COLUMNS, else as the terminal says.
@@ -175,11 +183,4 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(text)
-}
-
-pub(super) fn write(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("can't write standard output")
 }

@@ -1,9 +1,10 @@
 //! The bare call: standard input to standard output.
 
-use std::io::Read as _;
+use std::env::VarError;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser;
 
 use super::{Exit, account, pipe, tell};
@@ -81,15 +82,13 @@ impl Args {
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         Ok(Options {
             said: Said {
                 files,
                 release: self.release.clone(),
                 namespace: self.namespace.clone(),
-                app_name: variable("ARGOCD_APP_NAME"),
-                fallback_namespace: variable("ARGOCD_APP_NAMESPACE")
-                    .or_else(|| variable("HELM_NAMESPACE")),
+                app_name: variable("ARGOCD_APP_NAME")?,
+                fallback_namespace: namespace_in_environment()?,
             },
             edition: self.edition,
             require: self.require,
@@ -101,6 +100,26 @@ impl Args {
             cidr: self.kube_version.unwrap_or_default(),
             audience: Audience::Everyone,
         })
+    }
+}
+
+/// A variable of the environment, if it is set to something. One that can't be read is no variable
+/// that is not set: the policies could go to another namespace.
+pub(super) fn variable(name: &str) -> anyhow::Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            bail!("the environment variable {name} is not UTF-8; correct it or unset it")
+        }
+    }
+}
+
+/// The namespace of the release, where nothing else says it.
+pub(super) fn namespace_in_environment() -> anyhow::Result<Option<String>> {
+    match variable("ARGOCD_APP_NAMESPACE")? {
+        Some(namespace) => Ok(Some(namespace)),
+        None => variable("HELM_NAMESPACE"),
     }
 }
 
@@ -131,6 +150,10 @@ pub(super) enum Reader {
 
 /// Filters standard input to standard output.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    pipe::check_both()?;
+    if std::io::stdin().is_terminal() {
+        tell("reads a rendered chart from the terminal, up to Ctrl-D; see vcluster-netpol --help");
+    }
     // The stream comes first: only it says where an error has to go.
     let stream = pipe::read_stdin().context("can't read standard input")?;
     match args.options() {

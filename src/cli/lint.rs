@@ -1,14 +1,13 @@
 //! The command `lint`: what the API server, and a careful colleague, would say.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
-use super::Exit;
 use super::filter::{edition, read_config};
 use super::show::{self, Format, Source};
+use super::{Exit, pipe};
 use crate::codes::Audience;
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
@@ -209,12 +208,8 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
         .iter()
         .map(|path| {
             let (file, bytes) = if path.as_os_str() == "-" {
-                let mut bytes = Vec::new();
-                std::io::stdin()
-                    .lock()
-                    .read_to_end(&mut bytes)
-                    .context("can't read standard input")?;
-                (None, bytes)
+                let stream = pipe::read_stdin().context("can't read standard input")?;
+                (None, stream.to_vec())
             } else {
                 let file = path.display().to_string();
                 let bytes = std::fs::read(path).with_context(|| format!("can't read {file}"))?;

@@ -54,6 +54,6 @@ pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
 }
 
 fn print(text: &[u8]) -> anyhow::Result<Exit> {
-    pipe::write_stdout(&[text]).context("can't write standard output")?;
+    pipe::print(text).context("can't write standard output")?;
     Ok(Exit::Done)
 }

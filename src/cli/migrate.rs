@@ -1,13 +1,13 @@
 //! The command `migrate`: deprecated fields rewritten in the user's files.
 
-use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
-use super::Exit;
+use super::file::{Ready, Target};
 use super::show::{self, Format};
+use super::{Exit, pipe};
 use crate::migrate::{Migration, migrate};
 use crate::report::{Place, Report};
 
@@ -29,30 +29,37 @@ pub(super) struct Args {
     check: bool,
 }
 
-/// Rewrites one file after the other; all of them are read before one is written.
+/// What is read, and where the result goes.
+#[derive(Debug)]
+struct Input {
+    name: String,
+    text: String,
+    /// The file to be replaced, with `--in-place`.
+    target: Option<Target>,
+}
+
+/// A file whose new text is on the disk, and has yet to take its place.
+type Prepared<'i> = (&'i Input, Migration, Option<Ready>);
+
+/// Rewrites the files. All of them are read before one is written, and the new text of all of them
+/// is on the disk before one is replaced.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let stdin = [PathBuf::from("-")];
-    let files: &[PathBuf] = if args.files.is_empty() {
-        &stdin
-    } else {
-        &args.files
-    };
-    if files.len() > 1 && !args.in_place && !args.check {
-        eprintln!("error: several files need --in-place or --check");
+    if let Some(message) = misuse(args) {
+        super::tell(format!("error: {message}"));
         return Ok(Exit::Usage);
     }
+    let inputs = inputs(args)?;
     let mut report = Report::default();
-    let mut done: Vec<(&PathBuf, String, Migration)> = Vec::new();
-    for path in files {
-        let text = read(path)?;
+    let mut migrated: Vec<(&Input, Migration)> = Vec::new();
+    for input in &inputs {
         let place = Place {
-            file: Some(name(path)),
+            file: Some(input.name.clone()),
             ..Place::default()
         };
-        match migrate(&text, &place) {
+        match migrate(&input.text, &place) {
             Ok(migration) => {
                 report.extend(migration.left.iter().cloned());
-                done.push((path, text, migration));
+                migrated.push((input, migration));
             }
             Err(problems) => report.extend(problems),
         }
@@ -61,22 +68,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if report.has_errors() {
         return Ok(Exit::Rejected);
     }
-    let mut needed = false;
-    for (path, text, migration) in &done {
-        needed |= migration.is_needed();
-        tell(path, migration);
-        if args.check {
-            continue;
+    let needed = migrated.iter().any(|(_, m)| m.is_needed());
+    let mut prepared: Vec<Prepared<'_>> = Vec::new();
+    for (input, migration) in migrated {
+        let target = input
+            .target
+            .clone()
+            .filter(|_| migration.text != input.text);
+        let ready = target
+            .map(|target| target.prepare(migration.text.as_bytes()))
+            .transpose()?;
+        prepared.push((input, migration, ready));
+    }
+    for (input, migration, ready) in prepared {
+        if let Some(ready) = ready {
+            ready.put()?;
         }
-        if !args.in_place {
-            let mut out = std::io::stdout().lock();
-            out.write_all(migration.text.as_bytes())
-                .and_then(|()| out.flush())
-                .context("can't write standard output")?;
-        } else if migration.text != *text {
-            std::fs::write(path, &migration.text)
-                .with_context(|| format!("can't write {}", name(path)))?;
+        if !args.in_place && !args.check {
+            pipe::write_stdout(&[&migration.text]).context("can't write standard output")?;
         }
+        // Only what is done is told.
+        tell(&input.name, &migration);
     }
     Ok(if args.check && needed {
         Exit::Rejected
@@ -85,20 +97,77 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
+/// What is wrong with a call that the definitions of the options let pass.
+fn misuse(args: &Args) -> Option<&'static str> {
+    if args.files.len() > 1 && !args.in_place && !args.check {
+        return Some("several files need --in-place or --check");
+    }
+    if args.in_place && args.files.iter().any(|path| is_stdin(path)) {
+        return Some("--in-place needs a file, and - is standard input");
+    }
+    None
+}
+
+fn inputs(args: &Args) -> anyhow::Result<Vec<Input>> {
+    let stdin = [PathBuf::from("-")];
+    let files = if args.files.is_empty() {
+        &stdin[..]
+    } else {
+        &args.files
+    };
+    let mut inputs: Vec<Input> = Vec::new();
+    for path in files {
+        let target = args.in_place.then(|| Target::existing(path)).transpose()?;
+        if let Some(target) = &target {
+            // Another path to a file that is already among them.
+            let mut known = inputs.iter().filter_map(|input| input.target.as_ref());
+            if known.any(|known| known.path() == target.path()) {
+                continue;
+            }
+        } else if !args.check {
+            check_output(path)?;
+        }
+        inputs.push(Input {
+            name: name(path),
+            text: read(path)?,
+            target,
+        });
+    }
+    Ok(inputs)
+}
+
+/// Refuses an output that can't arrive, or that goes into the file that is read.
+fn check_output(path: &Path) -> anyhow::Result<()> {
+    if is_stdin(path) {
+        return pipe::check_both().map_err(Into::into);
+    }
+    let file = std::fs::metadata(path);
+    if file.is_ok_and(|file| pipe::is_stdout(&file)) {
+        anyhow::bail!(
+            "{} is the file that standard output goes to; use --in-place",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// Says what has moved.
-fn tell(path: &Path, migration: &Migration) {
-    let name = name(path);
+fn tell(name: &str, migration: &Migration) {
     for step in &migration.moves {
         let line = step.line;
-        match &step.to {
-            Some(to) => eprintln!("{name}:{line}: {} -> {to}", step.from),
-            None => eprintln!("{name}:{line}: {} says nothing and is dropped", step.from),
-        }
+        super::tell(match &step.to {
+            Some(to) => format!("{name}:{line}: {} -> {to}", step.from),
+            None => format!("{name}:{line}: {} says nothing and is dropped", step.from),
+        });
     }
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 fn name(path: &Path) -> String {
-    if path.as_os_str() == "-" {
+    if is_stdin(path) {
         "<stdin>".to_owned()
     } else {
         path.display().to_string()
@@ -107,14 +176,11 @@ fn name(path: &Path) -> String {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     let name = name(path);
-    let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("can't read {name}"))?;
+    let bytes = if is_stdin(path) {
+        pipe::read_stdin().map(|stream| stream.to_vec())
     } else {
-        bytes = std::fs::read(path).with_context(|| format!("can't read {name}"))?;
-    }
+        std::fs::read(path)
+    };
+    let bytes = bytes.with_context(|| format!("can't read {name}"))?;
     String::from_utf8(bytes).with_context(|| format!("{name} is not UTF-8"))
 }

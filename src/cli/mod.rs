@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod exec;
 mod explain;
+mod file;
 mod filter;
 mod lint;
 mod manual;
@@ -121,10 +122,6 @@ pub fn run() -> ExitCode {
 fn end(ended: anyhow::Result<Exit>) -> ExitCode {
     ended
         .unwrap_or_else(|error| {
-            // A reader that went away has seen all that it wanted.
-            if is_broken_pipe(&error) {
-                return Exit::Done;
-            }
             tell(format!("error: {error:#}"));
             Exit::Io
         })
@@ -145,9 +142,9 @@ pub(crate) fn tell(message: impl Display) {
 
 /// Ends a call that is wrong, or that asks for help.
 fn misused(error: &clap::Error) -> ExitCode {
-    let filter = std::env::args()
+    let filter = std::env::args_os()
         .nth(1)
-        .is_none_or(|word| word.starts_with('-'));
+        .is_none_or(|word| word.as_encoded_bytes().starts_with(b"-"));
     // Helm 4 names its plugin to it, gives it a stream, and shows nobody what it says on stderr.
     let by_helm4 = filter::is_called_by_helm4();
     if error.use_stderr() && filter && by_helm4 && !std::io::stdin().is_terminal() {
@@ -162,14 +159,9 @@ fn misused(error: &clap::Error) -> ExitCode {
         });
         return ended.unwrap_or(Exit::Usage).into();
     }
-    let _ = error.print();
+    if let Err(error) = pipe::until_enough(error.print()) {
+        tell(format!("error: can't write: {error}"));
+        return Exit::Io.into();
+    }
     u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-    })
 }

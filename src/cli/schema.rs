@@ -23,6 +23,6 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut text = serde_json::to_string_pretty(&schema(args.form))?;
     text.push('\n');
-    pipe::write_stdout(&[text.as_bytes()]).context("can't write standard output")?;
+    pipe::print(text.as_bytes()).context("can't write standard output")?;
     Ok(Exit::Done)
 }

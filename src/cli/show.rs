@@ -8,6 +8,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use super::pipe;
 use crate::report::{Position, Problem, Report, Severity};
 
 /// The longest line that is shown.
@@ -49,14 +50,17 @@ pub(super) fn report(report: &Report, sources: &[Source<'_>], format: Format) ->
             warnings,
             problems: report,
         };
-        let mut out = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, &json)?;
-        out.write_all(b"\n")?;
-        return out.flush();
+        let mut text = serde_json::to_vec_pretty(&json)?;
+        text.push(b'\n');
+        return pipe::answer(&text);
     }
     if report.is_empty() {
         return Ok(());
     }
+    pipe::until_enough(on_stderr(report, sources))
+}
+
+fn on_stderr(report: &Report, sources: &[Source<'_>]) -> io::Result<()> {
     if !io::stderr().is_terminal() {
         return writeln!(io::stderr(), "{report}");
     }
