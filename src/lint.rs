@@ -93,11 +93,6 @@ impl Lint<'_> {
         };
         let Some(root) = tree.root() else { return };
         self.blank = false;
-        if let Err(error) = tree.check_expansion() {
-            let position = shifted(error.position, start);
-            self.unreadable(text, &place, &error.message, Some(position));
-            return;
-        }
         let mut objects = Vec::new();
         gather(root, 0, &mut objects);
         let policies: Vec<Node<'_>> = objects

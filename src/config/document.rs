@@ -80,7 +80,6 @@ impl ConfigDocument {
             )
         };
         let tree = Tree::parse(&config.text).map_err(not_yaml)?;
-        tree.check_expansion().map_err(not_yaml)?;
         let mut document = Self {
             network_policy: None,
             values: None,

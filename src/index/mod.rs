@@ -240,8 +240,7 @@ impl Index {
                 .push(unreadable("the document is not UTF-8".to_owned()));
             return;
         };
-        let read = Tree::parse(text).and_then(|tree| tree.check_expansion().map(|()| tree));
-        let tree = match read {
+        let tree = match Tree::parse(text) {
             Ok(tree) => tree,
             Err(error) => {
                 let line = stream::line_of(stream, offset) + error.position.line - 1;
@@ -259,7 +258,6 @@ impl Index {
             item: None,
         };
         let mut visit = Visit {
-            tree: &tree,
             offset,
             objects: &mut self.objects,
         };
@@ -275,14 +273,13 @@ struct Typed {
 }
 
 /// The walk over one document.
-struct Visit<'v, 't> {
-    tree: &'v Tree<'t>,
+struct Visit<'v> {
     /// Where the text begins in the stream.
     offset: usize,
     objects: &'v mut Vec<Object>,
 }
 
-impl Visit<'_, '_> {
+impl Visit<'_> {
     /// Takes up an object, or the items of a list.
     fn node(&mut self, node: Node<'_>, seat: &Seat, typed: Typed, depth: usize) {
         let text = |key: &str| node.get(key).and_then(Node::text);
@@ -319,7 +316,7 @@ impl Visit<'_, '_> {
                     list: shift(list.span()),
                     index,
                     siblings: Arc::clone(&spans),
-                    referred_to: self.tree.is_referred_to(&item.span()),
+                    referred_to: item.is_referred_to(),
                 }),
                 ..seat.clone()
             };

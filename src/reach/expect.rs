@@ -119,7 +119,6 @@ pub fn read(text: &str, file: &str) -> Result<Vec<Expectation>, Report> {
         }))
     };
     let tree = Tree::parse(text).map_err(unreadable)?;
-    tree.check_expansion().map_err(unreadable)?;
     let mut report = Report::default();
     let Some(root) = tree.root() else {
         return Err(empty(&place));

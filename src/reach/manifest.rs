@@ -145,8 +145,7 @@ impl Reader<'_> {
                 ..place.clone()
             })
         };
-        let tree = Tree::parse(text).map_err(unreadable)?;
-        tree.check_expansion().map_err(unreadable)?;
+        let tree = Tree::parse_cluster(text).map_err(unreadable)?;
         match tree.root() {
             Some(root) => self.object(root, &Document { text, line }, None, 0),
             None => Ok(()),

@@ -3,10 +3,17 @@
 //! The tree keeps what editors and error messages need and a plain value loses: byte spans, lines,
 //! quoting, duplicate keys, aliases. Scalars mean what they mean to Helm and kubectl (YAML 1.1 as
 //! Go reads it, see [`scalar`]). It does not cut streams and knows nothing of Kubernetes.
+//!
+//! [`Tree::parse`] is the one way to read a text from outside. It refuses what would take too much
+//! memory, time or stack of whoever walks over the tree: too many bytes or nodes, too deep a
+//! nesting, and aliases that stand for too much. A tree that exists is safe to walk with recursion,
+//! aliases and merge keys followed.
 
+mod positions;
 pub mod scalar;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -14,6 +21,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use crate::report::Position;
+use positions::Positions;
 pub use scalar::Scalar;
 
 /// The largest number of nodes that a document may have once its aliases are written out, beyond
@@ -23,8 +31,31 @@ const MAX_EXPANDED_NODES: usize = 200_000;
 /// The largest number of bytes of text that its aliases may stand for.
 const MAX_EXPANDED_BYTES: usize = 8 * 1024 * 1024;
 
-/// How many levels of merge keys (`<<`) are followed.
-const MAX_MERGE_DEPTH: usize = 16;
+/// How many collections may lie inside each other once the aliases are written out.
+const MAX_DEPTH: u32 = 255;
+
+/// How many anchors a document may have.
+const MAX_ANCHORS: usize = 100_000;
+
+/// How large a document may be, and of how many nodes.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    bytes: usize,
+    nodes: usize,
+}
+
+/// A manifest. Kubernetes stores no object of more than 1.5 MiB, and Helm no release whose
+/// manifests take more than 1 MiB compressed: a list of them all is smaller than this.
+const MANIFEST: Limits = Limits {
+    bytes: 16 * 1024 * 1024,
+    nodes: 4_000_000,
+};
+
+/// What `kubectl get` prints of a whole cluster.
+const CLUSTER: Limits = Limits {
+    bytes: 1024 * 1024 * 1024,
+    nodes: 256_000_000,
+};
 
 /// Why a text is not one readable YAML document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,55 +75,97 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct NodeId(usize);
-
-#[derive(Debug)]
-struct NodeData<'t> {
-    content: Content<'t>,
-    span: Range<usize>,
-    position: Position,
-    tag: Option<String>,
+/// A node as it is stored: small, as the nodes of a document in flow style take many times the
+/// bytes of its text.
+///
+/// The nodes lie in the order of the text: behind a collection all that it holds, and behind each
+/// key its value. An alias is a node of its own, with a target that comes before it.
+#[derive(Debug, Clone, Copy)]
+struct NodeData {
+    /// The bytes that the node takes, its tag included.
+    start: u32,
+    end: u32,
+    /// The byte that its position is: behind the tag.
+    place: u32,
+    content: Content,
 }
 
-#[derive(Debug)]
-enum Content<'t> {
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// The bytes of its text, in the document or among the decoded texts.
     Scalar {
-        text: Cow<'t, str>,
+        from: u32,
+        to: u32,
+        decoded: bool,
         plain: bool,
+        tag: Tag,
     },
-    Sequence {
-        items: Vec<Child>,
-        flow: bool,
-    },
-    Mapping {
-        pairs: Vec<(Child, Child)>,
-        flow: bool,
-    },
+    /// The index of the first node that is no longer in it.
+    Sequence { after: u32, flow: bool },
+    /// Likewise. Keys and values take turns.
+    Mapping { after: u32, flow: bool },
+    /// The index of the node that it stands for.
+    Alias { target: u32 },
 }
 
-/// A child: its node, and the span of the alias where it stands for another node.
-#[derive(Debug, Clone)]
-struct Child {
-    node: NodeId,
-    alias: Option<(Range<usize>, Position)>,
+/// What a tag says, as far as it makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    None,
+    NonSpecific,
+    String,
+    Binary,
+    /// Another of YAML's own.
+    Standard,
+    /// One of somebody's.
+    Foreign,
+}
+
+impl Tag {
+    fn of(tag: Option<&granit_parser::Tag>) -> Self {
+        let Some(tag) = tag else { return Self::None };
+        match tag.to_string().as_str() {
+            "!" => Self::NonSpecific,
+            scalar::STR => Self::String,
+            scalar::BINARY => Self::Binary,
+            other if other.starts_with(scalar::PREFIX) => Self::Standard,
+            _ => Self::Foreign,
+        }
+    }
+
+    fn text(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::NonSpecific => Some("!"),
+            Self::String => Some(scalar::STR),
+            Self::Binary => Some(scalar::BINARY),
+            Self::Standard => Some(scalar::PREFIX),
+            Self::Foreign => Some("!foreign"),
+        }
+    }
 }
 
 /// A YAML document.
 #[derive(Debug)]
 pub struct Tree<'t> {
     text: &'t str,
-    nodes: Vec<NodeData<'t>>,
-    root: Option<NodeId>,
-    aliases: Vec<(Range<usize>, NodeId)>,
+    nodes: Vec<NodeData>,
+    /// The texts of scalars that are not in the document as they are: with escapes, or folded.
+    decoded: String,
+    /// The nodes that aliases stand for, in order, each with the last of its aliases.
+    targets: Vec<(u32, u32)>,
+    /// Made when the first position is asked for.
+    positions: OnceCell<Positions>,
 }
 
 /// A node of a [`Tree`].
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     tree: &'a Tree<'a>,
-    data: &'a NodeData<'a>,
-    alias: Option<&'a (Range<usize>, Position)>,
+    /// Its index.
+    id: u32,
+    data: &'a NodeData,
+    alias: Option<&'a NodeData>,
 }
 
 impl fmt::Debug for Node<'_> {
@@ -105,10 +178,34 @@ impl<'t> Tree<'t> {
     /// Reads one document.
     ///
     /// # Errors
-    /// When the text is not YAML, holds a second document, nests deeper than 255 levels, or has an
-    /// alias inside its own anchor.
+    /// When the text is not YAML, holds a second document, or has an alias inside its own anchor;
+    /// and when it is too large: more than 16 MiB, 4 million nodes, 100,000 anchors or 255 levels,
+    /// or more than 200,000 nodes or 8 MiB of text by its aliases.
     pub fn parse(text: &'t str) -> Result<Self, YamlError> {
-        Builder::default().build(text)
+        Self::parse_within(text, MANIFEST)
+    }
+
+    /// Reads one document that may be as large as the objects of a whole cluster: memory grows with
+    /// it. All other limits are those of [`parse`](Self::parse).
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_cluster(text: &'t str) -> Result<Self, YamlError> {
+        Self::parse_within(text, CLUSTER)
+    }
+
+    fn parse_within(text: &'t str, limits: Limits) -> Result<Self, YamlError> {
+        if text.len() > limits.bytes {
+            let limit = limits.bytes / (1024 * 1024);
+            return Err(YamlError {
+                message: format!(
+                    "the document has {} bytes, and no more than {limit} MiB are read",
+                    text.len()
+                ),
+                position: Position { line: 1, column: 1 },
+            });
+        }
+        Builder::new(limits).build(text)
     }
 
     /// The root node; `None` for a document of comments and blanks.
@@ -117,83 +214,72 @@ impl<'t> Tree<'t> {
     where
         't: 'a,
     {
-        self.root.and_then(|id| self.node(id, None))
+        self.node(0)
     }
 
-    fn node<'a>(
-        &'a self,
-        id: NodeId,
-        alias: Option<&'a (Range<usize>, Position)>,
-    ) -> Option<Node<'a>>
+    /// A node, or what an alias stands for.
+    fn node<'a>(&'a self, id: u32) -> Option<Node<'a>>
     where
         't: 'a,
     {
-        // `Tree<'t>` and `NodeData<'t>` are covariant, so both shorten to the borrow.
+        // `Tree<'t>` is covariant, so it shortens to the borrow.
         let tree: &'a Tree<'a> = self;
-        let data = tree.nodes.get(id.0)?;
-        Some(Node { tree, data, alias })
-    }
-
-    /// Whether something outside of `span` refers to an anchor inside of it.
-    #[must_use]
-    pub fn is_referred_to(&self, span: &Range<usize>) -> bool {
-        self.aliases.iter().any(|(alias, target)| {
-            let inside = |r: &Range<usize>| span.start <= r.start && r.end <= span.end;
-            !inside(alias)
-                && self
-                    .nodes
-                    .get(target.0)
-                    .is_some_and(|node| inside(&node.span))
+        let data = tree.nodes.get(id as usize)?;
+        let Content::Alias { target } = data.content else {
+            let alias = None;
+            return Some(Node {
+                tree,
+                id,
+                data,
+                alias,
+            });
+        };
+        Some(Node {
+            tree,
+            id: target,
+            data: tree.nodes.get(target as usize)?,
+            alias: Some(data),
         })
     }
 
-    /// Refuses a document that grows beyond all measure once its aliases are written out.
-    ///
-    /// # Errors
-    /// When it does (an "alias bomb").
-    pub fn check_expansion(&self) -> Result<(), YamlError> {
-        let nodes = self.nodes.len().saturating_add(MAX_EXPANDED_NODES);
-        let bytes = self.text.len().saturating_add(MAX_EXPANDED_BYTES);
-        let mut sizes = vec![(1_usize, 0_usize); self.nodes.len()];
-        for (id, node) in self.in_order_of_completion() {
-            let add = |sum: (usize, usize), child: &Child| {
-                let (n, b) = sizes.get(child.node.0).copied().unwrap_or((1, 0));
-                (sum.0.saturating_add(n), sum.1.saturating_add(b))
-            };
-            let size = match &node.content {
-                Content::Scalar { text, .. } => (1, text.len()),
-                Content::Sequence { items, .. } => items.iter().fold((1, 0), add),
-                Content::Mapping { pairs, .. } => {
-                    pairs.iter().flat_map(|(k, v)| [k, v]).fold((1, 0), add)
-                }
-            };
-            if size.0 > nodes || size.1 > bytes {
-                return Err(YamlError {
-                    message: "the document grows beyond all measure once its aliases are written \
-                              out"
-                    .to_owned(),
-                    position: node.position,
-                });
-            }
-            if let Some(slot) = sizes.get_mut(id) {
-                *slot = size;
-            }
+    fn position(&self, offset: u32) -> Position {
+        self.positions
+            .get_or_init(|| Positions::of(self.text))
+            .at(self.text, offset as usize)
+    }
+}
+
+impl NodeData {
+    /// The index of the next node that is not in this one, which has an index of its own.
+    fn after(&self, id: u32) -> u32 {
+        match self.content {
+            Content::Sequence { after, .. } | Content::Mapping { after, .. } => after,
+            Content::Scalar { .. } | Content::Alias { .. } => id.saturating_add(1),
         }
-        Ok(())
     }
 
-    /// The nodes such that all that a node holds, aliases too, comes before it.
-    fn in_order_of_completion(&self) -> impl Iterator<Item = (usize, &NodeData<'t>)> {
-        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        // A container ends after all that it holds and begins before: by end, and where the ends
-        // are equal the later beginning (the higher index) first.
-        order.sort_by_key(|&i| {
-            let end = self.nodes.get(i).map_or(0, |n| n.span.end);
-            (end, usize::MAX - i)
-        });
-        order
-            .into_iter()
-            .filter_map(|i| self.nodes.get(i).map(|n| (i, n)))
+    fn span(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// The nodes that a collection holds, one after the other.
+struct Children<'a> {
+    tree: &'a Tree<'a>,
+    next: u32,
+    end: u32,
+}
+
+impl<'a> Iterator for Children<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let id = self.next;
+        self.next = self.tree.nodes.get(id as usize)?.after(id);
+        self.tree.node(id)
     }
 }
 
@@ -201,28 +287,41 @@ impl<'a> Node<'a> {
     /// Where the node begins in the text (at the alias, where it is one).
     #[must_use]
     pub fn position(self) -> Position {
-        self.alias.map_or(self.data.position, |(_, p)| *p)
+        self.tree.position(self.alias.unwrap_or(self.data).place)
     }
 
     /// The bytes of the text that the node takes (those of the alias, where it is one).
     #[must_use]
     pub fn span(self) -> Range<usize> {
-        self.alias
-            .map_or_else(|| self.data.span.clone(), |(s, _)| s.clone())
+        self.alias.unwrap_or(self.data).span()
     }
 
     /// The column at which the node begins, counted from 0, an anchor or tag before it included.
     #[must_use]
     pub fn column(self) -> usize {
-        let start = self.span().start;
-        let line = self.tree.text.get(..start).unwrap_or_default();
-        line.chars().rev().take_while(|c| *c != '\n').count()
+        let start = self.alias.unwrap_or(self.data).start;
+        self.tree.position(start).column - 1
     }
 
     /// Whether the node is an alias that stands for another.
     #[must_use]
     pub fn is_alias(self) -> bool {
         self.alias.is_some()
+    }
+
+    /// Whether an alias outside of the node refers to an anchor in its text.
+    #[must_use]
+    pub fn is_referred_to(self) -> bool {
+        // Aliases stand behind their anchors. What an alias stands for is not in its own text.
+        let after = self.data.after(self.id);
+        let targets = &self.tree.targets;
+        let first = targets.partition_point(|(target, _)| *target < self.id);
+        self.alias.is_none()
+            && targets
+                .iter()
+                .skip(first)
+                .take_while(|(target, _)| *target < after)
+                .any(|(_, last)| *last >= after)
     }
 
     /// What the node is, in a user's words.
@@ -249,18 +348,26 @@ impl<'a> Node<'a> {
     }
 
     fn raw_text(self) -> Option<&'a str> {
-        match &self.data.content {
-            Content::Scalar { text, .. } => Some(text),
-            _ => None,
-        }
+        let Content::Scalar {
+            from, to, decoded, ..
+        } = self.data.content
+        else {
+            return None;
+        };
+        let whole = if decoded {
+            &self.tree.decoded
+        } else {
+            self.tree.text
+        };
+        whole.get(from as usize..to as usize)
     }
 
     /// The value of a scalar; `None` for collections.
     #[must_use]
     pub fn scalar(self) -> Option<Scalar<'a>> {
-        match &self.data.content {
-            Content::Scalar { text, plain } => {
-                Some(scalar::resolve(text, *plain, self.data.tag.as_deref()))
+        match self.data.content {
+            Content::Scalar { plain, tag, .. } => {
+                Some(scalar::resolve(self.raw_text()?, plain, tag.text()))
             }
             _ => None,
         }
@@ -295,30 +402,30 @@ impl<'a> Node<'a> {
 
     /// The items of a sequence; none for anything else.
     pub fn items(self) -> impl Iterator<Item = Node<'a>> {
-        let items: &[Child] = match &self.data.content {
-            Content::Sequence { items, .. } => items,
-            _ => &[],
-        };
-        items.iter().filter_map(move |c| self.child(c))
+        self.children(self.is_sequence())
     }
 
     /// The pairs of a mapping as they are written, duplicates and merge keys among them; none for
     /// anything else.
     pub fn pairs(self) -> impl Iterator<Item = (Node<'a>, Node<'a>)> {
-        let pairs: &[(Child, Child)] = match &self.data.content {
-            Content::Mapping { pairs, .. } => pairs,
-            _ => &[],
-        };
-        pairs
-            .iter()
-            .filter_map(move |(k, v)| Some((self.child(k)?, self.child(v)?)))
+        let mut children = self.children(self.is_mapping());
+        std::iter::from_fn(move || Some((children.next()?, children.next()?)))
+    }
+
+    fn children(self, any: bool) -> Children<'a> {
+        let next = self.id.saturating_add(1);
+        Children {
+            tree: self.tree,
+            next,
+            end: if any { self.data.after(self.id) } else { next },
+        }
     }
 
     /// The pairs of a mapping with merge keys (`<<`) applied and, of duplicate keys, the last one.
     #[must_use]
     pub fn entries(self) -> Vec<(Cow<'a, str>, Node<'a>)> {
         let mut entries = Vec::new();
-        self.collect_entries(&mut entries, &mut HashMap::new(), 0);
+        self.collect_entries(&mut entries, &mut HashMap::new());
         entries
     }
 
@@ -327,7 +434,6 @@ impl<'a> Node<'a> {
         self,
         entries: &mut Vec<(Cow<'a, str>, Node<'a>)>,
         places: &mut HashMap<Cow<'a, str>, usize>,
-        depth: usize,
     ) {
         let mut merges = Vec::new();
         let known = entries.len();
@@ -350,25 +456,19 @@ impl<'a> Node<'a> {
                 }
             }
         }
-        if depth < MAX_MERGE_DEPTH {
-            for merge in merges {
-                if merge.is_mapping() {
-                    merge.collect_entries(entries, places, depth + 1);
-                }
-                for source in merge.items() {
-                    source.collect_entries(entries, places, depth + 1);
-                }
+        for merge in merges {
+            if merge.is_mapping() {
+                merge.collect_entries(entries, places);
+            }
+            for source in merge.items() {
+                source.collect_entries(entries, places);
             }
         }
     }
 
     /// The value of a key: the last of duplicates, else what a merge key brings.
     #[must_use]
-    pub fn get(self, key: &str) -> Option<Node<'a>> {
-        self.entry(key, 0)
-    }
-
-    fn entry(self, wanted: &str, depth: usize) -> Option<Node<'a>> {
+    pub fn get(self, wanted: &str) -> Option<Node<'a>> {
         let mut found = None;
         let mut merges = Vec::new();
         for (key, value) in self.pairs() {
@@ -378,14 +478,14 @@ impl<'a> Node<'a> {
                 found = Some(value);
             }
         }
-        if found.is_some() || depth >= MAX_MERGE_DEPTH {
+        if found.is_some() {
             return found;
         }
         merges.into_iter().find_map(|merge| {
             if merge.is_mapping() {
-                return merge.entry(wanted, depth + 1);
+                return merge.get(wanted);
             }
-            merge.items().find_map(|m| m.entry(wanted, depth + 1))
+            merge.items().find_map(|source| source.get(wanted))
         })
     }
 
@@ -425,7 +525,8 @@ impl<'a> Node<'a> {
     /// Whether the node is a merge key (`<<`, unquoted).
     #[must_use]
     pub fn is_merge_key(self) -> bool {
-        matches!(&self.data.content, Content::Scalar { text, plain: true } if text == "<<")
+        let plain = matches!(self.data.content, Content::Scalar { plain: true, .. });
+        plain && self.raw_text() == Some("<<")
     }
 
     /// The node as the key of a mapping: the text of its scalar.
@@ -451,8 +552,6 @@ impl<'a> Node<'a> {
 
     /// The value as JSON, the way Helm and kubectl convert it: merge keys applied, the last of
     /// duplicate keys, every key a string.
-    ///
-    /// Call [`Tree::check_expansion`] first on a document from outside.
     #[must_use]
     pub fn to_json(self) -> serde_json::Value {
         use serde_json::Value;
@@ -472,46 +571,134 @@ impl<'a> Node<'a> {
             None => Value::Array(self.items().map(Node::to_json).collect()),
         }
     }
+}
 
-    fn child(self, child: &'a Child) -> Option<Node<'a>> {
-        self.tree.node(child.node, child.alias.as_ref())
+/// What a node amounts to once its aliases are written out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    nodes: u32,
+    /// The bytes of its texts.
+    bytes: u32,
+    /// How many collections lie inside each other, itself included.
+    depth: u32,
+}
+
+impl Weight {
+    fn collection() -> Self {
+        Self {
+            nodes: 1,
+            bytes: 0,
+            depth: 1,
+        }
+    }
+
+    fn scalar(bytes: u32) -> Self {
+        Self {
+            nodes: 1,
+            bytes,
+            depth: 0,
+        }
+    }
+
+    fn add(&mut self, child: Self) {
+        self.nodes = self.nodes.saturating_add(child.nodes);
+        self.bytes = self.bytes.saturating_add(child.bytes);
+        self.depth = self.depth.max(child.depth.saturating_add(1));
     }
 }
 
+/// A collection that has begun and not ended.
+#[derive(Debug)]
+struct Open {
+    node: u32,
+    weight: Weight,
+    /// Its place among the anchors.
+    anchor: Option<usize>,
+}
+
+/// A node that has an anchor.
+#[derive(Debug)]
+struct Anchored {
+    /// The parser's number of the anchor. Numbers rise.
+    number: usize,
+    node: u32,
+    /// `None` as long as the node has not ended.
+    weight: Option<Weight>,
+    last_alias: Option<u32>,
+}
+
 /// Puts events together to a tree, without recursion.
-#[derive(Default)]
-struct Builder<'t> {
-    nodes: Vec<NodeData<'t>>,
-    root: Option<NodeId>,
-    aliases: Vec<(Range<usize>, NodeId)>,
-    anchors: HashMap<usize, NodeId>,
-    /// The open collections, each with the key that waits for its value.
-    open: Vec<(NodeId, Option<Child>)>,
+struct Builder {
+    limits: Limits,
+    nodes: Vec<NodeData>,
+    decoded: String,
+    anchors: Vec<Anchored>,
+    /// The open collections, the innermost one last.
+    open: Vec<Open>,
     /// Whether the document has begun.
     begun: bool,
     /// Where the last thing that was read ends.
     end: usize,
 }
 
-impl<'t> Builder<'t> {
-    fn build(mut self, text: &'t str) -> Result<Tree<'t>, YamlError> {
+impl Builder {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            nodes: Vec::new(),
+            decoded: String::new(),
+            anchors: Vec::new(),
+            open: Vec::new(),
+            begun: false,
+            end: 0,
+        }
+    }
+
+    fn build(mut self, text: &str) -> Result<Tree<'_>, YamlError> {
         let options = granit_parser::options! { emit_comments: false };
         for event in Parser::new_from_str_with_options(text, options) {
             let (event, span) = event.map_err(|e| YamlError {
                 message: e.info(),
                 position: position(*e.marker()),
             })?;
+            let place = position(span.start);
             self.take(text, event, span)?;
+            self.check_limits(text, place)?;
         }
+        let target = |a: Anchored| Some((a.node, a.last_alias?));
         Ok(Tree {
             text,
             nodes: self.nodes,
-            root: self.root,
-            aliases: self.aliases,
+            decoded: self.decoded,
+            targets: self.anchors.into_iter().filter_map(target).collect(),
+            positions: OnceCell::new(),
         })
     }
 
-    fn take(&mut self, text: &'t str, event: Event<'t>, span: Span) -> Result<(), YamlError> {
+    /// Refuses a document before it takes too much memory, or is too much to walk over.
+    fn check_limits(&self, text: &str, position: Position) -> Result<(), YamlError> {
+        let weight = self.open.last().map(|open| open.weight).unwrap_or_default();
+        let nodes = self.nodes.len();
+        let message = if nodes > self.limits.nodes {
+            format!(
+                "the document has more than {} nodes, and no more are read",
+                self.limits.nodes
+            )
+        } else if self.anchors.len() > MAX_ANCHORS {
+            format!("the document has more than {MAX_ANCHORS} anchors, and no more are read")
+        } else if weight.depth > MAX_DEPTH {
+            format!("the document nests deeper than {MAX_DEPTH} levels, its aliases written out")
+        } else if weight.nodes as usize > nodes.saturating_add(MAX_EXPANDED_NODES)
+            || weight.bytes as usize > text.len().saturating_add(MAX_EXPANDED_BYTES)
+        {
+            "the document grows beyond all measure once its aliases are written out".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(YamlError { message, position })
+    }
+
+    fn take(&mut self, text: &str, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         let range = span.byte_range().unwrap_or(self.end..self.end);
         let place = position(span.start);
         // A tag stands before the node that it belongs to.
@@ -556,35 +743,34 @@ impl<'t> Builder<'t> {
                     start.min(end)
                 };
                 self.end = self.end.max(end);
-                let id = self.add(NodeData {
-                    content: Content::Scalar {
-                        text: if nothing { Cow::Borrowed("") } else { value },
-                        plain: style == ScalarStyle::Plain,
+                let value = if nothing { Cow::Borrowed("") } else { value };
+                let (from, to, decoded) = self.keep(text, &value);
+                self.scalar(
+                    NodeData {
+                        start: offset(start),
+                        end: offset(end),
+                        place: offset(range.start),
+                        content: Content::Scalar {
+                            from,
+                            to,
+                            decoded,
+                            plain: style == ScalarStyle::Plain,
+                            tag: Tag::of(tag.as_deref()),
+                        },
                     },
-                    span: start..end,
-                    position: place,
-                    tag: tag.map(|t| t.to_string()),
-                });
-                self.anchor(anchor, id);
-                self.attach(Child {
-                    node: id,
-                    alias: None,
-                });
+                    anchor,
+                );
             }
-            Event::Alias(anchor) => self.alias(anchor, range, place)?,
-            Event::SequenceStart(style, anchor, tag) => {
-                let content = Content::Sequence {
-                    items: Vec::new(),
-                    flow: style == StructureStyle::Flow,
-                };
-                self.begin(content, start, place, anchor, tag.map(|t| t.to_string()));
+            Event::Alias(anchor) => self.alias(anchor, &range, place)?,
+            Event::SequenceStart(style, anchor, _) => {
+                let flow = style == StructureStyle::Flow;
+                let content = Content::Sequence { after: 0, flow };
+                self.begin(content, start, range.start, anchor);
             }
-            Event::MappingStart(style, anchor, tag) => {
-                let content = Content::Mapping {
-                    pairs: Vec::new(),
-                    flow: style == StructureStyle::Flow,
-                };
-                self.begin(content, start, place, anchor, tag.map(|t| t.to_string()));
+            Event::MappingStart(style, anchor, _) => {
+                let flow = style == StructureStyle::Flow;
+                let content = Content::Mapping { after: 0, flow };
+                self.begin(content, start, range.start, anchor);
             }
             Event::SequenceEnd | Event::MappingEnd => self.finish(range.end),
             _ => {}
@@ -592,95 +778,142 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
+    /// Where the text of a scalar is: in the document where it stands there as it is, else among
+    /// the decoded texts.
+    fn keep(&mut self, text: &str, value: &str) -> (u32, u32, bool) {
+        let in_text = (value.as_ptr() as usize)
+            .checked_sub(text.as_ptr() as usize)
+            .filter(|at| text.get(*at..at + value.len()) == Some(value));
+        let (from, decoded) = match in_text {
+            Some(at) => (at, false),
+            None if value.is_empty() => (0, false),
+            None => {
+                let at = self.decoded.len();
+                self.decoded.push_str(value);
+                (at, true)
+            }
+        };
+        (offset(from), offset(from + value.len()), decoded)
+    }
+
+    fn scalar(&mut self, node: NodeData, anchor: usize) {
+        let bytes = match node.content {
+            Content::Scalar { from, to, .. } => to - from,
+            _ => 0,
+        };
+        let weight = Weight::scalar(bytes);
+        let id = self.add(node);
+        if let Some(place) = self.anchor(anchor, id)
+            && let Some(anchored) = self.anchors.get_mut(place)
+        {
+            anchored.weight = Some(weight);
+        }
+        self.weigh(weight);
+    }
+
     fn alias(
         &mut self,
         anchor: usize,
-        range: Range<usize>,
+        range: &Range<usize>,
         place: Position,
     ) -> Result<(), YamlError> {
         self.end = self.end.max(range.end);
-        let Some(&target) = self.anchors.get(&anchor) else {
-            return Ok(());
-        };
-        if self.open.iter().any(|(id, _)| *id == target) {
-            return Err(YamlError {
-                message: "an alias stands inside the node that it refers to".to_owned(),
+        let id = offset(self.nodes.len());
+        let anchored = self
+            .anchors
+            .binary_search_by_key(&anchor, |a| a.number)
+            .ok()
+            .and_then(|i| self.anchors.get_mut(i))
+            .ok_or_else(|| YamlError {
+                message: "an alias refers to no anchor".to_owned(),
                 position: place,
-            });
-        }
-        self.aliases.push((range.clone(), target));
-        self.attach(Child {
-            node: target,
-            alias: Some((range, place)),
+            })?;
+        let weight = anchored.weight.ok_or_else(|| YamlError {
+            message: "an alias stands inside the node that it refers to".to_owned(),
+            position: place,
+        })?;
+        anchored.last_alias = Some(id);
+        let target = anchored.node;
+        self.add(NodeData {
+            start: offset(range.start),
+            end: offset(range.end),
+            place: offset(range.start),
+            content: Content::Alias { target },
         });
+        self.weigh(weight);
         Ok(())
     }
 
     /// Closes the innermost open collection. One in block style ends with the last thing in it: the
     /// parser's own mark lies behind the comments that follow.
     fn finish(&mut self, mark: usize) {
-        let Some((id, _)) = self.open.pop() else {
+        let Some(open) = self.open.pop() else {
             return;
         };
-        if let Some(node) = self.nodes.get_mut(id.0) {
-            let flow = matches!(
-                node.content,
-                Content::Mapping { flow: true, .. } | Content::Sequence { flow: true, .. }
-            );
-            if flow {
-                self.end = self.end.max(mark);
+        let next = offset(self.nodes.len());
+        if let Some(node) = self.nodes.get_mut(open.node as usize) {
+            if let Content::Sequence { after, flow } | Content::Mapping { after, flow } =
+                &mut node.content
+            {
+                *after = next;
+                if *flow {
+                    self.end = self.end.max(mark);
+                }
             }
-            node.span.end = node.span.start.max(self.end);
+            node.end = node.start.max(offset(self.end));
         }
+        if let Some(anchored) = open.anchor.and_then(|i| self.anchors.get_mut(i)) {
+            anchored.weight = Some(open.weight);
+        }
+        self.weigh(open.weight);
     }
 
-    fn begin(
-        &mut self,
-        content: Content<'t>,
-        start: usize,
-        place: Position,
-        anchor: usize,
-        tag: Option<String>,
-    ) {
-        let id = self.add(NodeData {
+    fn begin(&mut self, content: Content, start: usize, place: usize, anchor: usize) {
+        let node = self.add(NodeData {
+            start: offset(start),
+            end: offset(start),
+            place: offset(place),
             content,
-            span: start..start,
-            position: place,
-            tag,
         });
-        self.anchor(anchor, id);
-        self.attach(Child {
-            node: id,
-            alias: None,
+        let anchor = self.anchor(anchor, node);
+        let weight = Weight::collection();
+        self.open.push(Open {
+            node,
+            weight,
+            anchor,
         });
-        self.open.push((id, None));
     }
 
-    fn add(&mut self, node: NodeData<'t>) -> NodeId {
+    fn add(&mut self, node: NodeData) -> u32 {
         self.nodes.push(node);
-        NodeId(self.nodes.len() - 1)
+        offset(self.nodes.len() - 1)
     }
 
-    fn anchor(&mut self, anchor: usize, id: NodeId) {
-        if anchor > 0 {
-            self.anchors.insert(anchor, id);
+    /// Keeps an anchor, and says where.
+    fn anchor(&mut self, number: usize, node: u32) -> Option<usize> {
+        if number == 0 {
+            return None;
         }
+        self.anchors.push(Anchored {
+            number,
+            node,
+            weight: None,
+            last_alias: None,
+        });
+        Some(self.anchors.len() - 1)
     }
 
-    fn attach(&mut self, child: Child) {
-        let Some((parent, key)) = self.open.last_mut() else {
-            self.root.get_or_insert(child.node);
-            return;
-        };
-        match self.nodes.get_mut(parent.0).map(|n| &mut n.content) {
-            Some(Content::Sequence { items, .. }) => items.push(child),
-            Some(Content::Mapping { pairs, .. }) => match key.take() {
-                Some(key) => pairs.push((key, child)),
-                None => *key = Some(child),
-            },
-            _ => {}
+    /// Adds a node that has ended to the collection that holds it.
+    fn weigh(&mut self, weight: Weight) {
+        if let Some(open) = self.open.last_mut() {
+            open.weight.add(weight);
         }
     }
+}
+
+/// An offset or an index. The limits keep both far below 4 GiB.
+fn offset(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// YAML 1.1, which Go writes and reads, knows three more line breaks than 1.2: NEL, LS and PS.
@@ -817,17 +1050,50 @@ mod tests {
             ]
             .concat();
         }
-        let tree = Tree::parse(&text).unwrap();
-        assert!(tree.check_expansion().is_err());
+        assert!(Tree::parse(&text).is_err());
         assert!(Tree::parse("a: &a [*a]\n").is_err());
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_before_it_takes_memory() {
+        let refusal = |text: &str| Tree::parse(text).unwrap_err().message;
+        let blanks = " ".repeat(MANIFEST.bytes + 1);
+        assert!(refusal(&blanks).contains("16 MiB"));
+        let anchors = format!("[{}]", "&a x,".repeat(MAX_ANCHORS + 1));
+        assert!(refusal(&anchors).contains("anchors"));
+        let small = Limits {
+            bytes: 100,
+            nodes: 4,
+        };
+        assert!(Tree::parse_within("[1, 2, 3]", small).is_ok());
+        let error = Tree::parse_within("[1, 2, 3, 4]", small).unwrap_err();
+        assert!(error.message.contains("more than 4 nodes"));
+        assert_eq!(size_of::<NodeData>(), 24);
+    }
+
+    #[test]
+    fn aliases_count_for_depth_and_merges_are_followed_as_deep() {
+        let chain = |height: usize| {
+            let levels = (0..height).map(|i| format!("- &a{} {{<<: *a{i}, k{i}: {i}}}", i + 1));
+            let lines: Vec<String> = levels.collect();
+            format!("- &a0 {{k: 1}}\n{}\n", lines.join("\n"))
+        };
+        let text = chain(250);
+        let tree = Tree::parse(&text).unwrap();
+        let last = tree.root().unwrap().items().last().unwrap();
+        assert_eq!(last.get("k").unwrap().text().unwrap(), "1");
+        assert_eq!(last.entries().len(), 251);
+        let error = Tree::parse(&chain(300)).unwrap_err();
+        assert!(error.message.contains("255 levels"), "{error}");
     }
 
     #[test]
     fn references_from_outside_a_span_are_seen() {
         let text = "- &a {x: 1}\n- *a\n- &b {y: *a}\n";
         let tree = Tree::parse(text).unwrap();
-        let spans: Vec<_> = tree.root().unwrap().items().map(Node::span).collect();
-        assert!(tree.is_referred_to(&spans[0]));
-        assert!(!tree.is_referred_to(&spans[2]));
+        let items: Vec<_> = tree.root().unwrap().items().collect();
+        assert!(items[0].is_referred_to());
+        assert!(!items[1].is_referred_to());
+        assert!(!items[2].is_referred_to());
     }
 }

@@ -26,8 +26,10 @@ pub enum Scalar<'a> {
     String(Cow<'a, str>),
 }
 
-const STR: &str = "tag:yaml.org,2002:str";
-const BINARY: &str = "tag:yaml.org,2002:binary";
+/// What YAML's own tags begin with.
+pub(super) const PREFIX: &str = "tag:yaml.org,2002:";
+pub(super) const STR: &str = "tag:yaml.org,2002:str";
+pub(super) const BINARY: &str = "tag:yaml.org,2002:binary";
 
 /// The value of a scalar from its text, its style and its tag.
 pub(super) fn resolve<'a>(text: &'a str, plain: bool, tag: Option<&str>) -> Scalar<'a> {
@@ -42,7 +44,7 @@ pub(super) fn resolve<'a>(text: &'a str, plain: bool, tag: Option<&str>) -> Scal
                 .and_then(|bytes| String::from_utf8(bytes).ok())
                 .map_or_else(string, |s| Scalar::String(Cow::Owned(s)))
         }
-        Some(tag) if tag.starts_with("tag:yaml.org,2002:") => resolve_plain(text),
+        Some(tag) if tag.starts_with(PREFIX) => resolve_plain(text),
         None if plain => resolve_plain(text),
         Some(_) | None => string(),
     }
