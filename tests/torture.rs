@@ -11,6 +11,9 @@
 mod cases;
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use cases::{
     Identity, Name, Output, body, chunks, filter, idempotent, is_separator, judge_all, same, shared,
@@ -45,6 +48,192 @@ fn every_stream_comes_out_as_its_note_says() {
         }
     }
     judge_all(&cases, |case| case.name.clone(), judge);
+}
+
+/// Values that are small as text, and huge, deep or slow to whoever follows aliases and merge keys.
+fn bombs() -> Vec<(&'static str, String)> {
+    let tower = |base: &str, level: fn(usize) -> String, height: usize| {
+        let levels: Vec<String> = (0..height).map(level).collect();
+        format!("- &a0 {base}\n- {}\n", levels.join("\n- "))
+    };
+    vec![
+        (
+            "lists of aliases",
+            tower(
+                "[x, x, x, x]",
+                |i| format!("&a{} [*a{i}, *a{i}, *a{i}, *a{i}]", i + 1),
+                16,
+            ),
+        ),
+        (
+            "mappings of aliases",
+            tower(
+                "{k: v}",
+                |i| format!("&a{} {{a: *a{i}, b: *a{i}, c: *a{i}}}", i + 1),
+                20,
+            ),
+        ),
+        (
+            "aliases as keys",
+            tower(
+                "k",
+                |i| format!("&a{} {{? [*a{i}, *a{i}, *a{i}] : v}}", i + 1),
+                20,
+            ),
+        ),
+        (
+            "merges of lists",
+            tower(
+                "{k: v}",
+                |i| format!("&a{} {{<<: [*a{i}, *a{i}, *a{i}]}}", i + 1),
+                20,
+            ),
+        ),
+        (
+            "merges of merges",
+            tower(
+                "{k: v}",
+                |i| format!("&a{} {{<<: *a{i}, <<: *a{i}, <<: *a{i}}}", i + 1),
+                20,
+            ),
+        ),
+        (
+            "merges beside aliases",
+            tower(
+                "{k: v}",
+                |i| format!("&a{} {{<<: [*a{i}, *a{i}], l: *a{i}}}", i + 1),
+                20,
+            ),
+        ),
+        (
+            "a chain of merges",
+            tower("{k: v}", |i| format!("&a{} {{<<: *a{i}}}", i + 1), 24_500),
+        ),
+        (
+            "a chain of lists",
+            tower("[k]", |i| format!("&a{} [*a{i}]", i + 1), 24_500),
+        ),
+        (
+            "a chain of values",
+            tower("{k: v}", |i| format!("&a{} {{k: *a{i}}}", i + 1), 24_500),
+        ),
+        (
+            "one long text many times",
+            format!(
+                "- &a0 \"{}\"\n- [{}]\n",
+                "x".repeat(9000),
+                "*a0, ".repeat(9000)
+            ),
+        ),
+        (
+            "a text that doubles",
+            tower(
+                &"x".repeat(500),
+                |i| format!("&a{} [*a{i}, *a{i}]", i + 1),
+                24,
+            ),
+        ),
+        ("brackets", format!("- {}\n", "[".repeat(100_000))),
+        ("braces", format!("- {}\n", "{a: ".repeat(100_000))),
+        ("dashes", format!("- {}\n", "- ".repeat(100_000))),
+        ("an anchor in itself", "- &a0 {k: [*a0]}\n".to_owned()),
+    ]
+}
+
+/// Runs a command with a text as its input; an error where it takes long or crashes.
+fn within_seconds(
+    words: &[&str],
+    folder: &std::path::Path,
+    input: &str,
+) -> Result<Option<i32>, String> {
+    let start = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vcluster-netpol"))
+        .args(words)
+        .current_dir(folder)
+        .env("PATH", folder)
+        .env("ARGOCD_APP_NAME", "a")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // A command that does not read its input may end before.
+    drop(stdin.write_all(input.as_bytes()));
+    drop(stdin);
+    loop {
+        if let Some(status) = child.try_wait().expect("it can be asked") {
+            return match status.code() {
+                Some(0..=3) => Ok(status.code()),
+                code => Err(format!("{words:?} crashes: {code:?}, {status}")),
+            };
+        }
+        if start.elapsed() > Duration::from_secs(20) {
+            child.kill().expect("it can be stopped");
+            child.wait().expect("it ends");
+            return Err(format!("{words:?} takes longer than 20 seconds"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One bomb in all the places that are read: it ends the command with an error where the document
+/// is one of ours, and is passed where it is not.
+fn bomb(value: &str) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let indented = value.replace('\n', "\n  ");
+    let object = |head: &str| format!("x-bomb:\n  {}\n{head}", indented.trim_end());
+    let secret = object("apiVersion: v1\nkind: Secret\nmetadata: {name: vc-config-a}\n");
+    let policy = object(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: vc-work-a}\n",
+    );
+    let hook = object("kind: Pod\nmetadata: {name: p, annotations: {helm.sh/hook: test}}\n");
+    let other = object(
+        "kind: ConfigMap\nmetadata: {name: c, annotations: \
+         {postrenderer.helm.sh/postrender-filename: a/b}}\n",
+    );
+    let list = object("kind: ResourceList\nitems: []\n");
+    let write = |name: &str, text: &str| fs::write(path.join(name), text).expect("a file");
+    write("policy.yaml", &policy);
+    write("secret.yaml", &secret);
+    write("config.yaml", &object("enabled: true\n"));
+    write("Chart.yaml", &object("name: a\nversion: 1.0.0\n"));
+    let expect = |words: &[&str], input: &str, code: Option<i32>| {
+        let got = within_seconds(words, path, input)?;
+        match code {
+            Some(_) if got != code => Err(format!("{words:?} ends with {got:?}, not {code:?}")),
+            _ => Ok(()),
+        }
+    };
+    expect(&[], &secret, Some(1))?;
+    expect(&[], &policy, Some(1))?;
+    expect(&[], &hook, Some(0))?;
+    expect(&[], &other, Some(0))?;
+    expect(&[], &list, None)?;
+    expect(&["--config", "config.yaml"], "kind: Pod\n", Some(1))?;
+    expect(&["lint", "policy.yaml"], "", Some(1))?;
+    expect(&["lint", "--config", "config.yaml"], "", Some(1))?;
+    let question = ["--from", "pod:a=b", "--to", "10.0.0.1:443"];
+    expect(
+        &[&["check", "--policies", "policy.yaml"], &question[..]].concat(),
+        "",
+        Some(2),
+    )?;
+    expect(&["explain", "policy.yaml"], "", None)?;
+    expect(&["explain", "config.yaml"], "", None)?;
+    expect(&["diff", "policy.yaml", "policy.yaml"], "", None)?;
+    expect(&["migrate", "config.yaml"], "", Some(1))?;
+    expect(&["argocd", "generate"], "", None)
+}
+
+#[test]
+fn what_grows_beyond_measure_ends_every_command_in_time() {
+    judge_all(
+        &bombs(),
+        |(name, _)| (*name).to_owned(),
+        |(_, value)| bomb(value),
+    );
 }
 
 fn judge(case: &Case) -> Result<(), String> {

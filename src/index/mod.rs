@@ -4,6 +4,8 @@
 //! policy in a block scalar, of another API group or of another release stays what it is. Whether
 //! an object's config is right, and what a policy should say, is decided elsewhere.
 
+mod escapes;
+mod look;
 pub mod needle;
 
 use std::borrow::Cow;
@@ -101,7 +103,7 @@ pub struct Unreadable {
     pub document: Document,
     /// Why not. Holds no text of the document.
     pub reason: String,
-    /// What it looks like, line by line: the object that it would be.
+    /// What it looks like: the object of ours that it would be.
     pub looks_like: Option<String>,
 }
 
@@ -227,7 +229,7 @@ impl Index {
             number,
             document: document.clone(),
             reason,
-            looks_like: looks_like(bytes),
+            looks_like: look::of(bytes),
         };
         // Tags are declared in directives.
         let offset = match document.start {
@@ -305,7 +307,7 @@ impl Visit<'_> {
         let shift = |r: Range<usize>| r.start + offset..r.end + offset;
         let spans: Arc<[Range<usize>]> = list.items().map(|item| shift(item.span())).collect();
         for (index, item) in list.items().enumerate() {
-            if !item.is_mapping() || item.is_alias() || depth >= MAX_LIST_DEPTH {
+            if !item.is_mapping() || depth >= MAX_LIST_DEPTH {
                 continue;
             }
             let seat = Seat {
@@ -412,47 +414,6 @@ fn head_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn lone_source(stream: &[u8], before: Option<&Document>) -> Option<String> {
     let body = stream.get(before?.body.clone())?;
     stream::says_nothing(body).then(|| template(body)).flatten()
-}
-
-/// What a document that cannot be parsed would be, by its lines: one of our carriers or policies.
-fn looks_like(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(body);
-    let value = |key: &str| {
-        text.lines().find_map(|line| {
-            let rest = line.trim_start().strip_prefix(key)?.strip_prefix(':')?;
-            Some(rest.trim().trim_matches(['"', '\'']).to_owned())
-        })
-    };
-    let kind = value("kind").unwrap_or_default();
-    let name = text.lines().find_map(|line| {
-        let rest = line.trim_start().strip_prefix("name:")?;
-        let name = rest.trim().trim_matches(['"', '\'']);
-        ["vc-config-", "vc-work-", "vc-cp-"]
-            .iter()
-            .any(|p| name.starts_with(p))
-            .then(|| name.to_owned())
-    });
-    match (kind.as_str(), name) {
-        ("Secret", Some(name)) if name.starts_with("vc-config-") => Some(format!("Secret {name}")),
-        (kube::KIND, Some(name)) if !name.starts_with("vc-config-") => {
-            Some(format!("{} {name}", kube::KIND))
-        }
-        _ => {
-            let annotated = text.lines().any(|line| {
-                line.trim_start()
-                    .trim_start_matches(['"', '\''])
-                    .starts_with(ANNOTATION)
-            });
-            annotated.then(|| {
-                let kind = if kind.is_empty() {
-                    "object"
-                } else {
-                    kind.as_str()
-                };
-                format!("{kind} with the annotation {ANNOTATION}")
-            })
-        }
-    }
 }
 
 #[cfg(test)]

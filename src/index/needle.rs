@@ -3,12 +3,15 @@
 //! Parsing YAML costs a hundred times more than searching, and almost every document is none of
 //! our business. A document without any of the words cannot hold a config or a policy of ours,
 //! unless a spelling hides them: an escape in a double-quoted scalar (`"Network\x50olicy"`), or a
-//! scalar in base64 (`!!binary`). Both are looked for as well. Anchors and other tags hide
-//! nothing: the word stands in the same document.
+//! scalar in base64 (`!!binary`). Both are looked for as well, and the ways to hide the tag:
+//! percent escapes and a handle of one's own. Anchors and other tags hide nothing: the word stands
+//! in the same document.
 
 use std::ops::Range;
 
 use memchr::memmem::Finder;
+
+use super::escapes::{self, Escaped};
 
 /// The annotation that holds a config.
 pub const ANNOTATION: &str = "vcluster-netpol/config";
@@ -27,8 +30,11 @@ const WORDS: [&[u8]; 6] = [
 /// Longer than the longest word.
 const WINDOW: usize = 32;
 
-/// How many steps an escaped word may take: each letter, and line breaks between them.
-const MAX_STEPS: usize = 64;
+/// How many decoded bytes are gathered before they are searched.
+const GATHERED: usize = 16 * 1024;
+
+/// Longer than the longest tag that means base64, with every letter as a percent escape.
+const LONGEST_TAG: usize = 128;
 
 /// How far each search goes at least: small enough to stay in the processor's cache until the
 /// others have gone over the same bytes.
@@ -41,8 +47,10 @@ pub(super) struct Needles<'s> {
     vc: Finder<'static>,
     annotation: Finder<'static>,
     binary: Finder<'static>,
+    percent: Finder<'static>,
+    escapes: EscapedWords,
     /// How far each search has gone, and what it found.
-    searches: [(usize, Option<usize>); 4],
+    searches: [(usize, Option<usize>); 5],
 }
 
 impl<'s> Needles<'s> {
@@ -52,7 +60,9 @@ impl<'s> Needles<'s> {
             vc: Finder::new(b"vc-"),
             annotation: Finder::new(ANNOTATION.as_bytes()),
             binary: Finder::new(b"binary"),
-            searches: [(0, None); 4],
+            percent: Finder::new(b"%"),
+            escapes: EscapedWords::default(),
+            searches: [(0, None); 5],
         }
     }
 
@@ -85,14 +95,15 @@ impl<'s> Needles<'s> {
     }
 
     /// The first hit that begins in a range; it may end behind it.
-    fn search(&self, search: usize, range: Range<usize>) -> Option<usize> {
+    fn search(&mut self, search: usize, range: Range<usize>) -> Option<usize> {
         match search {
             0 => self.first(&self.vc, range, |at| {
                 let rest = self.stream.get(at..).unwrap_or_default();
                 WORDS.iter().any(|word| rest.starts_with(word))
             }),
             1 => self.first(&self.annotation, range, |_| true),
-            2 => self.first_escape(range),
+            2 => self.escapes.search(self.stream, &range),
+            3 => self.first(&self.percent, range, |at| self.hides_tag(at)),
             // A tag: `!!binary`, `!<tag:yaml.org,2002:binary>`.
             _ => self.first(&self.binary, range, |at| {
                 let before = at.checked_sub(1).and_then(|i| self.stream.get(i));
@@ -115,64 +126,159 @@ impl<'s> Needles<'s> {
             .find(|at| accept(*at))
     }
 
-    /// The first escape that hides one of the words.
-    fn first_escape(&self, range: Range<usize>) -> Option<usize> {
-        let text = self.stream.get(range.clone())?;
-        memchr::memchr_iter(b'\\', text)
-            .map(|i| range.start + i)
-            .find(|&at| {
-                let hides = matches!(
-                    self.stream.get(at + 1),
-                    Some(b'x' | b'u' | b'U' | b'/' | b'\n' | b'\r')
-                );
-                hides && self.hides_word(at)
-            })
-    }
-
-    /// Whether one of the words appears around an escape once escapes are decoded.
-    fn hides_word(&self, at: usize) -> bool {
+    /// Whether a percent sign can hide the word `binary`: in a directive (`%TAG !b! …:bin`), or as
+    /// an escape in a tag (`!!bin%61ry`).
+    fn hides_tag(&self, at: usize) -> bool {
+        let tail = self.stream.get(at + 1..).unwrap_or_default();
+        if tail.starts_with(b"TAG") {
+            return true;
+        }
+        let escape = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
         let before = self
             .stream
-            .get(at.saturating_sub(WINDOW)..at)
+            .get(at.saturating_sub(LONGEST_TAG)..at)
             .unwrap_or_default();
-        let mut decoded = before.to_vec();
-        let mut rest = self.stream.get(at..).unwrap_or_default();
-        for _ in 0..MAX_STEPS {
-            if decoded.len() >= before.len() + WINDOW {
-                break;
-            }
-            let Some((&first, tail)) = rest.split_first() else {
-                break;
-            };
-            if first != b'\\' {
-                decoded.push(first);
-                rest = tail;
+        tail.get(..2).is_some_and(escape)
+            && before
+                .iter()
+                .rev()
+                .take_while(|b| !b.is_ascii_whitespace())
+                .any(|b| *b == b'!')
+    }
+}
+
+/// The search for words that escapes hide. It goes over each byte once, however many escapes there
+/// are, and goes on where it stopped.
+#[derive(Debug)]
+struct EscapedWords {
+    /// What has been gone over without a gap.
+    done: Range<usize>,
+    /// The text around escapes, decoded; empty far from any escape.
+    decoded: Vec<u8>,
+    /// Where in the stream the escape is that a decoded byte comes from; `None` for bytes that are
+    /// there as they are.
+    origins: Vec<Option<usize>>,
+    /// How many bytes there are as they are behind the last escape.
+    plain: usize,
+    vc: Finder<'static>,
+    annotation: Finder<'static>,
+}
+
+impl Default for EscapedWords {
+    fn default() -> Self {
+        Self {
+            done: 0..0,
+            decoded: Vec::new(),
+            origins: Vec::new(),
+            plain: 0,
+            vc: Finder::new(b"vc-"),
+            annotation: Finder::new(ANNOTATION.as_bytes()),
+        }
+    }
+}
+
+impl EscapedWords {
+    /// The first escape in a range that hides one of the words. The words that end in the range are
+    /// found.
+    fn search(&mut self, stream: &[u8], range: &Range<usize>) -> Option<usize> {
+        if range.start < self.done.start || range.start > self.done.end {
+            self.done = range.start..range.start;
+            self.forget();
+        }
+        while self.done.end < range.end {
+            if self.decoded.is_empty() {
+                self.skip(stream, range.end);
                 continue;
             }
-            let hex = |n: usize| {
-                let digits = tail.get(1..=n)?;
-                let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-                Some((char::from_u32(code)?, tail.get(1 + n..).unwrap_or_default()))
-            };
-            let (c, next) = match tail.first() {
-                Some(b'x') => hex(2),
-                Some(b'u') => hex(4),
-                Some(b'U') => hex(8),
-                Some(b'/') => Some(('/', tail.get(1..).unwrap_or_default())),
-                // An escaped line break takes the indentation that follows with it.
-                Some(b'\r' | b'\n') => {
-                    rest = tail.trim_ascii_start();
-                    continue;
+            self.step(stream);
+            if self.plain >= WINDOW {
+                let found = self.find();
+                self.forget();
+                if found.is_some() {
+                    return found;
                 }
-                _ => None,
+            } else if self.decoded.len() >= GATHERED {
+                let found = self.find();
+                if found.is_some() {
+                    return found;
+                }
             }
-            .unwrap_or(('\\', tail.get(1..).unwrap_or_default()));
-            decoded.extend(c.to_string().bytes());
-            rest = next;
         }
-        WORDS
-            .iter()
-            .any(|word| memchr::memmem::find(&decoded, word).is_some())
+        self.find()
+    }
+
+    /// Goes to the next escape, and takes up the bytes before it.
+    fn skip(&mut self, stream: &[u8], end: usize) {
+        let rest = stream.get(self.done.end..end).unwrap_or_default();
+        let Some(next) = memchr::memchr(b'\\', rest) else {
+            self.done.end = end;
+            return;
+        };
+        self.done.end += next;
+        let before = self.done.end.saturating_sub(WINDOW);
+        self.decoded
+            .extend_from_slice(stream.get(before..self.done.end).unwrap_or_default());
+        self.origins.resize(self.decoded.len(), None);
+        self.plain = 0;
+        self.step(stream);
+    }
+
+    /// Takes up one byte, or one escape.
+    fn step(&mut self, stream: &[u8]) {
+        let at = self.done.end;
+        let rest = stream.get(at..).unwrap_or_default();
+        match escapes::read(rest) {
+            Some((Escaped::Char(c), length)) => {
+                self.decoded
+                    .extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                self.origins.resize(self.decoded.len(), Some(at));
+                self.plain = 0;
+                self.done.end += length;
+            }
+            Some((Escaped::Nothing, length)) => {
+                // What stands before and behind it meets: the byte before stands for it.
+                if let Some(origin) = self.origins.last_mut() {
+                    *origin = Some(at);
+                }
+                self.plain = 0;
+                self.done.end += length;
+            }
+            None => {
+                self.decoded.extend(rest.first());
+                self.origins.resize(self.decoded.len(), None);
+                self.plain += 1;
+                self.done.end += 1;
+            }
+        }
+    }
+
+    /// The first escape of a word among the decoded bytes, of which only as many stay as a word can
+    /// begin with.
+    fn find(&mut self) -> Option<usize> {
+        let decoded = &self.decoded;
+        let words = self.vc.find_iter(decoded).filter_map(|at| {
+            let rest = decoded.get(at..)?;
+            let word = WORDS.iter().find(|word| rest.starts_with(word))?;
+            Some(at..at + word.len())
+        });
+        let annotations = self.annotation.find_iter(decoded);
+        let annotations = annotations.map(|at| at..at + ANNOTATION.len());
+        let escape = |word: Range<usize>| self.origins.get(word)?.iter().find_map(|o| *o);
+        let found = words.chain(annotations).find_map(escape);
+        if found.is_some() {
+            self.forget();
+        } else {
+            let gone = self.decoded.len().saturating_sub(WINDOW);
+            self.decoded.drain(..gone);
+            self.origins.drain(..gone);
+        }
+        found
+    }
+
+    fn forget(&mut self) {
+        self.decoded.clear();
+        self.origins.clear();
+        self.plain = 0;
     }
 }
 
@@ -196,6 +302,10 @@ mod tests {
             "name: \"vc-\\\n    work-a\"",
             "name: !!binary dmMtd29yay1h",
             "name: !<tag:yaml.org,2002:binary> dmMtd29yay1h",
+            "name: !!bin%61ry dmMtd29yay1h",
+            "name: !<tag:yaml.org,2002:bi%6Eary> dmMtd29yay1h",
+            "%TAG !b! tag:yaml.org,2002:bin\n---\nname: !b!ary dmMtd29yay1h",
+            "name: \"vc-w\\\r\n   \\\n\\\n\to\\u0072\\\u{85}  k-a\"",
         ] {
             assert!(hits(text), "{text}");
         }
@@ -209,8 +319,25 @@ mod tests {
             "binaryData: {}",
             "x: \"\\u003cscript\\u003e\"",
             "run: |\n  a \\\n  b",
+            "x: 100%20y! %41",
         ] {
             assert!(!hits(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_may_have_any_number_of_escaped_line_breaks_and_be_anywhere() {
+        for before in [0, 1, STRIDE - 40, STRIDE - 3, GATHERED - 5, 3 * STRIDE + 7] {
+            for (text, gap) in [("a", "\\\n   ".repeat(200)), ("\\x41", String::new())] {
+                let lead = text.repeat(before.div_ceil(text.len()));
+                let stream =
+                    format!("a: 1\n---\nn: \"{lead} v{gap}c\\x2d{gap}work-a\"\n---\nb: 1\n");
+                let mut needles = Needles::new(stream.as_bytes());
+                let end = stream.len() - 9;
+                assert!(!needles.hit(&(0..5)));
+                assert!(needles.hit(&(5..end)), "{before}");
+                assert!(!needles.hit(&(end..stream.len())));
+            }
         }
     }
 
