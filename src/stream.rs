@@ -1,9 +1,11 @@
 //! Cuts a stream into documents, as spans of its bytes, without changing or copying any.
 //!
 //! Sources: YAML 1.2.2, section 9 (document markers, the end marker `...`, directives), and what
-//! Helm takes beyond it: a marker glued to the first key (`---apiVersion: v1`). Nothing here reads
-//! YAML values or knows Kubernetes; a line at column 0 decides, and inside any YAML scalar such a
-//! line would end the document too.
+//! Helm takes beyond it, which cuts templates at any line that begins with three dashes: a marker
+//! glued to a comment (`---# Source: a`, which Helm 4 and kubectl take as well), to the first key
+//! (`---apiVersion: v1`) or to JSON (`---{"kind": …}`). Nothing here reads YAML values or knows
+//! Kubernetes; a line at column 0 decides, and inside any YAML scalar such a line would end the
+//! document too.
 
 use std::ops::Range;
 
@@ -17,11 +19,11 @@ pub const BOM: &[u8] = b"\xef\xbb\xbf";
 pub enum Start {
     /// With the stream, or behind `...`: there is no marker.
     Bare,
-    /// With `---`.
+    /// With `---`, and a blank or a comment behind it.
     Marker,
     /// With directives (`%YAML 1.1`) and then `---`.
     Directives,
-    /// With a marker that only Helm takes for one: `---apiVersion: v1`.
+    /// With a marker that only Helm takes for one: `---apiVersion: v1`, `---{"kind": …}`.
     Glued,
 }
 
@@ -115,8 +117,9 @@ impl Lines {
 fn dashes_at(stream: &[u8], at: usize) -> Option<Start> {
     let rest = stream.get(at + 3..).unwrap_or_default();
     match rest.first() {
-        None | Some(b' ' | b'\t' | b'\r' | b'\n') => Some(Start::Marker),
-        Some(c) if c.is_ascii_alphabetic() => {
+        None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'#') => Some(Start::Marker),
+        Some(b'{') => Some(Start::Glued),
+        Some(c) if c.is_ascii_alphabetic() || matches!(c, b'"' | b'\'') => {
             let line = rest.split(|b| *b == b'\n').next().unwrap_or_default();
             line.contains(&b':').then_some(Start::Glued)
         }
@@ -281,6 +284,15 @@ mod tests {
             [("a: 1\n", Glued), ("b: 2\n", Glued)]
         );
         assert_eq!(
+            bodies("a: 1\n---# c\nb: 2\n---{\n\"c\": 3}\n---\"d\": 4\n---\"d\"\n"),
+            [
+                ("a: 1\n", Bare),
+                ("# c\nb: 2\n", Marker),
+                ("{\n\"c\": 3}\n", Glued),
+                ("\"d\": 4\n---\"d\"\n", Glued)
+            ]
+        );
+        assert_eq!(
             bodies("%YAML 1.1\n# c\n---\na: 1\n"),
             [("\na: 1\n", Directives)]
         );
@@ -314,7 +326,7 @@ mod tests {
             lines in prop::collection::vec(
                 prop_oneof![
                     Just("---"), Just("..."), Just("--- x"), Just("%YAML 1.1"), Just("# c"),
-                    Just("a: 1"), Just(""), Just("---k: v"), Just("----"), Just("\u{feff}"),
+                    Just("a: 1"), Just(""), Just("---k: v"), Just("---{}"), Just("---#"), Just("----"), Just("\u{feff}"),
                 ],
                 0..12,
             ),
