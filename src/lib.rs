@@ -14,6 +14,7 @@
 //! | [`stream`] | cuts bytes into documents, as spans |
 //! | [`index`] | who is who: finds the few documents that matter, and parses only those |
 //! | [`yaml`], [`shape`] | one document as a tree that knows its places; the fields and types it must have |
+//! | [`lines`] | from a byte of a text to its line and column |
 //! | [`config`] | which virtual clusters there are, and what the config of each says |
 //! | [`edition`] | which chart rendered the stream, and which shape of the policies goes with it |
 //! | [`policy`] | settings to policies, each rule with its cause; reads like the documentation |
@@ -50,6 +51,7 @@ pub mod helm;
 pub mod index;
 pub mod krm;
 pub mod kube;
+pub mod lines;
 pub mod lint;
 pub mod migrate;
 pub mod policy;
