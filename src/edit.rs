@@ -3,6 +3,7 @@
 //! Knows bytes, documents and lists, not what the text means.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::index::{Item, Object, source_lines_end};
@@ -114,7 +115,8 @@ pub fn is_flow_item(stream: &[u8], item: &Item) -> bool {
 pub fn remove_items(stream: &[u8], items: &[&Item]) -> Option<Vec<Edit>> {
     let first = items.first()?;
     let siblings = &first.siblings;
-    let goes = |i: usize| items.iter().any(|item| item.index == i);
+    let leaving: HashSet<usize> = items.iter().map(|item| item.index).collect();
+    let goes = |i: usize| leaving.contains(&i);
     if (0..siblings.len()).all(goes) {
         // In block style the list stands on lines of its own, and must stay deeper than its key.
         let text = if first.flow { "[]" } else { "  []" };

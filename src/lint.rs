@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use crate::kube;
+use crate::lines::LineIndex;
 use crate::report::{Place, Position, Problem, Quoting, Report};
 use crate::shape::Origin;
 use crate::stream::{self, BOM, Document};
@@ -42,6 +43,7 @@ pub struct Findings {
 pub fn policies(stream: &[u8], file: Option<&str>, options: &Options) -> Findings {
     let mut lint = Lint {
         stream,
+        lines: LineIndex::default(),
         file,
         options,
         findings: Findings::default(),
@@ -58,6 +60,7 @@ pub fn policies(stream: &[u8], file: Option<&str>, options: &Options) -> Finding
 
 struct Lint<'s> {
     stream: &'s [u8],
+    lines: LineIndex,
     file: Option<&'s str>,
     options: &'s Options,
     findings: Findings,
@@ -164,15 +167,13 @@ impl Lint<'_> {
             .push(Problem::error(message.to_owned()).at(place));
     }
 
-    /// Line and column of a byte of the stream.
+    /// Line and column of a byte of the stream. A byte order mark takes no column.
     fn position_of(&self, at: usize) -> Position {
-        let before = self.stream.get(..at).unwrap_or_default();
-        let before = before.strip_prefix(BOM).unwrap_or(before);
-        let line = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
-        Position {
-            line: stream::line_of(self.stream, at),
-            column: String::from_utf8_lossy(line).chars().count() + 1,
+        let mut position = self.lines.position(self.stream, at);
+        if position.line == 1 && at >= BOM.len() && self.stream.starts_with(BOM) {
+            position.column -= 1;
         }
+        position
     }
 }
 

@@ -231,7 +231,8 @@ pub fn says_nothing(text: &[u8]) -> bool {
     text.split(|b| *b == b'\n').all(is_comment_or_blank)
 }
 
-/// The line of a byte of the stream, counted from 1.
+/// The line of a byte of the stream, counted from 1, for one question: where there may be many, a
+/// [`LineIndex`](crate::lines::LineIndex) answers them.
 #[must_use]
 pub fn line_of(stream: &[u8], at: usize) -> usize {
     let before = stream.get(..at).unwrap_or(stream);

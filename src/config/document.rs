@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::fields;
 use super::settings::is_default_except;
 use crate::codes;
-use crate::report::{Position, Problem, Severity};
+use crate::report::{Place, Position, Problem, Severity};
 use crate::shape::{self, Origin, Shape, Unknown};
 use crate::validate::{self, CidrRule, Context, Spot};
-use crate::yaml::{Node, Tree};
+use crate::yaml::{Node, Paths, Tree};
 
 /// The largest text that is read: what a Secret may hold in Kubernetes.
 pub const MAX_BYTES: usize = 1_048_576;
@@ -61,7 +61,7 @@ impl ConfigDocument {
     pub fn read(config: &ConfigText, forms: Forms) -> Result<Self, Problem> {
         let origin = &config.origin;
         let fail = |message: String, position: Option<Position>| {
-            Problem::error(message).at(crate::report::Place {
+            Problem::error(message).at(Place {
                 position,
                 ..origin.place.clone()
             })
@@ -296,14 +296,16 @@ impl ConfigDocument {
             let message = "the value was set to null, so the rule has no addresses";
             let problem = Problem::error(message)
                 .help("set cidr to the range that workloads may reach, or enabled to false");
-            self.push_at(&format!("{FIELD}.cidr"), problem);
+            let place = Place::default().at(format!("{FIELD}.cidr"), None);
+            self.push_located(vec![problem.at(place)]);
         }
         if enabled && no_except {
             let message = "the value was set to null, so public egress reaches private ranges too: \
                            the default excepts are gone";
             let problem = Problem::warning(codes::NO_EXCEPTS, message)
                 .help("leave except out for the default list, or set it to [] if this is meant");
-            self.push_at(&format!("{FIELD}.except"), problem);
+            let place = Place::default().at(format!("{FIELD}.except"), None);
+            self.push_located(vec![problem.at(place)]);
         }
     }
 
@@ -324,44 +326,56 @@ impl ConfigDocument {
             origin: &self.origin.clone(),
             cidr: CidrRule::default(),
         };
-        for mut problem in validate::ip_block(&block, &Spot::new(field, None), &ctx) {
-            if problem.severity == Severity::Error {
-                let path = problem.place.path.take().unwrap_or_default();
-                self.push_at(&path, problem);
-            }
-        }
+        let mut problems = validate::ip_block(&block, &Spot::new(field, None), &ctx);
+        problems.retain(|problem| problem.severity == Severity::Error);
+        self.push_located(problems);
     }
 
-    /// Notes a problem at a field that may be missing.
-    fn push_at(&mut self, field: &str, problem: Problem) {
-        let (path, position) = match self.locate(field) {
-            Some((path, position)) => (path, Some(position)),
-            None => (self.path_of(field), self.nearest(field)),
-        };
-        let place = self.origin.place.at(path, position);
-        self.problems.push(problem.at(place));
+    /// Notes problems whose paths are below the config, at fields that may be missing.
+    fn push_located(&mut self, mut problems: Vec<Problem>) {
+        let tree = self.tree();
+        let mut paths = tree.as_ref().and_then(Tree::root).map(Paths::new);
+        for problem in &mut problems {
+            let field = problem.place.path.take().unwrap_or_default();
+            let located = paths.as_mut().and_then(|paths| self.locate(&field, paths));
+            let (path, position) = match located {
+                Some((path, position)) => (path, Some(position)),
+                None => {
+                    let nearest = paths.as_mut().and_then(|paths| self.nearest(&field, paths));
+                    (self.path_of(&field), nearest)
+                }
+            };
+            problem.place = self.origin.place.at(path, position);
+        }
+        drop(paths);
+        drop(tree);
+        self.problems.extend(problems);
+    }
+
+    /// The tree of the text, to look fields up in; `None` where it is no YAML.
+    #[must_use]
+    pub fn tree(&self) -> Option<Tree<'_>> {
+        Tree::parse(&self.text).ok()
     }
 
     /// Where a field is, given its path below the config: the full path, and the position of the
-    /// field. `None` where the field is not in this text.
+    /// field. `None` where the field is not in this text. `paths` begins at the root of its
+    /// [`tree`](Self::tree).
     #[must_use]
-    pub fn locate(&self, field: &str) -> Option<(String, Position)> {
+    pub fn locate(&self, field: &str, paths: &mut Paths<'_>) -> Option<(String, Position)> {
         let path = self.path_of(field);
-        let tree = Tree::parse(&self.text).ok()?;
-        let node = tree.root()?.at_path(&path)?;
+        let node = paths.find(&path)?;
         Some((path, node.position()))
     }
 
     /// The position of what is nearest to a field that is missing.
     #[must_use]
-    pub fn nearest(&self, field: &str) -> Option<Position> {
+    pub fn nearest(&self, field: &str, paths: &mut Paths<'_>) -> Option<Position> {
         let path = self.path_of(field);
-        let tree = Tree::parse(&self.text).ok()?;
-        let root = tree.root()?;
         let mut path = path.as_str();
         while let Some(end) = path.rfind(['.', '[']) {
             path = path.get(..end)?;
-            if let Some(node) = root.at_path(path) {
+            if let Some(node) = paths.find(path) {
                 return Some(node.position());
             }
         }

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::kube;
+use crate::lines::LineIndex;
 use crate::report::Place;
 use crate::stream::{self, Document, Start};
 use crate::yaml::{Node, Tree};
@@ -73,6 +74,8 @@ pub struct Seat {
     pub helm4: bool,
     /// The item of a list, where the object is one.
     pub item: Option<Item>,
+    /// The lines of the stream.
+    pub lines: Arc<LineIndex>,
 }
 
 /// An object inside a `kind: List`.
@@ -114,6 +117,8 @@ pub struct Index {
     pub objects: Vec<Object>,
     /// The documents that have one but cannot be read.
     pub unreadable: Vec<Unreadable>,
+    /// The lines of the stream.
+    pub lines: Arc<LineIndex>,
 }
 
 impl Object {
@@ -161,7 +166,7 @@ impl Object {
             object: Some(self.describe()),
             source: self.seat.template.clone(),
             document: Some(self.seat.number),
-            stream_line: Some(stream::line_of(stream, self.seat.document.span.start)),
+            stream_line: Some(self.seat.lines.line(stream, self.seat.document.span.start)),
             ..Place::default()
         }
     }
@@ -245,7 +250,7 @@ impl Index {
         let tree = match Tree::parse(text) {
             Ok(tree) => tree,
             Err(error) => {
-                let line = stream::line_of(stream, offset) + error.position.line - 1;
+                let line = self.lines.line(stream, offset) + error.position.line - 1;
                 let reason = format!("line {line} of the stream: {}", error.message);
                 self.unreadable.push(unreadable(reason));
                 return;
@@ -258,6 +263,7 @@ impl Index {
             template: template(bytes).or_else(|| lone_source(stream, before)),
             helm4: false,
             item: None,
+            lines: Arc::clone(&self.lines),
         };
         let mut visit = Visit {
             offset,

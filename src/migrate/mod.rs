@@ -11,6 +11,7 @@ mod text;
 
 use serde_json::{Map, Value};
 
+use crate::lines::LineIndex;
 use crate::report::{Place, Position, Problem, Report, code};
 use crate::stream;
 use crate::yaml::{Node, Tree};
@@ -59,9 +60,10 @@ pub fn migrate(text: &str, place: &Place) -> Result<Migration, Report> {
     };
     let mut report = Report::default();
     let mut at = 0;
+    let lines = LineIndex::default();
     for document in stream::documents(text.as_bytes()) {
         let body = text.get(document.body.clone()).unwrap_or_default();
-        let line = stream::line_of(text.as_bytes(), document.body.start);
+        let line = lines.line(text.as_bytes(), document.body.start);
         result.text += text.get(at..document.body.start).unwrap_or_default();
         at = document.body.end;
         match migrate_document(body, line - 1, place) {

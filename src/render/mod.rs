@@ -339,7 +339,7 @@ fn unreadable(index: &Index, stream: &[u8]) -> Report {
         let place = Place {
             object: Some(object.clone()),
             document: Some(document.number),
-            stream_line: Some(stream::line_of(stream, document.document.span.start)),
+            stream_line: Some(index.lines.line(stream, document.document.span.start)),
             ..Place::default()
         };
         let message = format!("the document cannot be read: {}", document.reason);

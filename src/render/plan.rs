@@ -13,9 +13,10 @@ use crate::config::document::ConfigDocument;
 use crate::config::settings::{Settings, merge};
 use crate::edition::{self, ChartVersion, Edition};
 use crate::policy::{self, Cause, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
-use crate::report::{Place, Problem, Quoting, Severity, code};
+use crate::report::{Place, Position, Problem, Quoting, Severity, code};
 use crate::shape::{self, Origin};
 use crate::validate::{self, CidrRule, Spot};
+use crate::yaml::{Paths, Tree};
 
 /// The value of the project label that the Platform expands before Helm runs.
 const PROJECT_PLACEHOLDER: &str = ".Values.loft.project";
@@ -55,16 +56,22 @@ pub struct Made {
 impl Plan {
     /// The policies alone, with full paths in their causes.
     pub(super) fn made(self, cluster: VirtualCluster) -> Made {
-        let full = |cause: &mut Cause| match cause {
+        let documents = cluster.documents.as_slice();
+        // Nothing has to be looked for where there is only one.
+        let trees = if documents.len() > 1 {
+            trees(documents)
+        } else {
+            Vec::new()
+        };
+        let mut texts = texts(documents, &trees);
+        let mut full = |cause: &mut Cause| match cause {
             Cause::BuiltIn | Cause::Project => {}
             Cause::Field(path) | Cause::Default(path) => {
-                *path = match cluster.documents.as_slice() {
+                *path = match documents {
                     [] => return,
-                    // Nothing has to be looked for where there is only one.
                     [document] => document.path_of(path),
                     [.., last] => {
-                        let mut documents = cluster.documents.iter().rev();
-                        let found = documents.find_map(|d| d.locate(path));
+                        let found = texts.iter_mut().find_map(|text| text.locate(path));
                         found.map_or_else(|| last.path_of(path), |(full, _)| full)
                     }
                 };
@@ -73,8 +80,8 @@ impl Plan {
         let mut policies = self.policies;
         policies.extend(self.companions);
         for policy in &mut policies {
-            policy.egress.iter_mut().for_each(|r| full(&mut r.cause));
-            policy.ingress.iter_mut().for_each(|r| full(&mut r.cause));
+            (policy.egress.iter_mut()).for_each(|r| full(&mut r.cause));
+            (policy.ingress.iter_mut()).for_each(|r| full(&mut r.cause));
         }
         Made {
             name: cluster.name,
@@ -153,8 +160,7 @@ impl Plan {
             let silenced = |code: &str| allowed.clone().any(|a| a.eq_ignore_ascii_case(code));
             !w.code.is_some_and(silenced)
         });
-        let mut warnings: Vec<Problem> =
-            warnings.into_iter().map(|p| relocate(cluster, p)).collect();
+        let mut warnings = relocate(cluster, warnings);
         warnings.extend(global_warnings);
         let made: Vec<Policy> = policies.iter().chain(&companions).cloned().collect();
         if let Some(problem) = overriding(cluster, options, &subject, &settings, &made) {
@@ -205,7 +211,7 @@ fn checked_settings(
             if !errors.is_empty() {
                 found.retain(|p| p.place.path.as_deref() != Some(""));
             }
-            errors.extend(found.into_iter().map(|p| relocate(cluster, p)));
+            errors.extend(relocate(cluster, found));
         }
     }
     Err(errors)
@@ -373,28 +379,69 @@ fn comment_of(warning: &Problem) -> String {
     format!("warning[{code}]: {path}{}", warning.message)
 }
 
-/// Gives a problem with a path below the config its place in the text that says so.
-fn relocate(cluster: &VirtualCluster, mut problem: Problem) -> Problem {
-    let field = problem.place.path.clone().unwrap_or_default();
-    let located = cluster
-        .documents
-        .iter()
-        .rev()
-        .find_map(|d| d.locate(&field).map(|found| (d, found)));
-    problem.place = match located {
-        Some((document, (path, position))) => document.origin().place.at(path, Some(position)),
-        None => match cluster.documents.last() {
-            Some(document) => document
-                .origin()
-                .place
-                .at(document.path_of(&field), document.nearest(&field)),
-            None => Place::default(),
-        },
-    };
-    if problem.place.path.as_deref() == Some("") {
-        problem.place.path = None;
+/// A text of the config, with the places of its fields, where it could be read.
+struct Text<'c> {
+    document: &'c ConfigDocument,
+    paths: Option<Paths<'c>>,
+}
+
+impl Text<'_> {
+    /// The full path and the position of a field, where it is in this text.
+    fn locate(&mut self, field: &str) -> Option<(String, Position)> {
+        self.document.locate(field, self.paths.as_mut()?)
     }
-    problem
+
+    /// The place of what is nearest to a field that is in no text.
+    fn nearest(&mut self, field: &str) -> Place {
+        let paths = self.paths.as_mut();
+        let position = paths.and_then(|paths| self.document.nearest(field, paths));
+        let path = self.document.path_of(field);
+        self.document.origin().place.at(path, position)
+    }
+}
+
+fn trees(documents: &[ConfigDocument]) -> Vec<Option<Tree<'_>>> {
+    documents.iter().map(ConfigDocument::tree).collect()
+}
+
+/// The texts of a config, the one that overrides the others first.
+fn texts<'c>(documents: &'c [ConfigDocument], trees: &'c [Option<Tree<'c>>]) -> Vec<Text<'c>> {
+    let texts = documents.iter().zip(trees).map(|(document, tree)| Text {
+        document,
+        paths: tree.as_ref().and_then(Tree::root).map(Paths::new),
+    });
+    texts.rev().collect()
+}
+
+/// Gives problems with paths below the config their places in the texts that say so. Each text is
+/// parsed once, however many problems there are.
+fn relocate(cluster: &VirtualCluster, mut problems: Vec<Problem>) -> Vec<Problem> {
+    if problems.is_empty() {
+        return problems;
+    }
+    let trees = trees(&cluster.documents);
+    let mut texts = texts(&cluster.documents, &trees);
+    for problem in &mut problems {
+        problem.place = place_in(
+            &mut texts,
+            problem.place.path.as_deref().unwrap_or_default(),
+        );
+        if problem.place.path.as_deref() == Some("") {
+            problem.place.path = None;
+        }
+    }
+    problems
+}
+
+/// The place of a field in the texts of a config.
+fn place_in(texts: &mut [Text<'_>], field: &str) -> Place {
+    for text in &mut *texts {
+        if let Some((path, position)) = text.locate(field) {
+            return text.document.origin().place.at(path, Some(position));
+        }
+    }
+    let last = texts.first_mut().map(|text| text.nearest(field));
+    last.unwrap_or_default()
 }
 
 /// Puts the project's name in for the placeholder.

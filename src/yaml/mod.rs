@@ -9,19 +9,20 @@
 //! nesting, and aliases that stand for too much. A tree that exists is safe to walk with recursion,
 //! aliases and merge keys followed.
 
-mod positions;
+mod paths;
 pub mod scalar;
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
+use crate::lines::LineIndex;
 use crate::report::Position;
-use positions::Positions;
+pub use paths::Paths;
+use paths::{Step, step};
 pub use scalar::Scalar;
 
 /// The largest number of nodes that a document may have once its aliases are written out, beyond
@@ -154,8 +155,7 @@ pub struct Tree<'t> {
     decoded: String,
     /// The nodes that aliases stand for, in order, each with the last of its aliases.
     targets: Vec<(u32, u32)>,
-    /// Made when the first position is asked for.
-    positions: OnceCell<Positions>,
+    lines: LineIndex,
 }
 
 /// A node of a [`Tree`].
@@ -243,9 +243,7 @@ impl<'t> Tree<'t> {
     }
 
     fn position(&self, offset: u32) -> Position {
-        self.positions
-            .get_or_init(|| Positions::of(self.text))
-            .at(self.text, offset as usize)
+        self.lines.position(self.text.as_bytes(), offset as usize)
     }
 }
 
@@ -501,23 +499,12 @@ impl<'a> Node<'a> {
         let mut node = self;
         let mut rest = path;
         while !rest.is_empty() {
-            if let Some(bracket) = rest.strip_prefix('[') {
-                if let Some(quoted) = bracket.strip_prefix('"') {
-                    let end = quoted.find("\"]")?;
-                    node = node.get(quoted.get(..end)?)?;
-                    rest = quoted.get(end + 2..)?;
-                } else {
-                    let end = bracket.find(']')?;
-                    let index: usize = bracket.get(..end)?.parse().ok()?;
-                    node = node.items().nth(index)?;
-                    rest = bracket.get(end + 1..)?;
-                }
-            } else {
-                let field = rest.strip_prefix('.').unwrap_or(rest);
-                let end = field.find(['.', '[']).unwrap_or(field.len());
-                node = node.get(field.get(..end)?)?;
-                rest = field.get(end..)?;
-            }
+            let (step, behind) = step(rest)?;
+            node = match step {
+                Step::Key(key) => node.get(key)?,
+                Step::Item(index) => node.items().nth(index)?,
+            };
+            rest = behind;
         }
         Some(node)
     }
@@ -671,7 +658,7 @@ impl Builder {
             nodes: self.nodes,
             decoded: self.decoded,
             targets: self.anchors.into_iter().filter_map(target).collect(),
-            positions: OnceCell::new(),
+            lines: LineIndex::default(),
         })
     }
 
