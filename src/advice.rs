@@ -5,6 +5,8 @@
 //! the server refuses is judged in [`crate::validate`], and deprecated fields are found where the
 //! config is read.
 
+mod coverage;
+
 use std::net::IpAddr;
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
@@ -17,6 +19,7 @@ use crate::policy::{Cause, Policy, Role};
 use crate::report::{Problem, Quoting};
 use crate::shape;
 use crate::validate::cidr::Cidr;
+use coverage::Coverage;
 
 /// The port of DNS, and the one on which the DNS of a virtual cluster listens.
 const DNS_PORT: i32 = 53;
@@ -242,6 +245,7 @@ fn is_reached(server: &str, view: &View<'_>) -> bool {
 }
 
 fn judge_rules(role: Role, direction: Direction, rules: &[Flow<'_>], warnings: &mut Warnings) {
+    let coverage = Coverage::of(rules);
     for (i, rule) in rules.iter().enumerate() {
         let (Cause::Field(field) | Cause::Default(field)) = rule.cause else {
             continue;
@@ -267,12 +271,11 @@ fn judge_rules(role: Role, direction: Direction, rules: &[Flow<'_>], warnings: &
                 "write port: 1053; the service's port 53 is translated before policies apply",
             ));
         }
-        let wider = rules
-            .iter()
-            .enumerate()
-            .find(|(j, other)| *j != i && covers(other, rule) && (*j < i || !covers(rule, other)));
         // Public egress is one of the documented rules: nobody wrote it beside the wider one.
-        if let Some((_, wider)) = wider.filter(|_| field.ends_with(']')) {
+        if !field.ends_with(']') {
+            continue;
+        }
+        if let Some(wider) = coverage.wider(i).and_then(|j| rules.get(j)) {
             let by = match wider.cause {
                 Cause::BuiltIn => "a built-in rule".to_owned(),
                 Cause::Project => "a rule of the project".to_owned(),
@@ -327,71 +330,7 @@ fn includes(port: &NetworkPolicyPort, number: i32) -> bool {
     }
 }
 
-/// Whether everything that `narrow` allows is allowed by `wide`. When in doubt: no.
-fn covers(wide: &Flow<'_>, narrow: &Flow<'_>) -> bool {
-    let ports = wide.ports.is_empty()
-        || (!narrow.ports.is_empty()
-            && narrow
-                .ports
-                .iter()
-                .all(|n| wide.ports.iter().any(|w| covers_port(w, n))));
-    let peers = wide.peers.is_empty()
-        || (!narrow.peers.is_empty()
-            && narrow
-                .peers
-                .iter()
-                .all(|n| wide.peers.iter().any(|w| covers_peer(w, n))));
-    ports && peers
-}
-
-fn covers_port(wide: &NetworkPolicyPort, narrow: &NetworkPolicyPort) -> bool {
-    let protocol = |p: &NetworkPolicyPort| p.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
-    if protocol(wide) != protocol(narrow) {
-        return false;
-    }
-    match (&wide.port, &narrow.port) {
-        (None, _) => true,
-        (Some(IntOrString::Int(first)), Some(IntOrString::Int(n))) => {
-            *first <= *n && narrow.end_port.unwrap_or(*n) <= wide.end_port.unwrap_or(*first)
-        }
-        (wide, narrow) => wide == narrow,
-    }
-}
-
-fn covers_peer(wide: &NetworkPolicyPeer, narrow: &NetworkPolicyPeer) -> bool {
-    match (&wide.ip_block, &narrow.ip_block) {
-        (Some(wide), Some(narrow)) => {
-            let (Some(outer), Some(inner)) = (Cidr::parse(&wide.cidr), Cidr::parse(&narrow.cidr))
-            else {
-                return false;
-            };
-            let parse = |list: &Option<Vec<String>>| -> Vec<Cidr> {
-                let list = list.as_deref().unwrap_or_default();
-                list.iter().filter_map(|e| Cidr::parse(e)).collect()
-            };
-            let left_out = parse(&narrow.except);
-            outer.contains(inner)
-                && parse(&wide.except).iter().all(|hole| {
-                    let apart = !hole.contains(inner) && !inner.contains(*hole);
-                    apart || left_out.iter().any(|e| e.contains(*hole))
-                })
-        }
-        (None, None) => {
-            let namespaces = match (&wide.namespace_selector, &narrow.namespace_selector) {
-                (None, None) => true,
-                (None, Some(_)) => false,
-                (Some(wide), narrow) => is_empty(wide) || Some(wide) == narrow.as_ref(),
-            };
-            let pods = match &wide.pod_selector {
-                None => true,
-                Some(wide) => is_empty(wide) || Some(wide) == narrow.pod_selector.as_ref(),
-            };
-            namespaces && pods
-        }
-        _ => false,
-    }
-}
-
+/// Whether a selector selects all.
 fn is_empty(selector: &LabelSelector) -> bool {
     selector
         .match_labels

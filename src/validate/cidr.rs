@@ -70,6 +70,35 @@ pub struct Cidr {
     leading_zeros: bool,
 }
 
+/// A range of addresses whatever its spelling: equal ranges are equal values. They sort by their
+/// first address, the wider ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network {
+    v6: bool,
+    first: u128,
+    /// The number of bits that are fixed.
+    pub prefix: u32,
+}
+
+impl Network {
+    /// The range of fewer fixed bits that holds this one; itself where it has no more.
+    #[must_use]
+    pub fn widened(self, prefix: u32) -> Self {
+        let prefix = prefix.min(self.prefix);
+        Self {
+            first: mask(self.v6, self.first, prefix),
+            prefix,
+            ..self
+        }
+    }
+
+    /// Whether every address of `other` lies in this range.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.prefix <= other.prefix && other.widened(self.prefix) == self
+    }
+}
+
 /// The bits before an IPv4-mapped address: 80 zeros and 16 ones.
 const MAPPED: u128 = 0xffff_0000_0000;
 
@@ -123,6 +152,13 @@ impl Cidr {
         let v6 = self.v6 && !mapped;
         let bits = if v6 { 128 } else { 32 };
         format!("{}/{bits}", display(v6, low(self.address, v6)))
+    }
+
+    /// The range, whatever its spelling.
+    #[must_use]
+    pub fn range(self) -> Network {
+        let (v6, first, prefix) = self.unmapped();
+        Network { v6, first, prefix }
     }
 
     /// Whether the range is one of IPv6.
