@@ -30,7 +30,7 @@ pub(super) struct Source<'t> {
     pub(super) file: Option<&'t str>,
     /// The bytes.
     pub(super) text: &'t [u8],
-    /// The parts that may be shown.
+    /// The parts that may be shown, in the order of the text.
     pub(super) quotable: &'t [Range<usize>],
 }
 
@@ -66,13 +66,46 @@ fn on_stderr(report: &Report, sources: &[Source<'_>]) -> io::Result<()> {
     }
     // It takes the colours out where NO_COLOR or the terminal asks for that.
     let mut out = anstream::stderr().lock();
+    let sources: Vec<Lines<'_>> = sources.iter().map(Lines::of).collect();
     for problem in report.iter() {
-        writeln!(out, "{}\n", like_a_compiler(problem, sources))?;
+        writeln!(out, "{}\n", like_a_compiler(problem, &sources))?;
     }
     out.flush()
 }
 
-fn like_a_compiler(problem: &Problem, sources: &[Source<'_>]) -> String {
+/// A text, and where each of its lines begins.
+struct Lines<'s> {
+    source: &'s Source<'s>,
+    starts: Vec<usize>,
+}
+
+impl<'s> Lines<'s> {
+    fn of(source: &'s Source<'s>) -> Self {
+        let breaks = memchr::memchr_iter(b'\n', source.text);
+        Self {
+            source,
+            starts: std::iter::once(0).chain(breaks.map(|at| at + 1)).collect(),
+        }
+    }
+
+    /// A line, counted from 0, with its line break, and where it begins.
+    fn get(&self, line: usize) -> Option<(usize, &'s [u8])> {
+        let start = *self.starts.get(line)?;
+        let next = self.starts.get(line + 1).copied();
+        let end = next.unwrap_or(self.source.text.len());
+        Some((start, self.source.text.get(start..end)?))
+    }
+
+    /// Whether the text at a byte may be shown. The ranges are in the order of the text.
+    fn may_be_shown(&self, at: usize) -> bool {
+        let quotable = self.source.quotable;
+        let behind = quotable.partition_point(|range| range.start <= at);
+        let last = behind.checked_sub(1).and_then(|i| quotable.get(i));
+        last.is_some_and(|range| at < range.end)
+    }
+}
+
+fn like_a_compiler(problem: &Problem, sources: &[Lines<'_>]) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -118,24 +151,16 @@ fn like_a_compiler(problem: &Problem, sources: &[Source<'_>]) -> String {
 }
 
 /// The line of a problem, if its text is at hand and may be shown.
-fn quoted_line(problem: &Problem, position: Position, sources: &[Source<'_>]) -> Option<String> {
+fn quoted_line(problem: &Problem, position: Position, sources: &[Lines<'_>]) -> Option<String> {
     // Positions inside a part of an object are not those of the stream.
     if problem.place.part.is_some() {
         return None;
     }
-    let source = sources
+    let lines = sources
         .iter()
-        .find(|s| s.file == problem.place.file.as_deref())?;
-    let mut start = 0;
-    let line = source
-        .text
-        .split_inclusive(|b| *b == b'\n')
-        .nth(position.line.checked_sub(1)?)
-        .inspect(|line| start = line.as_ptr() as usize - source.text.as_ptr() as usize)?;
-    let may_be_shown = source
-        .quotable
-        .iter()
-        .any(|range| range.start <= start && start < range.end);
+        .find(|lines| lines.source.file == problem.place.file.as_deref())?;
+    let (start, line) = lines.get(position.line.checked_sub(1)?)?;
+    let may_be_shown = lines.may_be_shown(start);
     let line = std::str::from_utf8(line).ok()?;
     let line = line.strip_prefix('\u{feff}').unwrap_or(line).trim_end();
     (may_be_shown && line.len() <= MAX_LINE).then(|| line.to_owned())
@@ -194,7 +219,7 @@ mod tests {
         let problem = |line| {
             Problem::error("wrong").at(Place::default().at("x", Some(Position { line, column: 4 })))
         };
-        let show = |line| like_a_compiler(&problem(line), std::slice::from_ref(&source));
+        let show = |line| like_a_compiler(&problem(line), &[Lines::of(&source)]);
         assert!(show(2).contains("b: open"));
         assert!(!show(1).contains("secret"));
     }

@@ -4,6 +4,7 @@
 //! The sets come from the evaluator, so order and spelling of rules make no difference. Each side
 //! of a connection is looked at by itself: whether the other end agrees is what `check` answers.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::reach::addresses::AddressSet;
 use crate::reach::allowance::{Allowance, PodClass};
 use crate::reach::evaluate::Policies;
 use crate::reach::pod::Pod;
-use crate::reach::policy::{Direction, Namespaces, Peer, Policy};
+use crate::reach::policy::{Direction, Namespaces, Peer};
 use crate::reach::ports::Ports;
 use crate::reach::selector::{Labels, Selector};
 
@@ -101,31 +102,30 @@ impl Diff {
 
 fn subjects<'p>(old: &'p Policies, new: &'p Policies) -> Vec<Subject<'p>> {
     let mut subjects: Vec<Subject<'p>> = Vec::new();
-    let all = old.iter().chain(new.iter());
-    for policy in all {
-        let same = |s: &&mut Subject<'_>| {
-            s.namespace == policy.namespace && *s.selector == policy.selector
-        };
-        match subjects.iter_mut().find(same) {
-            Some(subject) => subject.name(policy),
-            None => subjects.push(Subject {
-                namespace: &policy.namespace,
-                selector: &policy.selector,
-                party: Party::subject(policy),
-                policies: vec![policy.name.clone()],
-            }),
+    let mut known: HashMap<(&str, &Selector), usize> = HashMap::new();
+    let mut named: HashSet<(usize, &str)> = HashSet::new();
+    for policy in old.iter().chain(new.iter()) {
+        let i = *known
+            .entry((&policy.namespace, &policy.selector))
+            .or_insert_with(|| {
+                subjects.push(Subject {
+                    namespace: &policy.namespace,
+                    selector: &policy.selector,
+                    party: Party::subject(policy),
+                    policies: Vec::new(),
+                });
+                subjects.len() - 1
+            });
+        if named.insert((i, &policy.name))
+            && let Some(subject) = subjects.get_mut(i)
+        {
+            subject.policies.push(policy.name.clone());
         }
     }
     subjects
 }
 
 impl Subject<'_> {
-    fn name(&mut self, policy: &Policy) {
-        if !self.policies.contains(&policy.name) {
-            self.policies.push(policy.name.clone());
-        }
-    }
-
     /// What changes for its pods: once for all of them, or once for each kind that fares otherwise.
     fn changes(&self, old: &Policies, new: &Policies, direction: Direction) -> Vec<Change> {
         let changes: Vec<(Labels, Change)> = (self.selector.examples().into_iter())
@@ -245,7 +245,8 @@ fn entries(difference: &Allowance, other: &Allowance) -> Vec<Entry> {
     for (class, ports) in difference.pods() {
         let among = other
             .pods()
-            .filter(|(known, _)| known.overlaps(class))
+            // Ports are compared sooner than labels.
+            .filter(|(known, p)| !p.intersection(ports).is_empty() && known.overlaps(class))
             .map(|(known, p)| (pods(known), p, known.is_within(class)));
         entries.push(Entry {
             peer: pods(class),

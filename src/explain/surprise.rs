@@ -3,6 +3,7 @@
 //!
 //! Each finding names the rules that open it and how to close it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -87,10 +88,10 @@ pub fn find(policies: &Policies) -> Vec<Surprise> {
 
 fn subjects(policies: &Policies) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
+    let mut known = HashSet::new();
     for policy in policies.iter() {
         for labels in policy.selector.examples() {
-            let same = |s: &Subject| s.pod.namespace == policy.namespace && s.pod.labels == labels;
-            if subjects.iter().any(same) {
+            if !known.insert((policy.namespace.clone(), labels.clone())) {
                 continue;
             }
             let party = Party::subject(policy);
@@ -221,6 +222,7 @@ fn close_metadata(open: &[&str], rules: &[RuleRef<'_>]) -> String {
 /// Pods that may come in by a label that anyone may have who can create pods, in any namespace.
 fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Surprise> {
     let mut found = Vec::new();
+    let everyone = policies.allowance(&subject.pod, Direction::Ingress);
     for grant in policies.grants(&subject.pod, Direction::Ingress) {
         let Some((Peer::Pods { namespaces, pods }, rule)) = grant.peer.zip(grant.rule) else {
             continue;
@@ -238,7 +240,6 @@ fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Surprise> {
         }));
         let asked = grant.ports.clone();
         let decision = policies.decide(Direction::Ingress, &subject.endpoint(), &stranger, &asked);
-        let everyone = policies.allowance(&subject.pod, Direction::Ingress);
         if decision.extent() != Extent::All || asked.difference(everyone.everyone()).is_empty() {
             continue;
         }
@@ -363,19 +364,18 @@ fn listed(words: &[String]) -> String {
     }
 }
 
+/// Each of them once, in order.
+fn unique(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    all.filter(|one| seen.insert(one.clone())).collect()
+}
+
 fn name(rule: &RuleRef<'_>) -> String {
     format!("{} {}[{}]", rule.policy.name, rule.direction, rule.index)
 }
 
 fn names(rules: &[RuleRef<'_>]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for rule in rules {
-        let name = name(rule);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    unique(rules.iter().map(name))
 }
 
 fn is_built_in(rule: &RuleRef<'_>) -> bool {
@@ -386,14 +386,11 @@ fn is_built_in(rule: &RuleRef<'_>) -> bool {
 /// How to close what some rules open: at the field that made them, or where they are written; a
 /// built-in rule can only be overruled.
 fn closing(rules: &[RuleRef<'_>], how: &str) -> String {
-    let mut places: Vec<String> = Vec::new();
-    for rule in rules.iter().filter(|rule| !is_built_in(rule)) {
+    let places = rules.iter().filter(|rule| !is_built_in(rule)).map(|rule| {
         let cause = rule.rule().and_then(|rule| rule.cause.clone());
-        let place = cause.unwrap_or_else(|| name(rule));
-        if !places.contains(&place) {
-            places.push(place);
-        }
-    }
+        cause.unwrap_or_else(|| name(rule))
+    });
+    let places = unique(places);
     let mut ways = Vec::new();
     if !places.is_empty() {
         ways.push(format!("in {}: {how}, or remove the rule", listed(&places)));

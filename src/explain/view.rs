@@ -4,6 +4,8 @@
 //! them; those that the config asks for and that are missing are added as the filter would make
 //! them. Nothing is said here of what they mean.
 
+use std::collections::HashSet;
+
 use super::causes;
 use crate::reach::manifest;
 use crate::reach::policy::Policy;
@@ -41,13 +43,14 @@ impl View {
             .map_err(|e| Report::from(Problem::error(e.to_string())))?;
         let mut world = manifest::read_all([(file, stream)], &namespace)?;
         let policies = world.policies_mut();
+        let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
+        let mut there: HashSet<_> = policies.iter().map(name).collect();
         for policy in &makes {
-            let known = |p: &Policy| p.name == policy.name && p.namespace == policy.namespace;
-            let there = policies.iter().any(known);
-            if there && options.said.files.is_empty() {
+            let is_there = !there.insert(name(policy));
+            if is_there && options.said.files.is_empty() {
                 continue;
             }
-            if !policies.replace(policy) {
+            if !(is_there && policies.replace(policy)) {
                 policies.add(policy.clone());
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! It is no place for what an address means: pods and the internet are described elsewhere.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -66,6 +67,21 @@ impl AddressSet {
             v4: self.v4.difference(&other.v4),
             v6: self.v6.difference(&other.v6),
         }
+    }
+
+    /// Which addresses are in just the same of the sets, by the indices of these sets.
+    #[must_use]
+    pub fn overlay(sets: &[&Self]) -> BTreeMap<Vec<usize>, Self> {
+        let v4: Vec<_> = sets.iter().map(|set| &set.v4).collect();
+        let v6: Vec<_> = sets.iter().map(|set| &set.v6).collect();
+        let mut overlay: BTreeMap<Vec<usize>, Self> = BTreeMap::new();
+        for (these, addresses) in Intervals::overlay(&v4) {
+            overlay.entry(these).or_default().v4 = addresses;
+        }
+        for (these, addresses) in Intervals::overlay(&v6) {
+            overlay.entry(these).or_default().v6 = addresses;
+        }
+        overlay
     }
 
     /// The part that can talk to an address of `other`: a connection never crosses the families.

@@ -4,7 +4,7 @@
 //! knows yet which pods there will be. Two such sets can be subtracted: what is newly allowed, what
 //! no longer is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::addresses::AddressSet;
@@ -14,10 +14,13 @@ use super::pod::Pod;
 use super::policy::{Direction, Namespaces, Peer, Policy};
 use super::ports::Ports;
 use super::region::Region;
-use super::selector::Selector;
+use super::selector::{Labels, Selector};
 
 /// The most kinds of pods that are looked at for one class.
 const MAX_CELLS: usize = 16_384;
+
+/// The most comparisons of kinds of pods with other classes that are made for one class.
+const MAX_COMPARISONS: usize = 262_144;
 
 /// Pods that a policy names together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,25 +136,36 @@ impl Policies {
 
 impl<'g, 'a: 'g> FromIterator<&'g Grant<'a>> for Allowance {
     fn from_iter<I: IntoIterator<Item = &'g Grant<'a>>>(grants: I) -> Self {
-        let mut all = Self::default();
-        for Grant { peer, ports, .. } in grants {
-            match peer {
+        let everywhere = AddressSet::all();
+        let mut everyone: Vec<&Ports> = Vec::new();
+        let mut addresses: Vec<(&AddressSet, &Ports)> = Vec::new();
+        let mut pods: BTreeMap<PodClass, Vec<&Ports>> = BTreeMap::new();
+        for grant in grants {
+            let ports = &grant.ports;
+            match grant.peer {
                 None => {
-                    all.everyone = all.everyone.union(ports);
-                    all.addresses.add(&AddressSet::all(), ports);
+                    everyone.push(ports);
+                    addresses.push((&everywhere, ports));
                 }
-                Some(Peer::Block(addresses)) => all.addresses.add(addresses, ports),
-                Some(Peer::Pods { namespaces, pods }) => {
+                Some(Peer::Block(block)) => addresses.push((block, ports)),
+                Some(Peer::Pods {
+                    namespaces,
+                    pods: selector,
+                }) => {
                     let class = PodClass {
                         namespaces: namespaces.clone(),
-                        pods: pods.clone(),
+                        pods: selector.clone(),
                     };
-                    let known = all.pods.entry(class).or_default();
-                    *known = known.union(ports);
+                    pods.entry(class).or_default().push(ports);
                 }
             }
         }
-        all
+        let pods = pods.into_iter();
+        Self {
+            everyone: Ports::union_of(everyone),
+            addresses: Region::union_of(addresses),
+            pods: pods.map(|(c, ports)| (c, Ports::union_of(ports))).collect(),
+        }
     }
 }
 
@@ -201,7 +215,7 @@ impl Allowance {
     fn by_labels(&self, class: &PodClass) -> Ports {
         let (wider, rest): (Vec<_>, Vec<_>) =
             (self.pods.iter()).partition(|(known, _)| class.is_within(known));
-        let sure = (wider.iter()).fold(Ports::default(), |all, (_, ports)| all.union(ports));
+        let sure = Ports::union_of(wider.iter().map(|(_, ports)| *ports));
         let parts: Vec<Part<'_>> = (rest.iter())
             .filter(|(known, ports)| !ports.difference(&sure).is_empty() && class.overlaps(known))
             .map(|(known, ports)| Part {
@@ -254,24 +268,39 @@ fn together(class: &PodClass, parts: &[Part<'_>]) -> Option<Ports> {
     let own = cells::home(&class.namespaces);
     let homes = cells::cells(parts.iter().map(|p| &p.home).chain([&own]))?;
     let pods = cells::cells(parts.iter().map(|p| p.pods).chain([&class.pods]))?;
-    if homes.len().saturating_mul(pods.len()) > MAX_CELLS {
+    let kinds = homes.len().saturating_mul(pods.len());
+    if kinds > MAX_CELLS || kinds.saturating_mul(parts.len()) > MAX_COMPARISONS {
         return None;
     }
+    let homes: Vec<&Labels> = homes.iter().filter(|labels| own.matches(labels)).collect();
+    let pods: Vec<&Labels> = (pods.iter())
+        .filter(|labels| class.pods.matches(labels))
+        .collect();
+    // Kinds that the same parts hold are one to the question.
+    let homes: BTreeSet<Vec<bool>> = (homes.iter())
+        .map(|labels| parts.iter().map(|p| p.home.matches(labels)).collect())
+        .collect();
+    let pods: BTreeSet<Vec<bool>> = (pods.iter())
+        .map(|labels| parts.iter().map(|p| p.pods.matches(labels)).collect())
+        .collect();
+    let holding: BTreeSet<Vec<bool>> = (homes.iter())
+        .flat_map(|home| {
+            let both = |pod: &Vec<bool>| home.iter().zip(pod).map(|(a, b)| *a && *b).collect();
+            pods.iter().map(both)
+        })
+        .collect();
     let mut common: Option<Ports> = None;
-    for home in homes.iter().filter(|labels| own.matches(labels)) {
-        for pod in pods.iter().filter(|labels| class.pods.matches(labels)) {
-            let open = (parts.iter())
-                .filter(|part| part.home.matches(home) && part.pods.matches(pod))
-                .fold(Ports::default(), |all, part| all.union(part.ports));
-            let left = match common {
-                None => open,
-                Some(common) => common.intersection(&open),
-            };
-            if left.is_empty() {
-                return None;
-            }
-            common = Some(left);
+    for these in holding {
+        let held = parts.iter().zip(these).filter(|(_, holds)| *holds);
+        let open = Ports::union_of(held.map(|(part, _)| part.ports));
+        let left = match common {
+            None => open,
+            Some(common) => common.intersection(&open),
+        };
+        if left.is_empty() {
+            return None;
         }
+        common = Some(left);
     }
     common
 }

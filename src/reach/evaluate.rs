@@ -208,11 +208,14 @@ impl Policies {
 
     /// Notes what made the rules of policies, as [`Policy::note_causes`] does, by name.
     pub fn note_causes(&mut self, makers: &[Policy]) {
+        let mut by_name: HashMap<(&str, &str), &Policy> = HashMap::new();
+        for maker in makers {
+            let name = (maker.namespace.as_str(), maker.name.as_str());
+            by_name.entry(name).or_insert(maker);
+        }
         for policy in &mut self.all {
-            let maker = makers
-                .iter()
-                .find(|m| m.name == policy.name && m.namespace == policy.namespace);
-            if let Some(maker) = maker {
+            let name = (policy.namespace.as_str(), policy.name.as_str());
+            if let Some(maker) = by_name.get(&name) {
                 policy.note_causes(maker);
             }
         }
@@ -315,8 +318,8 @@ struct Tally<'a, 'q> {
     peer: &'q Endpoint,
     /// The peer's addresses that the subject can talk to at all.
     addresses: AddressSet,
-    anywhere: Ports,
-    blocks: Region,
+    anywhere: Vec<Ports>,
+    blocks: Vec<(AddressSet, Ports)>,
     rules: Vec<RuleRef<'a>>,
     depends_on_address: Vec<RuleRef<'a>>,
 }
@@ -336,8 +339,8 @@ impl<'a, 'q> Tally<'a, 'q> {
             asked,
             peer,
             addresses,
-            anywhere: Ports::default(),
-            blocks: Region::default(),
+            anywhere: Vec::new(),
+            blocks: Vec::new(),
             rules: Vec::new(),
             depends_on_address: Vec::new(),
         }
@@ -370,20 +373,22 @@ impl<'a, 'q> Tally<'a, 'q> {
             return;
         }
         if by_label {
-            self.anywhere = self.anywhere.union(&ports);
+            self.anywhere.push(ports);
+        } else {
+            self.blocks.push((addresses, ports));
         }
-        self.blocks.add(&addresses, &ports);
         self.rules.push(rule_ref);
     }
 
     fn into_decision(self, direction: Direction, policies: Vec<&'a Policy>) -> Decision<'a> {
-        let left = self.asked.difference(&self.anywhere);
+        let anywhere = Ports::union_of(&self.anywhere);
+        let left = self.asked.difference(&anywhere);
         let (open, closed) = if left.is_empty() || self.blocks.is_empty() {
-            (Part::Ports(self.anywhere), Part::Ports(left))
+            (Part::Ports(anywhere), Part::Ports(left))
         } else {
             let asked = Region::new(self.addresses.clone(), self.asked.clone());
-            let mut open = self.blocks;
-            open.add(&self.addresses, &self.anywhere);
+            let blocks = self.blocks.iter().map(|(a, p)| (a, p));
+            let open = Region::union_of(blocks.chain([(&self.addresses, &anywhere)]));
             let closed = asked.difference(&open);
             (Part::Region(open), Part::Region(closed))
         };

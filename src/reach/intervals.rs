@@ -3,6 +3,8 @@
 //! Ports and addresses are both kept this way, so that "everything except …" is exact and two equal
 //! sets are equal values. Nothing here knows what the numbers mean.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 /// A number that has neighbours: what an interval is made of.
 pub trait Step: Copy + Ord {
     /// The smallest number.
@@ -108,6 +110,37 @@ impl<T: Step> Intervals<T> {
         Self { spans: joined }
     }
 
+    /// Which numbers are in just the same of the sets, by the indices of these sets; those in none
+    /// are left out. One sort, however many sets there are.
+    #[must_use]
+    pub fn overlay(sets: &[&Self]) -> BTreeMap<Vec<usize>, Self> {
+        let mut events: Vec<(T, usize)> = Vec::new();
+        for (i, set) in sets.iter().enumerate() {
+            for &(low, high) in &set.spans {
+                events.push((low, i));
+                events.extend(high.next().map(|behind| (behind, i)));
+            }
+        }
+        events.sort_unstable();
+        let mut overlay: BTreeMap<Vec<usize>, Self> = BTreeMap::new();
+        let mut inside: BTreeSet<usize> = BTreeSet::new();
+        let mut events = events.into_iter().peekable();
+        while let Some((at, i)) = events.next() {
+            // The spans of one set do not touch: whatever begins here did not end here.
+            if !inside.remove(&i) {
+                inside.insert(i);
+            }
+            let next = events.peek().map(|(next, _)| *next);
+            if next == Some(at) || inside.is_empty() {
+                continue;
+            }
+            let high = next.and_then(Step::previous).unwrap_or(T::HIGHEST);
+            let these = overlay.entry(inside.iter().copied().collect());
+            these.or_default().spans.push((at, high));
+        }
+        overlay
+    }
+
     /// What is in either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
@@ -174,6 +207,25 @@ mod tests {
     fn touching_spans_are_one() {
         assert_eq!(set(&[(6, 9), (1, 5)]), set(&[(1, 9)]));
         assert_eq!(set(&[(u16::MAX, u16::MAX), (0, 1)]).spans().len(), 2);
+    }
+
+    #[test]
+    fn an_overlay_parts_what_the_sets_part() {
+        let sets = [
+            set(&[(0, 9), (20, 29)]),
+            set(&[(5, 24)]),
+            set(&[]),
+            set(&[(20, 22), (40, u16::MAX)]),
+        ];
+        let overlay = Intervals::overlay(&sets.iter().collect::<Vec<_>>());
+        let expected = [
+            (vec![0], set(&[(0, 4), (25, 29)])),
+            (vec![0, 1], set(&[(5, 9), (23, 24)])),
+            (vec![0, 1, 3], set(&[(20, 22)])),
+            (vec![1], set(&[(10, 19)])),
+            (vec![3], set(&[(40, u16::MAX)])),
+        ];
+        assert_eq!(overlay, expected.into_iter().collect());
     }
 
     #[test]

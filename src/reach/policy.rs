@@ -332,13 +332,14 @@ fn read_rule(
                 .collect::<Result<_, _>>()?,
         ),
     };
-    let mut set = match ports {
+    let set = match ports {
         None | Some([]) => Ports::all(),
-        Some(_) => Ports::default(),
+        Some(ports) => {
+            let ports = ports.iter().enumerate();
+            let ports = ports.map(|(i, port)| read_port(&format!("{path}.ports[{i}]"), port));
+            Ports::union_of(&ports.collect::<Result<Vec<_>, _>>()?)
+        }
     };
-    for (i, port) in ports.unwrap_or_default().iter().enumerate() {
-        set = set.union(&read_port(&format!("{path}.ports[{i}]"), port)?);
-    }
     let ports = set.with_names_of_whole_protocols();
     Ok(Rule {
         peers,
@@ -380,11 +381,14 @@ fn read_block(path: &str, block: &IPBlock) -> Result<Peer, Fault> {
             _ => Err((path, format!("{text:?} is no CIDR"))),
         }
     };
-    let mut addresses = net(format!("{path}.cidr"), &block.cidr)?;
-    for (i, except) in block.except.iter().flatten().enumerate() {
-        addresses = addresses.difference(&net(format!("{path}.except[{i}]"), except)?);
-    }
-    Ok(Peer::Block(addresses))
+    let addresses = net(format!("{path}.cidr"), &block.cidr)?;
+    let excepts = block.except.iter().flatten().enumerate();
+    let excepts = excepts.map(|(i, except)| net(format!("{path}.except[{i}]"), except));
+    let excepts: AddressSet = excepts
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .collect();
+    Ok(Peer::Block(addresses.difference(&excepts)))
 }
 
 fn read_port(path: &str, port: &NetworkPolicyPort) -> Result<Ports, Fault> {

@@ -110,9 +110,27 @@ impl Names {
     }
 
     fn union(&self, other: &Self) -> Self {
-        self.complement()
-            .intersection(&other.complement())
-            .complement()
+        Self::union_of([self, other])
+    }
+
+    fn union_of<'n>(sets: impl IntoIterator<Item = &'n Self>) -> Self {
+        let mut some: BTreeSet<&String> = BTreeSet::new();
+        let mut left_out: Option<BTreeSet<String>> = None;
+        for set in sets {
+            match set {
+                Self::Only(names) => some.extend(names),
+                Self::AllBut(names) => {
+                    left_out = Some(left_out.map_or_else(|| names.clone(), |known| &known & names));
+                }
+            }
+        }
+        match left_out {
+            None => Self::Only(some.into_iter().cloned().collect()),
+            Some(mut names) => {
+                names.retain(|name| !some.contains(name));
+                Self::AllBut(names)
+            }
+        }
     }
 }
 
@@ -260,6 +278,21 @@ impl Ports {
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.combine(other, Intervals::union, Names::union)
+    }
+
+    /// What is in any of them: one sort, however many there are.
+    #[must_use]
+    pub fn union_of<'p>(sets: impl IntoIterator<Item = &'p Self>) -> Self {
+        let sets: Vec<&Self> = sets.into_iter().collect();
+        let one = |p: Protocol| Of {
+            numbers: Intervals::union_of(sets.iter().map(|set| &set.of(p).numbers)),
+            names: Names::union_of(sets.iter().map(|set| &set.of(p).names)),
+        };
+        Self {
+            tcp: one(Protocol::Tcp),
+            udp: one(Protocol::Udp),
+            sctp: one(Protocol::Sctp),
+        }
     }
 
     /// The same set, and every name of a protocol of which it has all numbers: whatever number the

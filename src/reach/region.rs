@@ -3,6 +3,7 @@
 //!
 //! Kept in one form only, so that equal sets are equal values and a difference is a set again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::addresses::AddressSet;
@@ -38,61 +39,57 @@ impl Region {
         self.pieces.is_empty()
     }
 
-    /// Adds these ports at these addresses.
-    pub fn add(&mut self, addresses: &AddressSet, ports: &Ports) {
-        if ports.is_empty() {
-            return;
-        }
-        let mut rest = addresses.clone();
-        let mut pieces = Vec::with_capacity(self.pieces.len() + 1);
-        for (old_addresses, old_ports) in std::mem::take(&mut self.pieces) {
-            let both = rest.intersection(&old_addresses);
-            if both.is_empty() {
-                pieces.push((old_addresses, old_ports));
-                continue;
-            }
-            rest = rest.difference(&both);
-            let alone = old_addresses.difference(&both);
-            pieces.push((both, old_ports.union(ports)));
-            pieces.push((alone, old_ports));
-        }
-        pieces.push((rest, ports.clone()));
-        self.pieces = in_order(pieces);
-    }
-
-    /// What is in this set and not in the other.
+    /// All of these ports at their addresses.
     #[must_use]
-    pub fn difference(&self, other: &Self) -> Self {
-        let mut pieces = Vec::new();
-        for (addresses, ports) in &self.pieces {
-            let mut rest = addresses.clone();
-            for (theirs, their_ports) in &other.pieces {
-                let both = rest.intersection(theirs);
-                if both.is_empty() {
-                    continue;
-                }
-                rest = rest.difference(&both);
-                pieces.push((both, ports.difference(their_ports)));
-            }
-            pieces.push((rest, ports.clone()));
-        }
+    pub fn union_of<'p>(parts: impl IntoIterator<Item = (&'p AddressSet, &'p Ports)>) -> Self {
+        let (addresses, ports): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let overlay = AddressSet::overlay(&addresses).into_iter();
+        let pieces = overlay.map(|(these, addresses)| {
+            let ports = these.iter().filter_map(|i| ports.get(*i).copied());
+            (addresses, Ports::union_of(ports))
+        });
         Self {
             pieces: in_order(pieces),
         }
     }
 
+    /// Adds these ports at these addresses.
+    pub fn add(&mut self, addresses: &AddressSet, ports: &Ports) {
+        if !ports.is_empty() {
+            *self = Self::union_of(self.pieces().chain([(addresses, ports)]));
+        }
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        self.combined(other, |ours, theirs| match theirs {
+            Some(theirs) => ours.difference(theirs),
+            None => ours.clone(),
+        })
+    }
+
     /// What is in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        let mut pieces = Vec::new();
-        for (addresses, ports) in &self.pieces {
-            for (theirs, their_ports) in &other.pieces {
-                pieces.push((
-                    addresses.intersection(theirs),
-                    ports.intersection(their_ports),
-                ));
-            }
-        }
+        self.combined(other, |ours, theirs| {
+            theirs.map_or_else(Ports::default, |theirs| ours.intersection(theirs))
+        })
+    }
+
+    /// The addresses of this set, each with what becomes of its ports beside those that the other
+    /// set has for it.
+    fn combined(&self, other: &Self, ports: impl Fn(&Ports, Option<&Ports>) -> Ports) -> Self {
+        let count = self.pieces.len();
+        let all: Vec<_> = self.pieces.iter().chain(&other.pieces).collect();
+        let addresses: Vec<&AddressSet> = all.iter().map(|(addresses, _)| addresses).collect();
+        let overlay = AddressSet::overlay(&addresses).into_iter();
+        let pieces = overlay.filter_map(|(these, addresses)| {
+            // The pieces of one set lie apart: there is one of each at most.
+            let (ours, theirs): (Vec<usize>, Vec<usize>) = these.iter().partition(|i| **i < count);
+            let of = |these: Vec<usize>| all.get(*these.first()?).map(|(_, ports)| ports);
+            Some((addresses, ports(of(ours)?, of(theirs))))
+        });
         Self {
             pieces: in_order(pieces),
         }
@@ -101,26 +98,22 @@ impl Region {
     /// The ports that are open at one address at least.
     #[must_use]
     pub fn ports(&self) -> Ports {
-        self.pieces
-            .iter()
-            .fold(Ports::default(), |all, (_, ports)| all.union(ports))
+        Ports::union_of(self.pieces.iter().map(|(_, ports)| ports))
     }
 }
 
 /// Joins pieces of equal ports, drops the empty ones, and sorts. Their addresses are disjoint.
-fn in_order(pieces: Vec<(AddressSet, Ports)>) -> Vec<(AddressSet, Ports)> {
-    let mut pieces: Vec<_> = pieces
-        .into_iter()
-        .filter(|(addresses, ports)| !addresses.is_empty() && !ports.is_empty())
-        .collect();
-    pieces.sort_by(|a, b| a.1.cmp(&b.1));
-    let mut joined: Vec<(AddressSet, Ports)> = Vec::with_capacity(pieces.len());
+fn in_order(pieces: impl IntoIterator<Item = (AddressSet, Ports)>) -> Vec<(AddressSet, Ports)> {
+    let mut by_ports: BTreeMap<Ports, Vec<AddressSet>> = BTreeMap::new();
     for (addresses, ports) in pieces {
-        match joined.last_mut() {
-            Some(last) if last.1 == ports => last.0 = last.0.union(&addresses),
-            _ => joined.push((addresses, ports)),
+        if !addresses.is_empty() && !ports.is_empty() {
+            by_ports.entry(ports).or_default().push(addresses);
         }
     }
+    let joined = by_ports.into_iter();
+    let mut joined: Vec<_> = joined
+        .map(|(ports, addresses)| (addresses.into_iter().collect(), ports))
+        .collect();
     joined.sort();
     joined
 }
