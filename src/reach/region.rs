@@ -41,15 +41,15 @@ impl Region {
 
     /// All of these ports at their addresses.
     #[must_use]
-    pub fn union_of<'p>(parts: impl IntoIterator<Item = (&'p AddressSet, &'p Ports)>) -> Self {
-        let (addresses, ports): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    pub fn union_of<'p>(pieces: impl IntoIterator<Item = (&'p AddressSet, &'p Ports)>) -> Self {
+        let (addresses, ports): (Vec<_>, Vec<_>) = pieces.into_iter().unzip();
         let overlay = AddressSet::overlay(&addresses).into_iter();
-        let pieces = overlay.map(|(these, addresses)| {
-            let ports = these.iter().filter_map(|i| ports.get(*i).copied());
-            (addresses, Ports::union_of(ports))
+        let joined = overlay.map(|(these, addresses)| {
+            let theirs = these.iter().filter_map(|i| ports.get(*i).copied());
+            (addresses, Ports::union_of(theirs))
         });
         Self {
-            pieces: in_order(pieces),
+            pieces: in_order(joined),
         }
     }
 

@@ -114,7 +114,7 @@ mod tests {
             "[\"\"]",
             "l.x",
         ] {
-            let place = |node: Option<Node<'_>>| node.map(|n| n.span());
+            let place = |node: Option<Node<'_>>| node.map(Node::span);
             assert_eq!(place(paths.find(path)), place(root.at_path(path)), "{path}");
             assert_eq!(place(paths.find(path)), place(root.at_path(path)), "{path}");
         }
