@@ -10,10 +10,12 @@ use crate::kube;
 use crate::lines::LineIndex;
 use crate::report::{Place, Position, Problem, Quoting, Report};
 use crate::shape::Origin;
-use crate::stream::{self, BOM, Document};
+use crate::stream::{self, BOM, Document, Start};
 use crate::validate::document::{is_meant_as_policy, policy_document};
 use crate::validate::{CidrRule, Context};
-use crate::yaml::{Node, Tree};
+use crate::yaml::{self, Node, Tree};
+
+const LEADING_END_MARKER: &str = "an end marker (...) stands before the first document";
 
 /// How deep lists of lists are followed.
 const MAX_LIST_DEPTH: usize = 8;
@@ -48,6 +50,7 @@ pub fn policies(stream: &[u8], file: Option<&str>, options: &Options) -> Finding
         options,
         findings: Findings::default(),
         blank: true,
+        stray_end: None,
     };
     for (i, document) in stream::documents(stream).enumerate() {
         lint.document(i + 1, &document);
@@ -66,6 +69,8 @@ struct Lint<'s> {
     findings: Findings,
     /// Whether no document has had content yet.
     blank: bool,
+    /// Where an end marker stands that ends nothing, with no policy behind it yet.
+    stray_end: Option<Position>,
 }
 
 impl Lint<'_> {
@@ -94,7 +99,13 @@ impl Lint<'_> {
                 return;
             }
         };
-        let Some(root) = tree.root() else { return };
+        let Some(root) = tree.root() else {
+            let rest = self.stream.get(document.body.end..document.span.end);
+            if document.start == Start::Bare && rest.is_some_and(|rest| rest.starts_with(b"...")) {
+                self.stray_end = Some(self.position_of(document.body.end));
+            }
+            return;
+        };
         self.blank = false;
         let mut objects = Vec::new();
         gather(root, 0, &mut objects);
@@ -106,6 +117,7 @@ impl Lint<'_> {
         if policies.is_empty() {
             return;
         }
+        self.dialect(document, &tree, &place);
         let is_secret = |node: &Node<'_>| kind_of(*node) == "Secret";
         if !objects.iter().any(is_secret) {
             self.findings.quotable.push(document.span.clone());
@@ -114,6 +126,43 @@ impl Lint<'_> {
             let mut place = place.clone();
             place.object = Some(describe(policy));
             self.policy(Some(policy), place, start);
+        }
+    }
+
+    /// A document that our reader takes may still be none to Helm and kubectl.
+    fn dialect(&mut self, document: &Document, tree: &Tree<'_>, place: &Place) {
+        let start = match document.start {
+            Start::Glued => document.body.start,
+            _ => document.span.start,
+        };
+        let bytes = self.stream.get(start..document.span.end);
+        let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(text) = text else { return };
+        let mark = if start == 0 && text.as_bytes().starts_with(BOM) {
+            BOM.len()
+        } else {
+            0
+        };
+        let text = text.get(mark..).unwrap_or_default();
+        let first = document.span.start == 0;
+        if first && is_json(text) {
+            return;
+        }
+        let origin = self.position_of(start + mark);
+        let body = document.body.start.saturating_sub(start + mark);
+        let stray = self.stray_end.take();
+        let stray = stray.map(|position| (position, LEADING_END_MARKER.to_owned()));
+        let refused = yaml::dialect::check(text, body, tree).err();
+        let refused = refused.map(|error| (shifted(error.position, origin), error.message));
+        if let Some((position, message)) = stray.or(refused) {
+            let place = Place {
+                position: Some(position),
+                ..place.clone()
+            };
+            let message = format!("Helm and kubectl can't read this YAML: {message}");
+            let help = "write it in YAML 1.1; quotes around a value often help";
+            let problem = Problem::error(message).help(help).at(place);
+            self.findings.report.push(problem);
         }
     }
 
@@ -175,6 +224,12 @@ impl Lint<'_> {
         }
         position
     }
+}
+
+/// Whether a text is what kubectl reads as JSON, whose rules differ in places from YAML's.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// A position in a text that begins at `start`.
@@ -284,5 +339,71 @@ mod tests {
     fn what_cannot_be_read_counts_where_it_speaks_of_policies() {
         assert_eq!(lint("a: [\n---\nb: 1\n").0, Vec::<String>::new());
         assert_eq!(lint("kind: NetworkPolicy\na: [\n").0.len(), 1);
+    }
+
+    #[test]
+    fn what_helm_and_kubectl_cannot_read_is_refused() {
+        let policy = format!("{HEAD}metadata:\n  name: a\nspec: {{podSelector: {{}}}}\n");
+        let refused = |stream: String| {
+            let (problems, count) = lint(&stream);
+            assert_eq!((problems.len(), count), (1, 1), "{stream:?}: {problems:?}");
+            problems.concat()
+        };
+        let words = "Helm and kubectl can't read this YAML: ";
+        assert_eq!(
+            refused(format!("a: 1\n...\n%YAML 1.2\n---\n{policy}")),
+            format!("3:1 : {words}they take %YAML 1.1 alone")
+        );
+        assert_eq!(
+            refused(format!("...\n---\n{policy}")),
+            format!("1:1 : {words}an end marker (...) stands before the first document")
+        );
+        assert_eq!(
+            refused(format!(
+                "a: 1\n---\n{}",
+                policy.replace("a\n", "!!null a\n")
+            )),
+            format!("6:9 : {words}the text is not what its tag !!null says")
+        );
+        assert!(refused(format!("\u{feff}\u{feff}{policy}")).starts_with("1:1 "));
+        let colons = policy.replace("Selector: {}", "Selector: {matchLabels: {a: ::1}}");
+        let problems = lint(&colons).0;
+        assert!(
+            problems.concat().starts_with(&format!("5:39 : {words}")),
+            "{problems:?}"
+        );
+        for stream in [
+            format!("%YAML 1.1\n---\n{policy}...\n"),
+            format!("\u{feff}{policy}---\n\u{feff}{policy}"),
+            policy.replace('\n', "\u{85}"),
+            "%YAML 1.2\n---\na: ::1\n---\n".to_owned() + &policy,
+        ] {
+            assert_eq!(lint(&stream).0, Vec::<String>::new(), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_read_as_json() {
+        let json = r#"{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata":
+            {"name": "a", "annotations": {"b": "c\/d"}}, "spec": {"podSelector": {}}}"#;
+        assert_eq!(lint(json).0, Vec::<String>::new());
+        assert_eq!(lint(&format!("---\n{json}")).0.len(), 1);
+    }
+
+    #[test]
+    fn keys_are_the_same_by_value() {
+        let keys = |one: &str, two: &str| {
+            let labels = format!("{{{one}: a, {two}: b}}");
+            let spec = "spec: {podSelector: {}}\n";
+            lint(&format!(
+                "{HEAD}metadata: {{name: a, labels: {labels}}}\n{spec}"
+            ))
+            .0
+        };
+        assert_eq!(keys("1", "0x1").len(), 1);
+        assert_eq!(keys("y", "\"y\"").len(), 0);
+        assert_eq!(keys("1", "\"1\"").len(), 0);
+        assert_eq!(keys("yes", "true").len(), 1);
+        assert_eq!(keys("1", "1.0").len(), 0);
     }
 }

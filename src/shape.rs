@@ -205,6 +205,17 @@ pub fn find(
     checker.findings
 }
 
+/// A key as the server compares it: `1` and `0x1` are one key, `1` and `"1"` are two.
+fn value_of_key(key: Node<'_>, text: &str) -> String {
+    match key.scalar() {
+        Some(Scalar::Bool(value)) => format!("bool {value}"),
+        Some(Scalar::Int(value)) => format!("int {value}"),
+        Some(Scalar::Float(value)) => format!("float {value}"),
+        Some(Scalar::BigInt) => format!("number {text}"),
+        _ => format!("string {text}"),
+    }
+}
+
 /// The path of a field in an object.
 #[must_use]
 pub fn join(path: &str, field: &str) -> String {
@@ -331,23 +342,27 @@ impl Checker<'_> {
                 self.key_mistake(key, path, "a key must be a string".to_owned(), None);
                 continue;
             };
-            self.count(text.into_owned(), key, path, &mut seen);
+            self.count(&text, key, path, &mut seen);
         }
     }
 
     fn count(
         &mut self,
-        text: String,
+        text: &str,
         key: Node<'_>,
         path: &str,
         seen: &mut HashMap<String, Position>,
     ) {
-        if let Some(first) = seen.get(&text) {
+        let known = match self.reader {
+            Reader::Server => value_of_key(key, text),
+            Reader::Config => text.to_owned(),
+        };
+        if let Some(first) = seen.get(&known) {
             let message = format!("the key is there twice, first in line {}", first.line);
             let help = "remove one of the two";
-            self.key_mistake(key, &join(path, &text), message, Some(help));
+            self.key_mistake(key, &join(path, text), message, Some(help));
         } else {
-            seen.insert(text, key.position());
+            seen.insert(known, key.position());
         }
     }
 
@@ -373,7 +388,7 @@ impl Checker<'_> {
         }
         for source in sources {
             for (text, _) in source.entries() {
-                self.count(text.into_owned(), key, path, seen);
+                self.count(&text, key, path, seen);
             }
         }
     }

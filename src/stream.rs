@@ -14,6 +14,21 @@ use memchr::memmem::Finder;
 /// The UTF-8 byte order mark.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// A stream in UTF-16 with its byte order mark, as UTF-8; `None` for any other, and for one that
+/// cannot be read.
+#[must_use]
+pub fn from_utf16(stream: &[u8]) -> Option<String> {
+    let (units, unit): (_, fn([u8; 2]) -> u16) = match stream {
+        [0xff, 0xfe, units @ ..] => (units, u16::from_le_bytes),
+        [0xfe, 0xff, units @ ..] => (units, u16::from_be_bytes),
+        _ => return None,
+    };
+    let (pairs, rest) = units.as_chunks::<2>();
+    let units = pairs.iter().map(|pair| unit(*pair));
+    let text: Result<String, _> = char::decode_utf16(units).collect();
+    text.ok().filter(|_| rest.is_empty())
+}
+
 /// How a document begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {

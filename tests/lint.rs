@@ -265,3 +265,33 @@ mod random {
         }
     }
 }
+
+#[test]
+fn utf_16_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: NAME}\n\
+                  spec: {podSelector: {}}\n";
+    for (name, accepted) in [("a", true), ("A", false)] {
+        for little in [true, false] {
+            let text = format!("\u{feff}{}", policy.replace("NAME", name));
+            let bytes: Vec<u8> = text
+                .encode_utf16()
+                .flat_map(|unit| {
+                    if little {
+                        unit.to_le_bytes()
+                    } else {
+                        unit.to_be_bytes()
+                    }
+                })
+                .collect();
+            let path = folder.path().join("policy.yaml");
+            std::fs::write(&path, bytes).unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_vcluster-netpol"))
+                .arg("lint")
+                .arg(&path)
+                .output()
+                .unwrap();
+            assert_eq!(output.status.success(), accepted, "{output:?}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ use crate::edition::Edition;
 use crate::lint;
 use crate::render::{self, render};
 use crate::report::{Place, Problem, Report};
+use crate::stream;
 use crate::validate::CidrRule;
 
 /// What a config is tried on where there is no rendered chart.
@@ -215,6 +216,8 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
                 let bytes = std::fs::read(path).with_context(|| format!("can't read {file}"))?;
                 (Some(file), bytes)
             };
+            // The server and kubectl read UTF-16 too.
+            let bytes = stream::from_utf16(&bytes).map_or(bytes, String::into_bytes);
             Ok(Input {
                 file,
                 bytes,

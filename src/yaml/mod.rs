@@ -9,7 +9,9 @@
 //! nesting, and aliases that stand for too much. A tree that exists is safe to walk with recursion,
 //! aliases and merge keys followed.
 
+pub mod dialect;
 mod paths;
+mod repair;
 pub mod scalar;
 
 use std::borrow::Cow;
@@ -116,6 +118,11 @@ enum Tag {
     NonSpecific,
     String,
     Binary,
+    Null,
+    Bool,
+    Int,
+    Float,
+    Timestamp,
     /// Another of YAML's own.
     Standard,
     /// One of somebody's.
@@ -129,6 +136,11 @@ impl Tag {
             "!" => Self::NonSpecific,
             scalar::STR => Self::String,
             scalar::BINARY => Self::Binary,
+            scalar::NULL => Self::Null,
+            scalar::BOOL => Self::Bool,
+            scalar::INT => Self::Int,
+            scalar::FLOAT => Self::Float,
+            scalar::TIMESTAMP => Self::Timestamp,
             other if other.starts_with(scalar::PREFIX) => Self::Standard,
             _ => Self::Foreign,
         }
@@ -140,6 +152,11 @@ impl Tag {
             Self::NonSpecific => Some("!"),
             Self::String => Some(scalar::STR),
             Self::Binary => Some(scalar::BINARY),
+            Self::Null => Some(scalar::NULL),
+            Self::Bool => Some(scalar::BOOL),
+            Self::Int => Some(scalar::INT),
+            Self::Float => Some(scalar::FLOAT),
+            Self::Timestamp => Some(scalar::TIMESTAMP),
             Self::Standard => Some(scalar::PREFIX),
             Self::Foreign => Some("!foreign"),
         }
@@ -205,7 +222,13 @@ impl<'t> Tree<'t> {
                 position: Position { line: 1, column: 1 },
             });
         }
-        Builder::new(limits).build(text)
+        let tree = Builder::new(limits).build(text, text);
+        if tree.is_ok() && !repair::is_needed(text) {
+            return tree;
+        }
+        let repaired = repair::repaired(text)
+            .and_then(|readable| Builder::new(limits).build(text, &readable).ok());
+        repaired.map_or(tree, Ok)
     }
 
     /// The root node; `None` for a document of comments and blanks.
@@ -614,6 +637,15 @@ struct Anchored {
     last_alias: Option<u32>,
 }
 
+/// How the parser reads what Go's library reads in another way than YAML 1.2 says.
+fn options() -> granit_parser::Options {
+    granit_parser::options! {
+        emit_comments: false,
+        bom_inside_document_as_content: true,
+        block_scalar_eof_without_line_feed: true,
+    }
+}
+
 /// Puts events together to a tree, without recursion.
 struct Builder {
     limits: Limits,
@@ -641,9 +673,9 @@ impl Builder {
         }
     }
 
-    fn build(mut self, text: &str) -> Result<Tree<'_>, YamlError> {
-        let options = granit_parser::options! { emit_comments: false };
-        for event in Parser::new_from_str_with_options(text, options) {
+    /// Builds the tree of `text` from `readable`, which has the same nodes at the same places.
+    fn build<'t>(mut self, text: &'t str, readable: &str) -> Result<Tree<'t>, YamlError> {
+        for event in Parser::new_from_str_with_options(readable, options()) {
             let (event, span) = event.map_err(|e| YamlError {
                 message: e.info(),
                 position: position(*e.marker()),
@@ -707,7 +739,8 @@ impl Builder {
                 let nothing = range.is_empty() && style == ScalarStyle::Plain;
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let raw = text.get(range.clone()).unwrap_or_default();
-                let value = with_breaks_of_yaml_1_1(value, raw, style, place.column - 1);
+                let value = repair::value(value, raw, style, place.column - 1);
+                let value = borrowed(value, raw);
                 let end = if nothing {
                     behind_colon(text, range.end)
                 } else if block && raw.trim().is_empty() {
@@ -903,34 +936,13 @@ fn offset(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// YAML 1.1, which Go writes and reads, knows three more line breaks than 1.2: NEL, LS and PS.
-///
-/// The indentation behind them is no content; NEL is a plain line break, which becomes a space
-/// where lines are folded, and the other two stay as they are (YAML 1.1, section 4.1.4).
-fn with_breaks_of_yaml_1_1<'t>(
-    value: Cow<'t, str>,
-    raw: &str,
-    style: ScalarStyle,
-    indentation: usize,
-) -> Cow<'t, str> {
-    let breaks = ['\u{85}', '\u{2028}', '\u{2029}'];
-    let escaped = style == ScalarStyle::DoubleQuoted && raw.contains('\\');
-    if escaped || style == ScalarStyle::Folded || !value.contains(breaks) {
-        return value;
+/// The value as a part of the document's text, where it stands there as it is.
+fn borrowed<'t>(value: Cow<'_, str>, raw: &'t str) -> Cow<'t, str> {
+    let unquoted = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+    match [raw, unquoted].into_iter().find(|part| *part == value) {
+        Some(part) => Cow::Borrowed(part),
+        None => Cow::Owned(value.into_owned()),
     }
-    let literal = style == ScalarStyle::Literal;
-    let mut clean = String::with_capacity(value.len());
-    for (i, line) in value.split_inclusive(breaks).enumerate() {
-        let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
-        let skip = match i {
-            0 => 0,
-            _ if literal => blanks.min(indentation),
-            _ => blanks,
-        };
-        let nel = if literal { "\n" } else { " " };
-        clean.push_str(&line.get(skip..).unwrap_or_default().replace('\u{85}', nel));
-    }
-    Cow::Owned(clean)
 }
 
 /// The end of a value that is nothing at all: behind the colon of its key, where it has one.

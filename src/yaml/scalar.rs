@@ -30,6 +30,11 @@ pub enum Scalar<'a> {
 pub(super) const PREFIX: &str = "tag:yaml.org,2002:";
 pub(super) const STR: &str = "tag:yaml.org,2002:str";
 pub(super) const BINARY: &str = "tag:yaml.org,2002:binary";
+pub(super) const NULL: &str = "tag:yaml.org,2002:null";
+pub(super) const BOOL: &str = "tag:yaml.org,2002:bool";
+pub(super) const INT: &str = "tag:yaml.org,2002:int";
+pub(super) const FLOAT: &str = "tag:yaml.org,2002:float";
+pub(super) const TIMESTAMP: &str = "tag:yaml.org,2002:timestamp";
 
 /// The value of a scalar from its text, its style and its tag.
 pub(super) fn resolve<'a>(text: &'a str, plain: bool, tag: Option<&str>) -> Scalar<'a> {
@@ -44,7 +49,7 @@ pub(super) fn resolve<'a>(text: &'a str, plain: bool, tag: Option<&str>) -> Scal
                 .and_then(|bytes| String::from_utf8(bytes).ok())
                 .map_or_else(string, |s| Scalar::String(Cow::Owned(s)))
         }
-        Some(tag) if tag.starts_with(PREFIX) => resolve_plain(text),
+        Some(NULL | BOOL | INT | FLOAT) => resolve_plain(text),
         None if plain => resolve_plain(text),
         Some(_) | None => string(),
     }
@@ -82,7 +87,7 @@ pub(super) fn float_to_key(value: f64) -> String {
     }
 }
 
-fn resolve_plain(text: &str) -> Scalar<'_> {
+pub(super) fn resolve_plain(text: &str) -> Scalar<'_> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
