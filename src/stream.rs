@@ -186,7 +186,7 @@ impl Documents<'_> {
         };
         let text = text.strip_prefix(BOM).unwrap_or(text);
         let mut directives = false;
-        text.split(|b| *b == b'\n').all(|line| {
+        lines(text).all(|line| {
             directives |= line.starts_with(b"%");
             line.starts_with(b"%") || is_comment_or_blank(line)
         }) && directives
@@ -243,7 +243,35 @@ pub fn is_comment_or_blank(line: &[u8]) -> bool {
 /// Whether a text has no content: comments and blanks alone.
 #[must_use]
 pub fn says_nothing(text: &[u8]) -> bool {
-    text.split(|b| *b == b'\n').all(is_comment_or_blank)
+    lines(text).all(is_comment_or_blank)
+}
+
+/// The lines of a text with their breaks, as Helm's reader ends them: at a line feed, a carriage
+/// return, and at NEL, LS and PS.
+pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (line, behind) = rest.split_at_checked(break_end(rest))?;
+        rest = behind;
+        (!line.is_empty()).then_some(line)
+    })
+}
+
+/// Where the first line of a text ends, its break included.
+fn break_end(text: &[u8]) -> usize {
+    let end = memchr::memchr2(b'\n', b'\r', text).map_or(text.len(), |at| {
+        let crlf = text.get(at..).is_some_and(|t| t.starts_with(b"\r\n"));
+        at + 1 + usize::from(crlf)
+    });
+    let line = text.get(..end).unwrap_or_default();
+    memchr::memchr2_iter(0xc2, 0xe2, line)
+        .find_map(|at| {
+            let rest = line.get(at..)?;
+            let mark = [&b"\xc2\x85"[..], b"\xe2\x80\xa8", b"\xe2\x80\xa9"];
+            let found = mark.into_iter().find(|mark| rest.starts_with(mark))?;
+            Some(at + found.len())
+        })
+        .unwrap_or(end)
 }
 
 /// The line of a byte of the stream, counted from 1, for one question: where there may be many, a
@@ -325,6 +353,26 @@ mod tests {
         assert_eq!(bodies("---"), [("", Marker)]);
         assert_eq!(bodies("...\n---\na\n"), [("", Bare), ("\na\n", Marker)]);
         assert!(bodies("").is_empty());
+    }
+
+    #[test]
+    fn every_line_break_ends_a_comment() {
+        let all: Vec<&[u8]> =
+            lines("# a\rb\r\n\n# c\u{85}d\u{2028}\u{e9}\u{2029}e".as_bytes()).collect();
+        let expected = [
+            "# a\r",
+            "b\r\n",
+            "\n",
+            "# c\u{85}",
+            "d\u{2028}",
+            "\u{e9}\u{2029}",
+            "e",
+        ];
+        assert_eq!(all, expected.map(str::as_bytes));
+        assert!(says_nothing("# a\r\n# b\r# c\n\n".as_bytes()));
+        for content in ["# a\rb: 1\n", "# a\u{85}b: 1", "# a\u{2028}b: 1\n"] {
+            assert!(!says_nothing(content.as_bytes()), "{content:?}");
+        }
     }
 
     #[test]

@@ -110,6 +110,7 @@ pub fn gap(stream: &[u8]) -> Gap {
     let mut clean: Vec<(usize, usize)> = Vec::new();
     let mut previous: Option<Document> = None;
     let mut runs = None;
+    let mut last_may_follow = false;
     for (i, document) in stream::documents(stream).enumerate() {
         let header_apart = previous.as_ref().is_some_and(|p| is_lone_source(stream, p));
         // A byte order mark must stay in front of everything.
@@ -126,6 +127,7 @@ pub fn gap(stream: &[u8]) -> Gap {
             Weight::Nothing | Weight::Hook | Weight::Passive => {}
         }
         previous = Some(document);
+        last_may_follow = ideal <= i;
     }
     if let Some((_, at)) = clean.iter().find(|(i, _)| *i >= ideal) {
         return Gap {
@@ -134,30 +136,53 @@ pub fn gap(stream: &[u8]) -> Gap {
             closing: Closing::None,
         };
     }
-    match runs {
-        // Only what has no marker of its own stands before: its start it is.
-        Some(document) => {
-            let bom = if document.span.start == 0 && stream.starts_with(stream::BOM) {
-                stream::BOM.len()
-            } else {
-                0
-            };
-            Gap {
-                at: document.span.start + bom,
-                needs_break: false,
-                closing: match document.start {
-                    Start::Directives => Closing::End,
-                    Start::Bare | Start::Glued => Closing::Marker,
-                    Start::Marker => Closing::None,
-                },
-            }
-        }
+    // Only what has no marker of its own stands before what runs: its start it is. The same where
+    // a line break at the end would be one of a value.
+    let last = previous.filter(|last| last_may_follow && ends_in_a_value(stream, last));
+    match runs.or(last) {
+        Some(document) => before(stream, &document),
         None => Gap {
             at: stream.len(),
             needs_break: !stream.is_empty() && !stream.ends_with(b"\n"),
             closing: Closing::None,
         },
     }
+}
+
+/// The gap right before a document.
+fn before(stream: &[u8], document: &Document) -> Gap {
+    let bom = if document.span.start == 0 && stream.starts_with(stream::BOM) {
+        stream::BOM.len()
+    } else {
+        0
+    };
+    Gap {
+        at: document.span.start + bom,
+        needs_break: false,
+        closing: match document.start {
+            Start::Directives => Closing::End,
+            Start::Bare | Start::Glued => Closing::Marker,
+            Start::Marker => Closing::None,
+        },
+    }
+}
+
+/// Whether the last document ends, without a line break, in a block scalar: one more line break
+/// would be a part of its value.
+fn ends_in_a_value(stream: &[u8], document: &Document) -> bool {
+    let body = stream.get(document.body.clone()).unwrap_or_default();
+    if body.ends_with(b"\n") || memchr::memchr2(b'|', b'>', body).is_none() {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(body) else {
+        return false;
+    };
+    let value = |text: &str| {
+        let tree = Tree::parse(text).ok()?;
+        tree.check_expansion().ok()?;
+        Some(tree.root()?.to_json())
+    };
+    value(text) != value(&format!("{text}\n"))
 }
 
 /// Whether a document is nothing but the `# Source:` line of the next one.

@@ -411,8 +411,7 @@ pub fn source_lines_end(body: &[u8]) -> usize {
 
 /// The lines, with their line breaks, before the first line of content.
 fn head_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    body.split_inclusive(|b| *b == b'\n')
-        .take_while(|line| stream::is_comment_or_blank(line))
+    stream::lines(body).take_while(|line| stream::is_comment_or_blank(line))
 }
 
 /// The template of the document before, where that is nothing but its `# Source:` line: Helm 3
