@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::document::{ConfigDocument, ConfigText, Forms};
 use super::ownership::{Draft, Ownership, ReleaseObjects, says_nothing, two_configs};
 use crate::edition::ChartVersion;
+use crate::helm;
 use crate::index::needle::ANNOTATION;
 use crate::index::{Index, Object, SecretConfig};
 use crate::report::{Place, Problem, Quoting, Report, code};
@@ -58,6 +59,8 @@ pub struct VirtualCluster {
     pub heritage: Option<String>,
     /// The template that rendered the carrier.
     pub template: Option<String>,
+    /// Whether the stream is Helm 4's.
+    pub helm4: bool,
     /// What the config was read from, in words: `the Secret vc-config-a`.
     pub source: String,
     /// The config, most general first; later ones lie over earlier ones.
@@ -133,7 +136,9 @@ pub fn virtual_clusters(
     for cluster in &clusters {
         *names.entry(cluster.name.clone()).or_default() += 1;
     }
+    let helm4 = !clusters.is_empty() && helm::is_helm4(stream);
     for cluster in &mut clusters {
+        cluster.helm4 = helm4;
         cluster.has_name_alone = names.get(&cluster.name) == Some(&1);
     }
     Ok((clusters, warnings))
@@ -223,6 +228,7 @@ fn finish(
             .or_else(|| said.fallback_namespace.clone()),
         stream_namespace,
         has_name_alone: true,
+        helm4: false,
         chart,
         heritage,
         template: draft.objects().find_map(|o| o.seat.template.clone()),

@@ -14,15 +14,13 @@ use crate::krm::SoleList;
 use crate::policy::{Policy, Role};
 use crate::report::{Problem, Report, code};
 use crate::survey::{self, Closing};
-use crate::{emit, helm, readback, stream};
+use crate::{emit, readback, stream};
 
 /// The stream being edited.
 pub(super) struct Placement<'a> {
     stream: &'a [u8],
     index: &'a Index,
     list: Option<&'a SoleList>,
-    /// Whether the stream is Helm 4's.
-    helm4: bool,
     /// The namespace of objects that say none.
     home: Option<&'a str>,
     /// The policies of the stream that are named like ours, as places in the index.
@@ -79,7 +77,6 @@ impl<'a> Placement<'a> {
             stream,
             index,
             list,
-            helm4: helm::is_helm4(stream),
             home,
             by_name,
             claimed: vec![false; index.objects.len()],
@@ -155,7 +152,7 @@ impl<'a> Placement<'a> {
             self.remove(copy);
         }
         let template = cluster.template.as_deref().map(networkpolicy_template);
-        let annotations = self.annotations(policy, first, template.as_ref());
+        let annotations = Self::annotations(cluster, policy, first, template.as_ref());
         let text = match self.text(policy, &annotations, comments, first) {
             Ok(text) => text,
             Err(problem) => return self.errors.push(problem),
@@ -163,7 +160,7 @@ impl<'a> Placement<'a> {
         if let Some(object) = first {
             self.replace(policy, object, &text);
         } else {
-            let header = template.filter(|_| !self.helm4);
+            let header = template.filter(|_| !cluster.helm4);
             self.note(Deed::Injected, policy, None);
             self.missing.push(Missing {
                 text,
@@ -178,7 +175,7 @@ impl<'a> Placement<'a> {
 
     /// The annotations of a policy, with that of Helm 4 where the stream is Helm 4's.
     fn annotations(
-        &self,
+        cluster: &VirtualCluster,
         policy: &Policy,
         first: Option<&Object>,
         template: Option<&String>,
@@ -187,7 +184,7 @@ impl<'a> Placement<'a> {
         annotations.remove(FILENAME);
         let there = first.filter(|o| o.seat.helm4);
         let filename = there.and_then(|o| o.seat.template.as_ref()).or(template);
-        if let (true, Some(filename)) = (self.helm4, filename) {
+        if let (true, Some(filename)) = (cluster.helm4, filename) {
             annotations.insert(FILENAME.to_owned(), filename.clone());
         }
         annotations

@@ -302,7 +302,7 @@ fn settings_of(
     }
     let mut errors = Vec::new();
     resolve_project(cluster, options, &mut settings, &mut errors, &mut warnings);
-    let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, quoting, options)
+    let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, cluster, quoting, options)
         .into_iter()
         .partition(|p| p.severity == Severity::Error);
     errors.extend(refused);
@@ -507,7 +507,12 @@ fn is_placeholder(value: &str) -> bool {
 }
 
 /// What the API server would refuse of the user's part of the policies, and what it would warn of.
-fn judge(settings: &Settings, quoting: Quoting, options: &Options) -> Vec<Problem> {
+fn judge(
+    settings: &Settings,
+    cluster: &VirtualCluster,
+    quoting: Quoting,
+    options: &Options,
+) -> Vec<Problem> {
     let origin = Origin {
         place: Place::default(),
         quoting,
@@ -523,16 +528,15 @@ fn judge(settings: &Settings, quoting: Quoting, options: &Options) -> Vec<Proble
         let at = spot(&crate::shape::join("labels", key));
         problems.extend(validate::labels(&label, &at, &ctx));
     }
-    problems.extend(validate::annotations(
-        &settings.annotations,
-        &spot("annotations"),
-        &ctx,
-    ));
-    problems.extend(hook_annotations(
-        settings.annotations.keys(),
-        options,
-        |key| Place::default().at(shape::join("annotations", key), None),
-    ));
+    let at = spot("annotations");
+    let annotations = &settings.annotations;
+    problems.extend(validate::annotations(annotations, &at, &ctx));
+    if cluster.helm4 {
+        problems.extend(validate::annotations_through_helm_4(annotations, &at, &ctx));
+    }
+    problems.extend(hook_annotations(annotations.keys(), options, |key| {
+        Place::default().at(shape::join("annotations", key), None)
+    }));
     let public = &settings.public_egress;
     if public.enabled {
         let block = policy::public_block(public);
@@ -627,11 +631,19 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
         ));
     }
     problems.extend(validate::labels(&labels, &metadata.field("labels"), &ctx));
+    let annotations_at = metadata.field("annotations");
     problems.extend(validate::annotations(
         &policy.annotations,
-        &metadata.field("annotations"),
+        &annotations_at,
         &ctx,
     ));
+    if cluster.helm4 {
+        problems.extend(validate::annotations_through_helm_4(
+            &policy.annotations,
+            &annotations_at,
+            &ctx,
+        ));
+    }
     problems.extend(validate::policy(
         &policy.spec(),
         &Spot::new("spec", None),

@@ -544,6 +544,33 @@ pub fn annotations(
     problems
 }
 
+/// Annotations whose value does not survive Helm 4.
+///
+/// Helm 4 applies on the server's side: it sends JSON, which the server reads as YAML. JSON has
+/// these characters as they are, and YAML refuses them, or, of NEL, makes a space.
+#[must_use]
+pub fn annotations_through_helm_4(
+    annotations: &BTreeMap<String, String>,
+    at: &Spot<'_>,
+    ctx: &Context<'_>,
+) -> Vec<Problem> {
+    let lost = |c: &char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    annotations
+        .iter()
+        .filter_map(|(key, value)| {
+            let (i, c) = value.chars().enumerate().find(|(_, c)| lost(c))?;
+            let message = format!(
+                "Helm 4 can't send the character U+{:04X}, which is number {} of the value",
+                u32::from(c),
+                i + 1
+            );
+            let help = "remove it; Helm 4 would fail after it has created other objects";
+            Some(ctx.error(&at.field(key), message).help(help))
+        })
+        .take(MAX_FAULTS)
+        .collect()
+}
+
 /// What is wrong with the name of a policy.
 #[must_use]
 pub fn name(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
