@@ -12,7 +12,7 @@ use crate::report::{Place, Position, Problem, Quoting, Report};
 use crate::shape::Origin;
 use crate::stream::{self, BOM, Document, Start};
 use crate::validate::document::{is_meant_as_policy, policy_document};
-use crate::validate::{CidrRule, Context};
+use crate::validate::{CidrRule, Context, Use};
 use crate::yaml::{self, Node, Tree};
 
 const LEADING_END_MARKER: &str = "an end marker (...) stands before the first document";
@@ -174,6 +174,7 @@ impl Lint<'_> {
         let ctx = Context {
             origin: &origin,
             cidr: self.options.cidr,
+            use_of: Use::AsTheyAre,
         };
         let problems = policy_document(node, self.options.namespace.as_deref(), &ctx);
         self.findings.policies += 1;

@@ -11,7 +11,7 @@ use super::settings::is_default_except;
 use crate::codes;
 use crate::report::{Place, Position, Problem, Severity};
 use crate::shape::{self, Origin, Shape, Unknown};
-use crate::validate::{self, CidrRule, Context, Spot};
+use crate::validate::{self, CidrRule, Context, Spot, Use};
 use crate::yaml::{Node, Paths, Tree};
 
 /// The largest text that is read: what a Secret may hold in Kubernetes.
@@ -325,6 +325,7 @@ impl ConfigDocument {
         let ctx = Context {
             origin: &self.origin.clone(),
             cidr: CidrRule::default(),
+            use_of: Use::ForPolicies,
         };
         let mut problems = validate::ip_block(&block, &Spot::new(field, None), &ctx);
         problems.retain(|problem| problem.severity == Severity::Error);

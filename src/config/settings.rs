@@ -57,6 +57,8 @@ pub struct PublicEgress {
     pub except: Vec<String>,
     /// Where in the text's list each of them stands: defaults may have been dropped between them.
     pub except_index: Vec<usize>,
+    /// Whether the excepts are the default ones, or those of them that lie inside the cidr.
+    pub has_default_excepts: bool,
     /// The field that holds the two: `workload.publicEgress`, or the deprecated one.
     pub field: &'static str,
 }
@@ -109,6 +111,38 @@ pub struct Settings {
     pub companions: bool,
     /// Codes of warnings that are not to be given.
     pub allow: Vec<String>,
+}
+
+impl Settings {
+    /// Writes every CIDR as [`Cidr::for_policy`] does. Judge the config first: what is judged is
+    /// the text of the user.
+    pub fn write_cidrs_for_policies(&mut self) {
+        let public = &mut self.public_egress;
+        write_for_policy(&mut public.cidr);
+        public.except.iter_mut().for_each(write_for_policy);
+        for rules in [&mut self.workload, &mut self.control_plane] {
+            let egress = rules.egress.iter_mut().filter_map(|r| r.rule.to.as_mut());
+            let ingress = rules
+                .ingress
+                .iter_mut()
+                .filter_map(|r| r.rule.from.as_mut());
+            for block in egress
+                .chain(ingress)
+                .flatten()
+                .filter_map(|peer| peer.ip_block.as_mut())
+            {
+                write_for_policy(&mut block.cidr);
+                let excepts = block.except.iter_mut().flatten();
+                excepts.for_each(write_for_policy);
+            }
+        }
+    }
+}
+
+fn write_for_policy(cidr: &mut String) {
+    if let Some(parsed) = Cidr::parse(cidr) {
+        *cidr = parsed.for_policy(cidr);
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -360,7 +394,10 @@ fn public_egress(
         .enumerate()
         .collect();
     let enabled = new.enabled.unwrap_or(true);
-    if enabled {
+    let has_default_excepts =
+        is_default_except(&except.iter().map(|(_, e)| e.clone()).collect::<Vec<_>>());
+    // A list of the user's own is taken at its word.
+    if enabled && has_default_excepts {
         drop_default_excepts(&cidr, &mut except, field, quoting, problems);
     }
     let (except_index, except) = except.into_iter().unzip();
@@ -369,6 +406,7 @@ fn public_egress(
         cidr,
         except,
         except_index,
+        has_default_excepts,
         field,
     }
 }
@@ -393,12 +431,9 @@ fn drop_default_excepts(
     let Some(range) = Cidr::parse(cidr) else {
         return;
     };
-    // A list of the user's own is taken at its word.
-    let entries: Vec<String> = except.iter().map(|(_, e)| e.clone()).collect();
-    if !is_default_except(&entries) {
-        return;
-    }
-    let outside = |entry: &str| Cidr::parse(entry).is_some_and(|e| !range.strictly_contains(e));
+    // An IPv4-mapped cidr goes out as IPv4, so it is measured as IPv4.
+    let inside = |e: Cidr| range.contains(e) && !e.contains(range);
+    let outside = |entry: &str| Cidr::parse(entry).is_some_and(|e| !inside(e));
     let dropped: Vec<String> = except
         .iter()
         .filter(|(_, e)| outside(e))

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
 
 use super::intervals::Intervals;
+use crate::validate::cidr::Cidr;
 
 /// A set of IPv4 and IPv6 addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -238,22 +239,13 @@ fn span<A: fmt::Display>(low: &A, high: &A, mut nets: impl Iterator<Item = IpNet
 /// enforces the policy then means the network, the decimal number, and the IPv4 network.
 #[must_use]
 pub fn parse_net(text: &str) -> Option<IpNet> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => {
-            let digits = !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_digit());
-            (address, Some(digits.then(|| prefix.parse::<u8>().ok())??))
-        }
-        None => (text, None),
-    };
-    match parse_address(address)? {
-        IpAddr::V4(a) => Some(Ipv4Net::new(a, prefix.unwrap_or(32)).ok()?.trunc().into()),
-        IpAddr::V6(a) => {
-            let prefix = prefix.unwrap_or(128);
-            match (a.to_ipv4_mapped(), prefix.checked_sub(96)) {
-                (Some(v4), Some(prefix)) => Some(Ipv4Net::new(v4, prefix).ok()?.trunc().into()),
-                _ => Some(Ipv6Net::new(a, prefix).ok()?.trunc().into()),
-            }
-        }
+    if text.contains('/') {
+        let (network, prefix) = Cidr::parse(text)?.network_and_prefix();
+        return IpNet::new(network, prefix).ok();
+    }
+    match parse_address(text)? {
+        IpAddr::V6(a) => Some(a.to_ipv4_mapped().map_or(a.into(), IpAddr::from).into()),
+        address @ IpAddr::V4(_) => Some(address.into()),
     }
 }
 
@@ -277,6 +269,35 @@ pub fn parse_address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Texts that are CIDRs, nearly CIDRs, or look like them.
+    fn cidr() -> impl Strategy<Value = String> {
+        let v4 = r"0{0,2}[0-9]{1,3}\.0?[0-9]{1,3}\.[0-9]{1,3}\.0{0,2}[0-9]{1,3}";
+        let v6 = "(0{0,2}[0-9a-fA-F]{1,4}:{1,2}){0,8}[0-9a-f]{0,4}";
+        let mapped = r"::(ffff|0ffff|FFFF|fffe):[0-9]{1,3}\.0?[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}";
+        let mapped_in_hex = "::ffff:[0-9a-f]{1,4}:[0-9a-f]{1,4}";
+        let address = prop_oneof![v4, v6, mapped, mapped_in_hex];
+        (address, "0{0,2}[0-9]{1,3}").prop_map(|(address, prefix)| format!("{address}/{prefix}"))
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_is_read_as_the_filter_reads_and_writes_it(text in cidr()) {
+            let judged = Cidr::parse(&text);
+            let read = parse_net(&text).map(AddressSet::from);
+            prop_assert_eq!(read.is_some(), judged.is_some());
+            if let Some(cidr) = judged {
+                let written = cidr.for_policy(&text);
+                prop_assert_eq!(parse_net(&written).map(AddressSet::from), read.clone());
+                prop_assert_eq!(parse_net(&cidr.canonical()).map(AddressSet::from), read);
+                // What was rewritten has nothing left that a plugin may not read.
+                if written != text {
+                    prop_assert_eq!(Cidr::parse(&written).and_then(|c| c.oddity(&written)), None);
+                }
+            }
+        }
+    }
 
     fn set(cidrs: &[&str]) -> AddressSet {
         cidrs.iter().map(|c| parse_net(c).unwrap()).collect()
@@ -298,6 +319,9 @@ mod tests {
         assert_eq!(set(&["10.1.2.3/8"]), set(&["10.0.0.0/8"]));
         assert_eq!(set(&["010.0.0.0/8"]), set(&["10.0.0.0/8"]));
         assert_eq!(set(&["::ffff:10.0.0.0/104"]), set(&["10.0.0.0/8"]));
+        assert_eq!(set(&["::ffff:10.0.0.7"]), set(&["10.0.0.7/32"]));
+        assert_eq!(set(&["0fd00::/16"]), set(&["fd00::/16"]));
+        assert_eq!(set(&["::ffff:0:0/95"]), set(&["::fffe:0:0/95"]));
         for wrong in [
             "",
             "10.0.0.0/33",

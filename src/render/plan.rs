@@ -15,7 +15,8 @@ use crate::edition::{self, ChartVersion, Edition};
 use crate::policy::{self, Cause, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject};
 use crate::report::{Place, Position, Problem, Quoting, Severity, code};
 use crate::shape::{self, Origin};
-use crate::validate::{self, CidrRule, Spot};
+use crate::validate::cidr::Cidr;
+use crate::validate::{self, CidrRule, Spot, Use};
 use crate::yaml::{Paths, Tree};
 
 /// The value of the project label that the Platform expands before Helm runs.
@@ -98,7 +99,8 @@ impl Plan {
         cluster: &VirtualCluster,
         options: &Options,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let (settings, mut warnings) = checked_settings(cluster, options)?;
+        let (mut settings, mut warnings) = checked_settings(cluster, options)?;
+        settings.write_cidrs_for_policies();
         let edition = options
             .edition
             .unwrap_or_else(|| Edition::of(cluster.chart_version().as_ref()));
@@ -520,6 +522,7 @@ fn judge(
     let ctx = validate::Context {
         origin: &origin,
         cidr: options.cidr,
+        use_of: Use::ForPolicies,
     };
     let spot = |path: &str| Spot::new(path, None);
     let mut problems = Vec::new();
@@ -539,8 +542,16 @@ fn judge(
     }));
     let public = &settings.public_egress;
     if public.enabled {
-        let block = policy::public_block(public);
-        let found = validate::ip_block(&block, &spot(public.field), &ctx);
+        let mut block = policy::public_block(public);
+        let at = spot(public.field);
+        // The default excepts were chosen for the cidr as it goes out, and nobody wrote them.
+        if public.has_default_excepts
+            && let Some(parsed) = Cidr::parse(&block.cidr)
+        {
+            problems.extend(validate::cidr(&block.cidr, &at.field("cidr"), &ctx));
+            block.cidr = parsed.for_policy(&block.cidr);
+        }
+        let found = validate::ip_block(&block, &at, &ctx);
         problems.extend(found.into_iter().map(|p| public.reindexed(p)));
     }
     for rules in [&settings.workload, &settings.control_plane] {
@@ -617,6 +628,7 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
     let ctx = validate::Context {
         origin: &origin,
         cidr,
+        use_of: Use::AsTheyAre,
     };
     let metadata = Spot::new("metadata", None);
     let labels: BTreeMap<String, String> = policy.labels.iter().cloned().collect();

@@ -5,7 +5,7 @@
 //! all that was ever taken and notes what is unusual about it. Sources: Kubernetes API validation
 //! of ipBlock, and the verdicts of servers of both kinds. It knows nothing of policies.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Which CIDRs the target server takes.
@@ -143,6 +143,32 @@ impl Cidr {
     pub fn canonical(self) -> String {
         let (v6, network, prefix) = self.unmapped();
         format!("{}/{prefix}", display(v6, network))
+    }
+
+    /// The text of this range as it goes into a policy.
+    ///
+    /// Zeros in front and IPv4-mapped addresses give way to the canonical form: a network plugin
+    /// that can't read its policy's CIDR may let everything through. Other spellings, host bits
+    /// among them, are read alike by all, and stay.
+    #[must_use]
+    pub fn for_policy(self, text: &str) -> String {
+        let is_v4 = self.v6 && !self.is_v6();
+        if is_v4 || self.leading_zeros {
+            self.canonical()
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// The range as network and prefix, a mapped one as IPv4.
+    #[must_use]
+    pub fn network_and_prefix(self) -> (IpAddr, u8) {
+        let (v6, network, prefix) = self.unmapped();
+        let address = match (v6, u32::try_from(network)) {
+            (false, Ok(network)) => IpAddr::from(Ipv4Addr::from(network)),
+            _ => IpAddr::from(Ipv6Addr::from(network)),
+        };
+        (address, u8::try_from(prefix).unwrap_or(u8::MAX))
     }
 
     /// The address as a range of its own (what the author of `10.0.0.1/8` may have meant).
@@ -379,6 +405,28 @@ mod tests {
             let cidr = Cidr::parse(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(cidr.canonical(), canonical, "{text}");
             assert_eq!(cidr.oddity(text), oddity, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_plugin_may_not_read_is_rewritten() {
+        for (text, written) in [
+            ("010.244.0.0/24", "10.244.0.0/24"),
+            ("10.244.0.0/024", "10.244.0.0/24"),
+            ("010.244.0.1/24", "10.244.0.0/24"),
+            ("0fd00::/16", "fd00::/16"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:0a00:0001/128", "10.0.0.1/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::ffff:0:0/95", "::ffff:0:0/95"),
+            ("::0ffff:0:0/95", "::fffe:0:0/95"),
+            ("::ffff:10.0.0.0/64", "::ffff:10.0.0.0/64"),
+            ("10.0.0.1/8", "10.0.0.1/8"),
+            ("FD00:0::/8", "FD00:0::/8"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+        ] {
+            let cidr = Cidr::parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(cidr.for_policy(text), written, "{text}");
         }
     }
 

@@ -40,6 +40,17 @@ pub struct Context<'o> {
     pub origin: &'o Origin,
     /// Which CIDRs the target server takes.
     pub cidr: CidrRule,
+    /// What becomes of the values.
+    pub use_of: Use,
+}
+
+/// What becomes of the values that are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// They are sent to the server as they are.
+    AsTheyAre,
+    /// Policies are made of them, with CIDRs as [`Cidr::for_policy`] writes them.
+    ForPolicies,
 }
 
 /// A field: its path, and where it stands in the text, if it was read from one.
@@ -320,9 +331,13 @@ pub fn ip_block(block: &IPBlock, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Proble
     let excepts = block.except.as_deref().unwrap_or_default();
     for (text, at) in excepts.iter().zip(at.field("except").items(excepts.len())) {
         problems.extend(cidr(text, &at, ctx));
-        if let Some(inner) = Cidr::parse(text)
-            && !outer.strictly_contains(inner)
-        {
+        let Some(inner) = Cidr::parse(text) else {
+            continue;
+        };
+        // The server compares the lengths of prefixes as they are written: it takes 10.0.0.0/8
+        // without ::ffff:10.0.0.0/104, but not without 10.0.0.0/8, which goes out in its place.
+        let is_refused_later = ctx.use_of == Use::ForPolicies && inner.contains(outer);
+        if is_refused_later || !outer.strictly_contains(inner) {
             problems.push(outside(text, &block.cidr, outer, inner, &at, ctx));
         }
     }
@@ -373,6 +388,9 @@ pub fn cidr(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
     };
     let oddity = cidr.oddity(text)?;
     let what = match oddity {
+        Oddity::Mapped if cidr.is_v6() => {
+            "is an IPv6 range that begins with an IPv4-mapped address"
+        }
         Oddity::Mapped => "is an IPv4 range in IPv6 notation",
         Oddity::LeadingZeros => "has zeros in front of a number",
         Oddity::HostBits => "has bits set beyond its prefix",
@@ -394,12 +412,24 @@ pub fn cidr(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
             at.position,
             format!("{shown} {what}"),
         ),
-        (_, CidrRule::UpTo135) => ctx.origin.warning(
-            codes::LEGACY_CIDR,
-            &at.path,
-            at.position,
-            format!("{shown} {what}, which Kubernetes refuses from 1.36 on"),
-        ),
+        (_, CidrRule::UpTo135) => {
+            let written = cidr.for_policy(text);
+            let instead = match (ctx.use_of, ctx.shows()) {
+                (Use::ForPolicies, true) if written != text => {
+                    format!("; the policy has {written}")
+                }
+                (Use::ForPolicies, false) if written != text => {
+                    "; the policy has the canonical form".to_owned()
+                }
+                _ => String::new(),
+            };
+            ctx.origin.warning(
+                codes::LEGACY_CIDR,
+                &at.path,
+                at.position,
+                format!("{shown} {what}, which Kubernetes refuses from 1.36 on{instead}"),
+            )
+        }
         (_, CidrRule::From136) => ctx.error(
             at,
             format!("{shown} {what}, which Kubernetes refuses since 1.36"),
