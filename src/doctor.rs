@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::escape;
+
 /// How a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
@@ -56,9 +58,9 @@ impl fmt::Display for Finding {
             Health::Unknown => "unknown",
             Health::Bad => "bad",
         };
-        write!(f, "{word:<8}{}", self.what)?;
+        write!(f, "{word:<8}{}", escape::terminal(&self.what))?;
         match &self.help {
-            Some(help) => write!(f, "\n        help: {help}"),
+            Some(help) => write!(f, "\n        help: {}", escape::terminal(help)),
             None => Ok(()),
         }
     }

@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
+use crate::escape;
 use crate::policy::Policy;
 
 /// Lines of YAML, each with its indentation.
@@ -41,11 +42,7 @@ impl Lines {
 
     fn comment(&mut self, text: &str) {
         // Control characters and further lines would end the comment.
-        let clean: String = text
-            .chars()
-            .map(|c| if is_unprintable(c) { ' ' } else { c })
-            .collect();
-        self.line(format!("# {clean}"));
+        self.line(format!("# {}", escape::terminal(text)));
     }
 
     fn pair(&mut self, key: &str, value: &str) {
@@ -270,17 +267,7 @@ pub fn flow(policy: &Policy, annotations: &BTreeMap<String, String>) -> String {
         "spec": policy.spec(),
     });
     // YAML 1.1 takes some characters for line breaks that JSON leaves as they are.
-    value
-        .to_string()
-        .chars()
-        .fold(String::new(), |mut text, c| {
-            if is_unprintable(c) {
-                let _ = write!(text, "\\u{:04x}", u32::from(c));
-            } else {
-                text.push(c);
-            }
-            text
-        })
+    escape::json(&value.to_string())
 }
 
 /// A string as a YAML scalar that no reader takes for another type or another text.
@@ -298,7 +285,7 @@ pub fn string(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            c if is_unprintable(c) => {
+            c if escape::is_hidden(c) => {
                 let code = u32::from(c);
                 let _ = match code {
                     0..=0xff => write!(quoted, "\\x{code:02x}"),
@@ -321,16 +308,6 @@ fn is_plain(text: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | '-'))
         && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-/// Characters that a reader may refuse, drop or take for a line break or blank.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-        )
-        || (!c.is_ascii() && c.is_whitespace())
 }
 
 #[cfg(test)]

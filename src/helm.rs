@@ -6,6 +6,7 @@
 //! one YAML block scalar on stdout, with exit code 0. To anybody else an exit code of 0 would say
 //! that all is well, so both the stream and the environment must be Helm 4's.
 
+use crate::escape;
 use crate::index::FILENAME;
 use crate::stream;
 use crate::yaml::{Node, Tree};
@@ -57,12 +58,8 @@ pub fn is_called_by_helm4(plugin: Option<&str>, manifest: Option<&str>) -> bool 
 pub fn block_scalar(message: &str) -> String {
     let mut text = String::from("|\n");
     for line in message.lines() {
-        let clean: String = line
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
         text.push_str("  ");
-        text.push_str(clean.trim_end());
+        text.push_str(escape::terminal(line.trim_end()).trim_end());
         text.push('\n');
     }
     text
@@ -97,11 +94,11 @@ mod tests {
     #[test]
     fn a_message_is_one_scalar() {
         let text = block_scalar("error: a: b\n  --> c\u{7}");
-        assert_eq!(text, "|\n  error: a: b\n    --> c\n");
+        assert_eq!(text, "|\n  error: a: b\n    --> c\\x07\n");
         let tree = Tree::parse(&text).unwrap();
         assert_eq!(
             tree.root().unwrap().text().unwrap(),
-            "error: a: b\n  --> c\n"
+            "error: a: b\n  --> c\\x07\n"
         );
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use crate::edit::{self, Edit, indented, with_line_breaks};
+use crate::escape;
 use crate::kube;
 use crate::policy::Policy;
 use crate::report::{Problem, Severity};
@@ -146,7 +147,7 @@ impl SoleList {
         if !self.is_krm {
             return None;
         }
-        let text = Value::Array(results.to_vec()).to_string();
+        let text = escape::json(&Value::Array(results.to_vec()).to_string());
         if let Some(span) = &self.results {
             let key = if self.root_flow {
                 "\"results\""
@@ -191,6 +192,7 @@ pub fn result(problem: &Problem) -> Value {
     if let Some(help) = &problem.help {
         message = format!("{message} ({help})");
     }
+    let message = escape::terminal(&message);
     let mut result = json!({ "message": message, "severity": severity });
     if let (Some(path), Some(object)) = (&problem.place.path, result.as_object_mut()) {
         object.insert("field".to_owned(), json!({ "path": path }));
@@ -210,7 +212,7 @@ pub fn made(policy: &Policy, source: &str) -> Value {
         object.insert("namespace".to_owned(), json!(namespace));
     }
     json!({
-        "message": format!("the policy is as {source} says"),
+        "message": escape::terminal(&format!("the policy is as {source} says")),
         "severity": "info",
         "resourceRef": reference,
     })

@@ -26,6 +26,7 @@
 //! | [`reach`] | what policies allow: exact sets, and verdicts with the rules that decide |
 //! | [`explain`] | policies in words and pictures: who, why, and what may surprise |
 //! | [`report`], [`codes`] | what the user is told, and by what name |
+//! | [`escape`] | text from outside, made fit for the place where it is shown |
 //! | [`lint`], [`migrate`], [`schema`], [`argocd`], [`doctor`] | the commands of these names |
 //! | [`cli`] | the edge: words, files, exit codes |
 //!
@@ -46,6 +47,7 @@ pub mod doctor;
 pub mod edit;
 pub mod edition;
 pub mod emit;
+pub mod escape;
 pub mod explain;
 pub mod helm;
 pub mod index;

@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::escape;
+
 /// How much a problem weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -101,6 +103,7 @@ impl Place {
 }
 
 impl fmt::Display for Place {
+    /// One line, whatever the names in it hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
         // As compilers write it, so that editors find it.
@@ -118,7 +121,7 @@ impl fmt::Display for Place {
         {
             parts.push(format!("line {line}, column {column}"));
         }
-        f.write_str(&parts.join(", "))?;
+        f.write_str(&escape::terminal(&parts.join(", ")))?;
         let mut stream: Vec<String> = Vec::new();
         if let Some(document) = self.document {
             stream.push(match self.stream_line {
@@ -131,7 +134,7 @@ impl fmt::Display for Place {
         }
         if !stream.is_empty() {
             let gap = if parts.is_empty() { "" } else { " " };
-            write!(f, "{gap}({})", stream.join("; "))?;
+            write!(f, "{gap}({})", escape::terminal(&stream.join("; ")))?;
         }
         Ok(())
     }
@@ -194,7 +197,7 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// Several lines: the message, the place, the help.
+    /// Several lines, the message, the place and the help; each of them is one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.severity)?;
         if let Some(code) = self.code {
@@ -202,15 +205,15 @@ impl fmt::Display for Problem {
         }
         f.write_str(": ")?;
         if let Some(path) = &self.place.path {
-            write!(f, "{path}: ")?;
+            write!(f, "{}: ", escape::terminal(path))?;
         }
-        f.write_str(&self.message)?;
+        f.write_str(&escape::terminal(&self.message))?;
         let place = self.place.to_string();
         if !place.is_empty() {
             write!(f, "\n  --> {place}")?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  help: {help}")?;
+            write!(f, "\n  help: {}", escape::terminal(help))?;
         }
         Ok(())
     }

@@ -265,7 +265,7 @@ pub fn item_index(kinds: &[String]) -> usize {
 /// The line of a stream's `# Source:` comment for a template.
 #[must_use]
 pub fn source_line(template: &str) -> String {
-    format!("{SOURCE}{template}\n")
+    format!("{SOURCE}{}\n", crate::escape::terminal(template))
 }
 
 /// The range of a line that holds a byte, its line break included.

@@ -405,3 +405,122 @@ fn a_report_is_whole_or_not_there() {
     let run = shell(folder.path(), "\"$PROGRAM\" --report o <stream.yaml >o");
     assert_eq!(run.code, Some(3), "{}", run.stderr);
 }
+
+/// A name that acts on a terminal, and in the logs of GitHub and Azure.
+const NASTY: &str = "x\n::error::y\u{1b}[31m\u{202e}\u{9b}2J##[error]z\r";
+
+/// A stream whose names are of that kind, in whatever YAML allows for them.
+const NASTY_STREAM: &str = r#"---
+# Source: vcluster/templates/::error::a.yaml
+apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: "my\n::error::vc\e[31m"
+  namespace: "a\n::add-mask::b"
+  labels: {app: vcluster, chart: "vcluster-0.24.2\n::error::c", release: "my\n::error::vc\e[31m", heritage: "H\n::error::"}
+  annotations:
+    vcluster-netpol/config: |
+      enabled: true
+      labels: {"k\n::error::\e": "v\n::error::x"}
+      workload: {egress: [{to: [{ipBlock: {cidr: "1\n::error::\e[3m"}}], ports: [{port: "p\n::error::"}]}], "unk\n::error::\x9b": 1}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: "n\n::error::a\e", namespace: "q\n::error::z"}
+spec: {podSelector: {matchLabels: {"l\n::error::": "\e"}}, policyTypes: ["Bad\n::error::"]}
+"#;
+
+/// A stream that is filtered, with a comment and a label of that kind.
+const NASTY_COMMENT: &str = r#"# Source: vcluster/templates/##[error]a.yaml
+apiVersion: v1
+kind: Service
+metadata:
+  name: a
+  namespace: team-a
+  labels: {app: vcluster, release: a, chart: "vcluster-0.99.0\n::error::x"}
+  annotations: {vcluster-netpol/config: 'enabled: true'}
+"#;
+
+fn assert_harmless(what: &str, text: &str) {
+    let hidden = |c: &char| *c != '\n' && vcluster_netpol::escape::is_hidden(*c);
+    assert_eq!(text.chars().find(hidden), None, "{what}: {text:?}");
+    let is_command = |line: &str| line.trim_start().starts_with("::e") || line.contains("##[");
+    assert!(!text.lines().any(is_command), "{what}: {text}");
+}
+
+#[test]
+fn no_name_acts_on_the_terminal_or_in_a_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let stream = &file(&format!("{NASTY}.yaml"), NASTY_STREAM);
+    let rules = "policies: {networkPolicy: {enabled: true, extraWorkloadRules: [{to: []}], \
+                 \"z\\n::error::\\e[1m\": 3}}\n";
+    let config = &file(&format!("v{NASTY}.yaml"), rules);
+    let absent = &format!("{stream}.absent");
+    let runs: &[&[&str]] = &[
+        &["--verbose"],
+        &["--strict"],
+        &["--config", stream],
+        &["--config", config, "--release", "a"],
+        &["--config", absent],
+        &["lint", stream],
+        &["lint", stream, "--output=json"],
+        &["lint", "--config", config],
+        &["explain", stream],
+        &["explain", absent],
+        &[
+            "check",
+            "--from=workload",
+            "--to=internet",
+            "--policies",
+            stream,
+        ],
+        &[
+            "check",
+            "--from",
+            NASTY,
+            "--to=internet",
+            "--policies",
+            stream,
+        ],
+        &["check", "--expect", stream, "--policies", stream],
+        &["check", "--probes", stream, "--policies", stream],
+        &["diff", stream, config],
+        &["diff", stream, stream],
+        &["migrate", "--check", config],
+        &["migrate", "--check", stream],
+        &["exec", "--", NASTY],
+        &["doctor", "--kubectl", NASTY],
+        &["--edition", NASTY],
+        &["--allow", NASTY],
+        &["--kube-version", NASTY],
+        &["--release", NASTY, "--namespace", NASTY, "--verbose"],
+        &[NASTY],
+        &[&format!("--{NASTY}")],
+    ];
+    for words in runs {
+        let run = filter(words, NASTY_STREAM);
+        assert_harmless(&format!("{words:?}"), &run.stderr);
+        assert_harmless(&format!("{words:?}"), &run.stdout);
+    }
+}
+
+#[test]
+fn comments_and_reports_hold_no_control_characters() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = folder.path().join("report.json");
+    let option = format!("--report={}", report.display());
+    let run = filter(&["--verbose", &option], NASTY_COMMENT);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_harmless("stderr", &run.stderr);
+    assert_harmless("report", &fs::read_to_string(report).expect("a report"));
+    let policies = run
+        .stdout
+        .strip_prefix(NASTY_COMMENT)
+        .expect("the stream as it came");
+    assert_harmless("policies", policies);
+}

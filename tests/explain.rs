@@ -9,6 +9,8 @@
     reason = "a test fails by stopping"
 )]
 
+#[path = "support/names.rs"]
+mod names;
 #[path = "support/runs.rs"]
 mod runs;
 

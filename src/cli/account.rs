@@ -5,11 +5,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
 use super::{file, tell};
+use crate::escape;
 use crate::render::{Action, Deed, Found, Output};
 use crate::report::Report;
 
@@ -34,9 +34,8 @@ impl Args {
         let Some(path) = &self.report else {
             return Ok(());
         };
-        let text = format!("{:#}\n", report(ended));
+        let text = escape::json(&format!("{:#}\n", report(ended)));
         file::report(path, text.as_bytes())
-            .with_context(|| format!("can't write the report {}", path.display()))
     }
 
     /// Says on stderr what was done.
@@ -85,12 +84,13 @@ fn report(ended: &Result<&Output<'_>, &Report>) -> Value {
 fn found(found: &Found) -> String {
     let chart = found.chart.as_deref().unwrap_or("an unknown chart");
     let enabled = if found.enabled { "enabled" } else { "disabled" };
-    format!(
+    let line = format!(
         "found virtual cluster {} of {chart}: edition {}, {enabled} by {}",
         named(found.namespace.as_deref(), &found.release),
         found.edition,
         found.config
-    )
+    );
+    escape::terminal(&line).into_owned()
 }
 
 fn done(action: &Action) -> String {
@@ -101,6 +101,7 @@ fn done(action: &Action) -> String {
         Deed::Unchanged => "unchanged",
     };
     let name = named(action.namespace.as_deref(), &action.policy);
+    let name = escape::terminal(&name);
     match action.document {
         Some(document) => {
             format!("{deed} NetworkPolicy {name} (document {document} of the stream)")

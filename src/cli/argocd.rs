@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use super::file::PrivateFolder;
 use super::{Exit, exec, filter, tell};
 use crate::argocd::Application;
+use crate::escape;
 use crate::yaml::{Node, Tree};
 
 /// The words behind `argocd`.
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let app = match Application::in_environment(std::env::vars_os()) {
         Ok(app) => app,
         Err(message) => {
-            tell(format!("error: {message}"));
+            tell(escape::terminal(&format!("error: {message}")));
             return Ok(Exit::Usage);
         }
     };
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (values, configs) = match found {
         Ok(found) => found,
         Err(message) => {
-            tell(format!("error: {message}"));
+            tell(escape::terminal(&format!("error: {message}")));
             return Ok(Exit::Rejected);
         }
     };
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         let mut build = homes.helm(&args.helm);
         build.args(["dependency", "build"]).stdin(Stdio::null());
         match exec::output(&mut build)? {
-            Ok(said) => tell(String::from_utf8_lossy(&said).trim_end()),
+            Ok(said) => tell(escape::lines(String::from_utf8_lossy(&said).trim_end())),
             Err(exit) => return Ok(exit),
         }
     }

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 
 use super::{Exit, pipe, tell};
+use crate::escape;
 use crate::explain::causes;
 use crate::reach::answer::Question;
 use crate::reach::ask::{Home, Who, parse_destination};
@@ -155,7 +156,7 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
 }
 
 fn unusable(message: impl fmt::Display) -> anyhow::Error {
-    Unusable(format!("error: {message}")).into()
+    Unusable(escape::terminal(&format!("error: {message}")).into_owned()).into()
 }
 
 /// A report brings its own words for how much it weighs.
@@ -220,7 +221,7 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
 fn json(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
-    text
+    escape::json(&text)
 }
 
 /// Writes the answer; whoever closes the pipe early has read enough, and still gets the exit code.

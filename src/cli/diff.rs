@@ -10,6 +10,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use super::explain::{SOME_RELEASE, Setting, json, read, width};
 use super::{Exit, pipe, tell};
 use crate::config::cluster::ConfigFile;
+use crate::escape;
 use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
 use crate::report::Report;
@@ -70,13 +71,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
                 "a rendered stream"
             }
         };
-        tell(format!(
+        let message = format!(
             "error: {} is {}, and {} is {}; give two of one kind",
             old.name,
             kind(old.is_config),
             new.name,
             kind(new.is_config)
-        ));
+        );
+        tell(escape::terminal(&message));
         return Ok(Exit::Usage);
     }
     let views = (args.view(&old)?, args.view(&new)?);

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use super::{Exit, filter, tell};
+use crate::escape;
 
 /// The options of `exec`.
 #[derive(Debug, Clone, Parser)]
@@ -58,7 +59,8 @@ pub(super) fn output(command: &mut Command) -> anyhow::Result<Result<Vec<u8>, Ex
         return Ok(Ok(output.stdout));
     }
     let (how, exit) = ending(output.status);
-    tell(format!("error: {name} {how}, so nothing is written"));
+    let message = format!("error: {name} {how}, so nothing is written");
+    tell(escape::terminal(&message));
     Ok(Err(exit))
 }
 

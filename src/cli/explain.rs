@@ -13,6 +13,7 @@ use super::filter::{edition, namespace_in_environment, read_config, variable};
 use super::{Exit, pipe, tell};
 use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
+use crate::escape;
 use crate::explain::{self, Explanation, view::View};
 use crate::render::Options;
 
@@ -182,5 +183,5 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    Ok(text)
+    Ok(escape::json(&text))
 }

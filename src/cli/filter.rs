@@ -13,7 +13,7 @@ use crate::config::cluster::{ConfigFile, Said};
 use crate::edition::Edition;
 use crate::render::{Options, render};
 use crate::validate::CidrRule;
-use crate::{config, helm};
+use crate::{config, escape, helm};
 
 /// The options of the filter.
 #[derive(Debug, Clone, Default, Parser)]
@@ -158,12 +158,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let stream = pipe::read_stdin().context("can't read standard input")?;
     match args.options() {
         Ok(options) => write(&stream, &options, &args.account, Reader::Helm),
-        Err(error) => refuse(
-            &stream,
-            &format!("error: {error:#}"),
-            Exit::Io,
-            Reader::Helm,
-        ),
+        Err(error) => refuse(&stream, &in_one_line(&error), Exit::Io, Reader::Helm),
     }
 }
 
@@ -178,7 +173,7 @@ pub(super) fn write(
         Ok(output) => {
             // Before the stream: what can't be told must not be done.
             if let Err(error) = account.report(&Ok(&output)) {
-                return refuse(stream, &format!("error: {error:#}"), Exit::Io, reader);
+                return refuse(stream, &in_one_line(&error), Exit::Io, reader);
             }
             account.tell(&output);
             if let Err(error) = pipe::write_stdout(&output.pieces) {
@@ -194,6 +189,11 @@ pub(super) fn write(
             reported.map(|()| exit)
         }
     }
+}
+
+/// An error that may name files and quote what others said.
+pub(super) fn in_one_line(error: &anyhow::Error) -> String {
+    escape::terminal(&format!("error: {error:#}")).into_owned()
 }
 
 /// Tells the user why nothing is written, where the user can see it: on stderr, and to Helm 4 on

@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use super::file::{Ready, Target};
 use super::show::{self, Format};
 use super::{Exit, pipe};
+use crate::escape;
 use crate::migrate::{Migration, migrate};
 use crate::report::{Place, Report};
 
@@ -155,10 +156,11 @@ fn check_output(path: &Path) -> anyhow::Result<()> {
 fn tell(name: &str, migration: &Migration) {
     for step in &migration.moves {
         let line = step.line;
-        super::tell(match &step.to {
+        let moved = match &step.to {
             Some(to) => format!("{name}:{line}: {} -> {to}", step.from),
             None => format!("{name}:{line}: {} says nothing and is dropped", step.from),
-        });
+        };
+        super::tell(escape::terminal(&moved));
     }
 }
 

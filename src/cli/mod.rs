@@ -22,9 +22,10 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-use crate::codes;
+use crate::{codes, escape};
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub fn run() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(&shown(error)),
     };
     end(match cli.command {
         Some(Command::Check(args)) => check::run(&args),
@@ -122,7 +123,7 @@ pub fn run() -> ExitCode {
 fn end(ended: anyhow::Result<Exit>) -> ExitCode {
     ended
         .unwrap_or_else(|error| {
-            tell(format!("error: {error:#}"));
+            tell(filter::in_one_line(&error));
             Exit::Io
         })
         .into()
@@ -132,7 +133,10 @@ fn end(ended: anyhow::Result<Exit>) -> ExitCode {
 fn warning(text: &str) -> Result<String, String> {
     codes::find(text)
         .map(|code| code.name.to_owned())
-        .ok_or_else(|| format!("there is no warning {text}; docs/warnings.md lists them"))
+        .ok_or_else(|| {
+            let text = escape::terminal(text);
+            format!("there is no warning {text}; docs/warnings.md lists them")
+        })
 }
 
 /// Says something on stderr. That nobody listens there is no reason to fail.
@@ -164,4 +168,26 @@ fn misused(error: &clap::Error) -> ExitCode {
         return Exit::Io.into();
     }
     u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)
+}
+
+/// The same error, with the words of the call that it quotes fit to be shown.
+fn shown(mut error: clap::Error) -> clap::Error {
+    let text = |text: &String| escape::terminal(text).into_owned();
+    let quoted: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| {
+            let value = match value {
+                ContextValue::String(word) => ContextValue::String(text(word)),
+                ContextValue::Strings(words) => {
+                    ContextValue::Strings(words.iter().map(text).collect())
+                }
+                _ => return None,
+            };
+            Some((kind, value))
+        })
+        .collect();
+    for (kind, value) in quoted {
+        error.insert(kind, value);
+    }
+    error
 }

@@ -9,6 +9,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde::Serialize;
 
 use super::pipe;
+use crate::escape;
 use crate::report::{Position, Problem, Report, Severity};
 
 /// The longest line that is shown.
@@ -50,9 +51,8 @@ pub(super) fn report(report: &Report, sources: &[Source<'_>], format: Format) ->
             warnings,
             problems: report,
         };
-        let mut text = serde_json::to_vec_pretty(&json)?;
-        text.push(b'\n');
-        return pipe::answer(&text);
+        let text = serde_json::to_string_pretty(&json)?;
+        return pipe::answer(format!("{}\n", escape::json(&text)).as_bytes());
     }
     if report.is_empty() {
         return Ok(());
@@ -114,7 +114,7 @@ fn like_a_compiler(problem: &Problem, sources: &[Lines<'_>]) -> String {
     if let Some(path) = &problem.place.path {
         message = format!("{path}: {message}");
     }
-    let title = level.primary_title(message);
+    let title = level.primary_title(escape::terminal(&message).into_owned());
     let title = match problem.code {
         Some(code) => title.id(code),
         None => title,
@@ -123,14 +123,17 @@ fn like_a_compiler(problem: &Problem, sources: &[Lines<'_>]) -> String {
     let line = place
         .position
         .and_then(|position| Some((position, quoted_line(problem, position, sources)?)));
-    let name = place.file.as_deref().unwrap_or("<stdin>");
+    let name = escape::terminal(place.file.as_deref().unwrap_or("<stdin>"));
     let mut group = match &line {
-        Some((position, text)) => title.element(
-            Snippet::source(text.as_str())
-                .line_start(position.line)
-                .path(name)
-                .annotation(AnnotationKind::Primary.span(token(text, *position))),
-        ),
+        Some((position, text)) => {
+            let (text, span) = escaped_line(text, token(text, *position));
+            title.element(
+                Snippet::source(text)
+                    .line_start(position.line)
+                    .path(name)
+                    .annotation(AnnotationKind::Primary.span(span)),
+            )
+        }
         None => Group::with_title(title).element(Origin::path(place.to_string())),
     };
     if line.is_some() {
@@ -143,7 +146,7 @@ fn like_a_compiler(problem: &Problem, sources: &[Lines<'_>]) -> String {
         }
     }
     if let Some(help) = &problem.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(escape::terminal(help).into_owned()));
     }
     Renderer::styled()
         .decor_style(DecorStyle::Ascii)
@@ -164,6 +167,19 @@ fn quoted_line(problem: &Problem, position: Position, sources: &[Lines<'_>]) -> 
     let line = std::str::from_utf8(line).ok()?;
     let line = line.strip_prefix('\u{feff}').unwrap_or(line).trim_end();
     (may_be_shown && line.len() <= MAX_LINE).then(|| line.to_owned())
+}
+
+/// A line as it may be shown, and the same part of it. Tabs stay: the renderer sets them.
+fn escaped_line(line: &str, span: Range<usize>) -> (String, Range<usize>) {
+    let shown = |range: Range<usize>| -> String {
+        let part = line.get(range).unwrap_or_default();
+        let columns: Vec<_> = part.split('\t').map(escape::terminal).collect();
+        columns.join("\t")
+    };
+    let (before, word) = (shown(0..span.start), shown(span.clone()));
+    let span_shown = before.len()..before.len() + word.len();
+    let text = [before, word, shown(span.end..line.len())].concat();
+    (text, span_shown)
 }
 
 /// The bytes of the word at a position of a line.
@@ -205,6 +221,23 @@ mod tests {
             let range = token(line, Position { line: 1, column });
             assert_eq!(&line[range], word);
         }
+    }
+
+    #[test]
+    fn a_quoted_line_shows_what_it_holds() {
+        let line = "a: \u{1b}[31m\tb\u{202e}c # ##[error]";
+        let (text, span) = escaped_line(
+            line,
+            token(
+                line,
+                Position {
+                    line: 1,
+                    column: 10,
+                },
+            ),
+        );
+        assert_eq!(text, "a: \\x1b[31m\tb\\u{202e}c # #\\x23[error]");
+        assert_eq!(&text[span], "b\\u{202e}c");
     }
 
     #[test]

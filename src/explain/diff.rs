@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::markdown::{code, escaped};
 use super::table::wrap;
 use super::words::Party;
+use crate::escape::{markdown as escaped, markdown_code as code, terminal};
 use crate::reach::addresses::AddressSet;
 use crate::reach::allowance::{Allowance, PodClass};
 use crate::reach::evaluate::Policies;
@@ -91,6 +91,13 @@ impl Diff {
             }
         }
         Self { changes }
+    }
+
+    /// The same with every text in one line, fit to be shown.
+    fn shown(&self) -> Self {
+        Self {
+            changes: self.changes.iter().map(Change::shown).collect(),
+        }
     }
 
     /// Whether nothing changes.
@@ -201,6 +208,20 @@ impl Change {
         }
     }
 
+    fn shown(&self) -> Self {
+        let entries = |entries: &[Entry]| entries.iter().map(Entry::shown).collect();
+        let policies = self.policies.iter();
+        Self {
+            policies: policies.map(|p| terminal(p).into_owned()).collect(),
+            namespace: self.namespace.as_deref().map(|n| terminal(n).into_owned()),
+            pods: self.pods.shown(),
+            direction: self.direction.clone(),
+            restricted: self.restricted,
+            newly_allowed: entries(&self.newly_allowed),
+            no_longer_allowed: entries(&self.no_longer_allowed),
+        }
+    }
+
     fn title(&self) -> String {
         let mut title = self.policies.join(", ");
         if let Some(namespace) = &self.namespace {
@@ -291,6 +312,7 @@ pub fn text(diff: &Diff, width: usize) -> String {
     if diff.is_empty() {
         return "No change in reachability.\n".to_owned();
     }
+    let diff = &diff.shown();
     let mut text = String::new();
     for (i, change) in diff.changes.iter().enumerate() {
         let before = i.checked_sub(1).and_then(|i| diff.changes.get(i));
@@ -303,7 +325,7 @@ pub fn text(diff: &Diff, width: usize) -> String {
         let _ = writeln!(text, "  {}{}", change.direction, remark.unwrap_or_default());
         for (words, entries) in change.lists() {
             for entry in entries {
-                let line = format!("{words}: {}", entry.in_line(Party::in_line));
+                let line = format!("{words}: {}", entry.in_line(Party::in_line, str::to_owned));
                 for (n, line) in wrap(&line, width.saturating_sub(6)).iter().enumerate() {
                     let margin = if n == 0 { "    " } else { "      " };
                     let _ = writeln!(text, "{margin}{line}");
@@ -338,7 +360,7 @@ pub fn markdown(diff: &Diff) -> String {
         );
         for (words, entries) in change.lists() {
             for entry in entries {
-                let _ = writeln!(text, "- {words}: {}", entry.in_line(party));
+                let _ = writeln!(text, "- {words}: {}", entry.in_line(party, escaped));
             }
         }
     }
@@ -346,9 +368,22 @@ pub fn markdown(diff: &Diff) -> String {
 }
 
 impl Entry {
+    fn shown(&self) -> Self {
+        let but = self.but.iter().map(|unchanged| Unchanged {
+            peer: unchanged.peer.shown(),
+            ports: terminal(&unchanged.ports).into_owned(),
+            all: unchanged.all,
+        });
+        Self {
+            peer: self.peer.shown(),
+            ports: terminal(&self.ports).into_owned(),
+            but: but.collect(),
+        }
+    }
+
     /// In one line; of those for whom nothing changes only such as surely belong here.
-    fn in_line(&self, party: impl Fn(&Party) -> String) -> String {
-        let mut line = format!("{} on {}", party(&self.peer), self.ports);
+    fn in_line(&self, party: impl Fn(&Party) -> String, ports: impl Fn(&str) -> String) -> String {
+        let mut line = format!("{} on {}", party(&self.peer), ports(&self.ports));
         let but: Vec<String> = (self.but.iter())
             .filter(|unchanged| unchanged.all)
             .map(|unchanged| {
@@ -356,7 +391,7 @@ impl Entry {
                 if unchanged.ports == self.ports {
                     peer
                 } else {
-                    format!("{peer} on {}", unchanged.ports)
+                    format!("{peer} on {}", ports(&unchanged.ports))
                 }
             })
             .collect();

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::table::wrap;
 use super::words::Party;
 use super::{Explained, Explanation};
+use crate::escape::dot as escaped;
 use crate::reach::policy::Direction;
 
 /// How many characters a line of a box has at most.
@@ -17,6 +18,7 @@ const NOTE: usize = 120;
 /// The graph; what may surprise stands below it.
 #[must_use]
 pub fn dot(explanation: &Explanation) -> String {
+    let explanation = &explanation.shown();
     let mut text = String::from(
         "digraph policies {\n  rankdir=LR\n  ranksep=2\n  fontname=\"sans-serif\"\n  \
          node [shape=box, style=rounded, fontname=\"sans-serif\", fontsize=11]\n  \
@@ -95,12 +97,4 @@ fn label(party: &Party) -> String {
 fn lines(text: &str) -> String {
     let lines: Vec<String> = wrap(text, BOX).iter().map(|l| escaped(l)).collect();
     lines.join("\\n")
-}
-
-/// Text between quotes.
-fn escaped(text: &str) -> String {
-    let text: String = (text.chars())
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    text.replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use super::words::Party;
 use super::{Explanation, heading};
+use crate::escape::{markdown as escaped, markdown_code as code};
 use crate::reach::policy::Direction;
 
 /// The explanation with a table for each direction of each policy.
 #[must_use]
 pub fn markdown(explanation: &Explanation) -> String {
+    let explanation = &explanation.shown();
     let mut text = String::from("# Network policies\n");
     for config in &explanation.configs {
         let _ = writeln!(text, "\n{}", escaped(config));
@@ -81,24 +83,4 @@ fn cause(text: &str) -> String {
         None if text.contains(' ') => escaped(text),
         None => code(text),
     }
-}
-
-/// Text as code that also stands in a table.
-pub(crate) fn code(text: &str) -> String {
-    format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
-}
-
-/// Text that Markdown takes as it is.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(
-            c,
-            '|' | '*' | '_' | '`' | '<' | '>' | '[' | ']' | '\\' | '#'
-        ) {
-            escaped.push('\\');
-        }
-        escaped.push(if c.is_control() { ' ' } else { c });
-    }
-    escaped
 }

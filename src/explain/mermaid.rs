@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 
 use super::Explanation;
 use super::words::Party;
+use crate::escape::{mermaid as escaped, mermaid_comment};
 use crate::reach::policy::Direction;
 
 /// The flowchart; what may surprise stands in comments at its end.
 #[must_use]
 pub fn mermaid(explanation: &Explanation) -> String {
+    let explanation = &explanation.shown();
     let mut text = String::from("flowchart LR\n");
     for (p, policy) in explanation.policies.iter().enumerate() {
         let _ = writeln!(text, "  subgraph s{p}[\"{}\"]", escaped(&policy.title()));
@@ -48,8 +50,8 @@ pub fn mermaid(explanation: &Explanation) -> String {
     }
     text.push_str("  classDef nobody stroke-dasharray: 4 4\n");
     for surprise in &explanation.surprises {
-        let _ = writeln!(text, "%% open: {}", one_line(&surprise.what));
-        let _ = writeln!(text, "%%   to close: {}", one_line(&surprise.close));
+        let _ = writeln!(text, "%% open: {}", mermaid_comment(&surprise.what));
+        let _ = writeln!(text, "%%   to close: {}", mermaid_comment(&surprise.close));
     }
     text
 }
@@ -60,26 +62,4 @@ fn label(party: &Party) -> String {
     } else {
         format!("{}<br/>{}", escaped(&party.who), escaped(&party.by))
     }
-}
-
-/// Text between quotes: the characters that mean something there become entities.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' => escaped.push_str("#quot;"),
-            '#' => escaped.push_str("#35;"),
-            '<' => escaped.push_str("#lt;"),
-            '>' => escaped.push_str("#gt;"),
-            '`' => escaped.push_str("#96;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// A comment must not begin a directive (`%%{`), and ends with its line.
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r', '{', '}'], " ")
 }

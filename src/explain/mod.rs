@@ -23,6 +23,7 @@ pub mod words;
 
 use serde::Serialize;
 
+use crate::escape::terminal;
 use crate::reach::policy::{Direction, Policy, Rule};
 use surprise::Surprise;
 use view::View;
@@ -97,6 +98,27 @@ impl Explanation {
             surprises: surprise::find(policies),
         }
     }
+
+    /// The same with every text in one line, fit to be shown: the first step of each form that
+    /// people read.
+    #[must_use]
+    fn shown(&self) -> Self {
+        Self {
+            configs: shown(&self.configs),
+            policies: self.policies.iter().map(Explained::shown).collect(),
+            surprises: (self.surprises.iter())
+                .map(|surprise| Surprise {
+                    what: terminal(&surprise.what).into_owned(),
+                    rules: shown(&surprise.rules),
+                    close: terminal(&surprise.close).into_owned(),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn shown(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|t| terminal(t).into_owned()).collect()
 }
 
 fn config_in_words(made: &crate::render::Made) -> String {
@@ -121,6 +143,20 @@ impl Explained {
             pods: Party::subject(policy),
             egress: Side::of(policy, Direction::Egress),
             ingress: Side::of(policy, Direction::Ingress),
+        }
+    }
+
+    fn shown(&self) -> Self {
+        let side = |side: &Side| Side {
+            restricted: side.restricted,
+            rules: side.rules.iter().map(Line::shown).collect(),
+        };
+        Self {
+            name: terminal(&self.name).into_owned(),
+            namespace: self.namespace.as_deref().map(|n| terminal(n).into_owned()),
+            pods: self.pods.shown(),
+            egress: side(&self.egress),
+            ingress: side(&self.ingress),
         }
     }
 
@@ -166,6 +202,16 @@ impl Side {
 }
 
 impl Line {
+    fn shown(&self) -> Self {
+        Self {
+            index: self.index,
+            peers: self.peers.iter().map(Party::shown).collect(),
+            ports: terminal(&self.ports).into_owned(),
+            why: self.why.as_deref().map(|why| terminal(why).into_owned()),
+            cause: terminal(&self.cause).into_owned(),
+        }
+    }
+
     fn of(direction: Direction, index: usize, rule: &Rule) -> Self {
         Self {
             index,

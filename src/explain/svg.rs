@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use super::table::{length, wrap};
 use super::words::Party;
 use super::{Explained, Explanation, Line, Side, heading};
+use crate::escape::xml as escaped;
 use crate::reach::policy::Direction;
 
 /// The width of a letter and the height of a line at 12 pixels, in pixels.
@@ -74,6 +75,7 @@ impl Row {
 /// The picture.
 #[must_use]
 pub fn svg(explanation: &Explanation) -> String {
+    let explanation = &explanation.shown();
     let mut body = String::new();
     let mut y = MARGIN;
     for config in &explanation.configs {
@@ -248,18 +250,4 @@ fn push_text(body: &mut String, x: usize, y: usize, lines: &[(Style, String)]) {
             escaped(line)
         );
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -15,6 +15,7 @@ const INDENT: usize = 2;
 /// The explanation in lines no longer than `width`, as far as that is possible.
 #[must_use]
 pub fn text(explanation: &Explanation, width: usize) -> String {
+    let explanation = &explanation.shown();
     let mut text = String::new();
     for config in &explanation.configs {
         push_wrapped(&mut text, config, "", width);

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::escape::terminal;
 use crate::policy::MANAGED_BY;
 use crate::reach::ask;
 use crate::reach::policy::{Namespaces, Peer, Policy};
@@ -58,6 +59,15 @@ impl Party {
                     by: addresses.to_string(),
                 }
             }
+        }
+    }
+
+    /// The same, fit to be shown.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self {
+            who: terminal(&self.who).into_owned(),
+            by: terminal(&self.by).into_owned(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::evaluate::{Decision, Extent, Part, Verdict, Why};
 use super::pod::Endpoint;
 use super::policy::Direction;
 use super::world::World;
+use crate::escape;
 
 /// The most pairs of endpoints that one question may make.
 const MAX_PAIRS: usize = 200_000;
@@ -159,7 +160,7 @@ impl<'w> Answer<'w> {
         let told = self.pairs.iter().take(MAX_TOLD);
         for pair in told {
             if self.pairs.len() > 1 {
-                let (from, to) = (name(&pair.from), name(&pair.to));
+                let (from, to) = (shown(&name(&pair.from)), shown(&name(&pair.to)));
                 let word = verdict_word(pair.verdict.extent());
                 let _ = writeln!(text, "{from} to {to}: {word}");
             }
@@ -241,6 +242,11 @@ fn extent_word(extent: Extent) -> &'static str {
     }
 }
 
+/// A text out of a manifest, in one line.
+fn shown(text: &(impl ToString + ?Sized)) -> String {
+    escape::terminal(&text.to_string()).into_owned()
+}
+
 fn decision_in_words(decision: &Decision<'_>) -> String {
     let side = match decision.direction {
         Direction::Egress => "egress ",
@@ -254,22 +260,26 @@ fn decision_in_words(decision: &Decision<'_>) -> String {
         (Why::NotIsolated, _) => text.push_str("open: no policy selects the pod\n"),
         (Why::Rules, Extent::All) => text.push_str("open\n"),
         (Why::Rules, Extent::Nothing) => {
-            let _ = writeln!(text, "closed: {} isolates the pod", policies.join(", "));
+            let _ = writeln!(
+                text,
+                "closed: {} isolates the pod",
+                shown(&policies.join(", "))
+            );
         }
         (Why::Rules, Extent::Part) => {
-            let _ = writeln!(text, "open in part ({})", policies.join(", "));
-            let _ = writeln!(text, "          open:   {}", decision.open);
-            let _ = writeln!(text, "          closed: {}", decision.closed);
+            let _ = writeln!(text, "open in part ({})", shown(&policies.join(", ")));
+            let _ = writeln!(text, "          open:   {}", shown(&decision.open));
+            let _ = writeln!(text, "          closed: {}", shown(&decision.closed));
         }
     }
     let rule_line = |text: &mut String, word: &str, rule: &super::evaluate::RuleRef<'_>| {
         let what = rule.rule().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "          {word} {rule}: {what}");
+        let _ = writeln!(text, "          {word} {}: {}", shown(rule), shown(&what));
         if let Some(comment) = rule.rule().and_then(|rule| rule.comment.as_deref()) {
-            let _ = writeln!(text, "            # {comment}");
+            let _ = writeln!(text, "            # {}", shown(comment));
         }
         if let Some(cause) = rule.rule().and_then(|rule| rule.cause.as_deref()) {
-            let _ = writeln!(text, "            cause: {cause}");
+            let _ = writeln!(text, "            cause: {}", shown(cause));
         }
     };
     for rule in &decision.rules {

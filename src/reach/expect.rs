@@ -12,6 +12,7 @@ use super::ask::{AskError, Home, Who, parse_destination};
 use super::evaluate::Extent;
 use super::policy::Direction;
 use super::world::World;
+use crate::escape;
 use crate::report::{Place, Position, Problem, Quoting, Report};
 use crate::shape::{self, Field, Object, Origin, Shape, Unknown};
 use crate::yaml::{Node, Tree};
@@ -256,7 +257,10 @@ pub fn broken(outcomes: &[Outcome]) -> usize {
 /// A table with a line for each, what is wrong below those that are not kept, and a summary.
 #[must_use]
 pub fn to_table(outcomes: &[Outcome]) -> String {
-    let connection = |o: &Outcome| format!("{} -> {}", o.from, o.to);
+    let connection = |o: &Outcome| {
+        let (from, to) = (escape::terminal(&o.from), escape::terminal(&o.to));
+        format!("{from} -> {to}")
+    };
     let widths = outcomes.iter().map(|o| connection(o).chars().count());
     // One long line should not push the reasons of all others out of sight.
     let width = widths.filter(|w| *w <= 60).max().unwrap_or(0);
@@ -267,7 +271,7 @@ pub fn to_table(outcomes: &[Outcome]) -> String {
         let line = format!(
             "{mark}  {expected:5}  {:width$}  {}",
             connection(outcome),
-            outcome.reason
+            escape::terminal(&outcome.reason)
         );
         let _ = writeln!(text, "{}", line.trim_end());
         for line in outcome.detail.lines() {
@@ -304,7 +308,7 @@ pub fn to_junit(outcomes: &[Outcome]) -> String {
         let _ = write!(
             text,
             "    <testcase classname=\"{class}\" name=\"{}\"",
-            xml(&name)
+            escape::xml(&escape::terminal(&name))
         );
         if outcome.kept {
             text.push_str("/>\n");
@@ -317,28 +321,11 @@ pub fn to_junit(outcomes: &[Outcome]) -> String {
         let _ = write!(
             text,
             ">\n      <failure message=\"{message}\">{}</failure>\n    </testcase>\n",
-            xml(&outcome.detail)
+            escape::xml(&outcome.detail)
         );
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
-}
-
-/// Text as XML may hold it; what XML 1.0 has no way to say becomes U+FFFD.
-fn xml(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -374,7 +361,7 @@ mod tests {
         };
         let report = to_junit(&[outcome]);
         assert!(
-            report.contains("a &lt; b &amp; &quot;c&quot;\u{fffd}"),
+            report.contains("a &lt; b &amp; &quot;c&quot;\\x01"),
             "{report}"
         );
         assert!(report.contains("]]&gt;"), "{report}");

@@ -12,6 +12,7 @@ use super::ask::{AskError, Home, PortWords, Who, parse_destination};
 use super::evaluate::Extent;
 use super::policy::Direction;
 use super::world::World;
+use crate::escape;
 
 /// The columns of a question.
 const COLUMNS: [&str; 4] = ["from", "to", "protocol", "port"];
@@ -254,10 +255,11 @@ pub fn to_csv(rows: &[Row]) -> String {
 }
 
 fn csv_cell(text: &str) -> String {
+    let text = escape::terminal(text);
     if text.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
-        text.to_owned()
+        text.into_owned()
     }
 }
 

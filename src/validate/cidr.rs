@@ -8,6 +8,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use crate::escape;
+
 /// Which CIDRs the target server takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CidrRule {
@@ -41,7 +43,8 @@ impl FromStr for CidrRule {
             (Some(major), Some(minor)) if (major, minor) >= (1, 36) => Ok(Self::From136),
             (Some(_), Some(_)) => Ok(Self::UpTo135),
             _ => Err(format!(
-                "{version:?} is not a Kubernetes version; write one such as 1.36 or v1.35.2"
+                "{:?} is not a Kubernetes version; write one such as 1.36 or v1.35.2",
+                escape::terminal(version)
             )),
         }
     }
