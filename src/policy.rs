@@ -25,6 +25,9 @@ pub const PROJECT_LABEL: &str = "vcluster.io/project";
 /// The label by which the Platform names the project of a host namespace.
 pub const PROJECT_NAMESPACE_LABEL: &str = "loft.sh/vcluster-instance-project";
 
+/// The labels of the policies that come from the chart and the release.
+pub const CHART_LABELS: [&str; 4] = ["app", "chart", "heritage", "release"];
+
 /// Which of the policies of a virtual cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {

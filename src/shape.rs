@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use crate::policy::PROJECT_LABEL;
 use crate::report::{Place, Position, Problem, Quoting};
 use crate::yaml::{Node, Scalar};
 
@@ -230,6 +231,34 @@ pub fn join(path: &str, field: &str) -> String {
     }
 }
 
+/// What stands in a path for a key that is not shown.
+const HIDDEN_KEY: &str = "<key>";
+
+/// The same path without the keys that the user chose (of labels and annotations): they are content,
+/// as values are. The label that names a project is known to everybody.
+#[must_use]
+pub fn without_free_keys(path: &str) -> String {
+    let maps = ["labels", "annotations", "matchLabels"];
+    let starts = path.match_indices(['.', '[']);
+    for (at, _) in starts {
+        let (before, key) = path.split_at_checked(at).unwrap_or((path, ""));
+        let parent = before.rsplit(['.', ']']).next().unwrap_or_default();
+        let is_free = maps.contains(&parent) || key.starts_with("[\"");
+        if is_free && key != format!("[{PROJECT_LABEL:?}]") {
+            return format!("{before}.{HIDDEN_KEY}");
+        }
+    }
+    path.to_owned()
+}
+
+/// Whether a key may be the name of a field, though of none that is known: such a name is shown.
+fn is_field_name(key: &str) -> bool {
+    const LONGEST: usize = 32;
+    key.len() <= LONGEST
+        && key.starts_with(|c: char| c.is_ascii_alphabetic())
+        && key.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 struct Checker<'o> {
     origin: &'o Origin,
     unknown: Unknown,
@@ -247,9 +276,9 @@ impl Checker<'_> {
             Shape::Any => {}
             Shape::Object(object) if node.is_mapping() => self.object(node, object, path),
             Shape::Map(values) if node.is_mapping() => {
-                self.duplicates(node, path);
+                self.duplicates(node, path, None);
                 for (key, value) in node.entries() {
-                    let path = join(path, &key);
+                    let path = self.key_path(path, &key, false);
                     if value.is_null()
                         && matches!(values, Shape::String)
                         && self.reader == Reader::Config
@@ -285,7 +314,7 @@ impl Checker<'_> {
     }
 
     fn object(&mut self, node: Node<'_>, object: &'static Object, path: &str) {
-        self.duplicates(node, path);
+        self.duplicates(node, path, Some(object));
         for (key, value) in node.entries() {
             match object.field(&key) {
                 Some(field) => self.check(value, field.shape, &join(path, &key)),
@@ -310,7 +339,7 @@ impl Checker<'_> {
             .pairs()
             .find(|(k, _)| k.key_text().is_some_and(|text| text == key))
             .map_or(value.position(), |(k, _)| k.position());
-        let path = join(path, key);
+        let path = self.key_path(path, key, is_field_name(key));
         let message = format!("unknown field in {}", object.name);
         let help = object.nearest(key).map_or_else(
             || {
@@ -329,11 +358,21 @@ impl Checker<'_> {
         });
     }
 
-    fn duplicates(&mut self, node: Node<'_>, path: &str) {
+    /// The path of a key. One that is not the name of a field is as secret as a value.
+    fn key_path(&self, path: &str, key: &str, is_field: bool) -> String {
+        if is_field || self.origin.quoting == Quoting::Show {
+            return join(path, key);
+        }
+        let gap = if path.is_empty() { "" } else { "." };
+        format!("{path}{gap}{HIDDEN_KEY}")
+    }
+
+    /// Finds keys that are there twice; without an object, the user chooses the keys.
+    fn duplicates(&mut self, node: Node<'_>, path: &str, object: Option<&'static Object>) {
         let mut seen: HashMap<String, Position> = HashMap::new();
         for (key, value) in node.pairs() {
             if key.is_merge_key() {
-                self.merged(key, value, path, &mut seen);
+                self.merged(key, value, (path, object), &mut seen);
                 continue;
             }
             let text = key.key_text();
@@ -342,7 +381,7 @@ impl Checker<'_> {
                 self.key_mistake(key, path, "a key must be a string".to_owned(), None);
                 continue;
             };
-            self.count(&text, key, path, &mut seen);
+            self.count(&text, key, (path, object), &mut seen);
         }
     }
 
@@ -350,7 +389,7 @@ impl Checker<'_> {
         &mut self,
         text: &str,
         key: Node<'_>,
-        path: &str,
+        (path, object): (&str, Option<&'static Object>),
         seen: &mut HashMap<String, Position>,
     ) {
         let known = match self.reader {
@@ -360,7 +399,9 @@ impl Checker<'_> {
         if let Some(first) = seen.get(&known) {
             let message = format!("the key is there twice, first in line {}", first.line);
             let help = "remove one of the two";
-            self.key_mistake(key, &join(path, text), message, Some(help));
+            let is_field = object.is_some() && is_field_name(text);
+            let path = self.key_path(path, text, is_field);
+            self.key_mistake(key, &path, message, Some(help));
         } else {
             seen.insert(known, key.position());
         }
@@ -371,7 +412,7 @@ impl Checker<'_> {
         &mut self,
         key: Node<'_>,
         value: Node<'_>,
-        path: &str,
+        (path, object): (&str, Option<&'static Object>),
         seen: &mut HashMap<String, Position>,
     ) {
         if self.reader == Reader::Config {
@@ -388,7 +429,7 @@ impl Checker<'_> {
         }
         for source in sources {
             for (text, _) in source.entries() {
-                self.count(&text, key, path, seen);
+                self.count(&text, key, (path, object), seen);
             }
         }
     }

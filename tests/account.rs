@@ -15,7 +15,9 @@ use std::fs;
 use std::process::Command;
 
 use helm::{FILTER, Run};
-use serde_json::Value;
+use serde_json::{Value, json};
+use vcluster_netpol::codes::Audience;
+use vcluster_netpol::render::{Options, render};
 
 /// A virtual cluster without policies yet.
 const STREAM: &str = "\
@@ -523,4 +525,189 @@ fn comments_and_reports_hold_no_control_characters() {
         .strip_prefix(NASTY_COMMENT)
         .expect("the stream as it came");
     assert_harmless("policies", policies);
+}
+
+/// What must not be seen: parts of words and numbers that stand nowhere else.
+const MARKERS: [&str; 2] = ["xq7z", "1737373"];
+
+/// What a value of the Secret may be replaced with: valid names, and all that is no valid name.
+fn replacements() -> Vec<Value> {
+    vec![
+        json!("xq7z"),
+        json!("Not a name: xq7z!"),
+        json!("xq7z/xq7z/xq7z"),
+        json!("::ffff:10.0.0.0/104 xq7z"),
+        json!(1_737_373),
+        json!(1_737_373_737_373_737_373_u64),
+        json!(["xq7z"]),
+        json!({ "Not a name: xq7z!": "xq7z" }),
+    ]
+}
+
+/// The values that a Secret keeps, with every field of the config.
+fn secret_values() -> Value {
+    let selector = json!({
+        "matchLabels": { "tier": "db" },
+        "matchExpressions": [{ "key": "team", "operator": "In", "values": ["a", "b"] }],
+    });
+    let peers = json!([
+        { "podSelector": selector, "namespaceSelector": selector },
+        { "ipBlock": { "cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"] } },
+    ]);
+    let ports = json!([{ "port": 80, "endPort": 90, "protocol": "TCP" }, { "port": "http" }]);
+    let rules = json!({
+        "egress": [{ "to": peers, "ports": ports }],
+        "ingress": [{ "from": peers, "ports": ports }],
+    });
+    let mut workload = rules.clone();
+    workload["publicEgress"] =
+        json!({ "enabled": true, "cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"] });
+    json!({
+        "token": "t",
+        "loft": { "project": "p" },
+        "privateNodes": { "enabled": false },
+        "controlPlane": {
+            "coredns": { "enabled": true, "embedded": false },
+            "advanced": { "globalMetadata": { "annotations": { "example.com/a": "b" } } },
+        },
+        "experimental": { "syncSettings": { "targetNamespace": "elsewhere" } },
+        "policies": { "networkPolicy": {
+            "enabled": true,
+            "fallbackDns": "10.9.9.9",
+            "labels": { "cost": "1a", "vcluster.io/project": "{{ .Values.loft.project }}" },
+            "annotations": { "example.com/c": "d" },
+            "companions": true,
+            "allow": ["VNP105"],
+            "workload": workload,
+            "controlPlane": rules,
+            "outgoingConnections": { "platform": false },
+        }},
+    })
+}
+
+/// The same values with one thing changed: each leaf replaced, a free key added to each mapping.
+fn changed(values: &Value) -> Vec<Value> {
+    fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+        found.push(at.to_owned());
+        match value {
+            Value::Object(map) => map
+                .iter()
+                .for_each(|(k, v)| pointers(v, &format!("{at}/{}", k.replace('/', "~1")), found)),
+            Value::Array(items) => (items.iter().enumerate())
+                .for_each(|(i, v)| pointers(v, &format!("{at}/{i}"), found)),
+            _ => {}
+        }
+    }
+    let mut places = Vec::new();
+    pointers(values, "", &mut places);
+    let mut all = Vec::new();
+    for (i, place) in places.into_iter().enumerate() {
+        let is_map = values.pointer(&place).is_some_and(Value::is_object);
+        // Neighbours are alike: every other replacement at each is enough.
+        for replacement in replacements().into_iter().skip(i % 2).step_by(2) {
+            let mut copy = values.clone();
+            let node = copy.pointer_mut(&place).expect("its own place");
+            match (node.as_object_mut(), &replacement) {
+                (Some(map), Value::String(key)) if is_map && key != "xq7z" => {
+                    map.insert(key.clone(), replacement);
+                }
+                _ => *node = replacement,
+            }
+            all.push(copy);
+        }
+    }
+    all
+}
+
+fn stream_of(values: &Value, chart: &str) -> String {
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "vc-config-a",
+            "namespace": "team-a",
+            "labels": { "app": "vcluster", "release": "a", "chart": chart, "heritage": "Helm" },
+        },
+        "stringData": { "config.yaml": values.to_string() },
+    });
+    format!(
+        "---\n# Source: vcluster/templates/config-secret.yaml\n{}\n",
+        secret
+    )
+}
+
+fn assert_tells_nothing(what: &str, text: &str, values: &Value) {
+    let seen = MARKERS.iter().find(|marker| text.contains(**marker));
+    assert_eq!(seen, None, "{what}: {text}\n{values}");
+}
+
+#[test]
+fn no_message_holds_a_value_or_a_free_key_of_the_secret() {
+    let mut rejected = 0;
+    let charts = ["vcluster-0.24.2", "vcluster-0.33.2", "vcluster-0.99.0"];
+    let all = changed(&secret_values());
+    for (values, chart) in all.into_iter().zip(charts.into_iter().cycle()) {
+        let stream = stream_of(&values, chart);
+        let options = Options {
+            audience: Audience::Reviewer,
+            ..Options::default()
+        };
+        let (problems, comments) = match render(stream.as_bytes(), &options) {
+            Ok(output) => {
+                let text = String::from_utf8(output.pieces.concat()).expect("UTF-8");
+                let is_comment = |line: &&str| line.trim_start().starts_with('#');
+                let comments: Vec<String> =
+                    text.lines().filter(is_comment).map(str::to_owned).collect();
+                (output.warnings, comments.join("\n"))
+            }
+            Err(errors) => {
+                rejected += 1;
+                (errors, String::new())
+            }
+        };
+        assert_tells_nothing("message", &problems.to_string(), &values);
+        assert_tells_nothing("report", &json!(problems).to_string(), &values);
+        assert_tells_nothing("comment", &comments, &values);
+    }
+    assert!(rejected > 100, "{rejected}");
+}
+
+#[test]
+fn no_command_tells_a_value_of_the_secret() {
+    let mut good = secret_values();
+    good["policies"]["networkPolicy"]["labels"]["xq7z"] = json!("xq7z");
+    good["policies"]["networkPolicy"]["annotations"]["xq7z"] = json!("xq7z");
+    good["policies"]["networkPolicy"]["fallbackDns"] = json!("10.9.9.9 xq7z");
+    good["controlPlane"]["advanced"]["globalMetadata"]["annotations"]["xq7z"] = json!("xq7z");
+    good["loft"]["project"] = json!("xq7z");
+    good["token"] = json!("xq7z");
+    let mut bad = good.clone();
+    bad["policies"]["networkPolicy"]["labels"]["xq7z!"] = json!("xq7z!");
+    bad["policies"]["networkPolicy"]["workload"]["egress"][0]["ports"][1]["port"] =
+        json!("XQ7Z-xq7z");
+    bad["controlPlane"]["advanced"]["globalMetadata"]["annotations"]["xq7z!"] = json!("xq7z!");
+    let mut target = good.clone();
+    target["experimental"]["syncSettings"]["targetNamespace"] = json!("Xq7z.xq7z");
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = folder.path().join("report.json");
+    let option = &format!("--report={}", report.display());
+    for values in [good, bad, target] {
+        let stream = stream_of(&values, "vcluster-0.24.2");
+        for words in [
+            &["--verbose", option][..],
+            &["--strict", option],
+            &["--require", option, "--kube-version=1.36"],
+            &["lint"],
+            &["lint", "--strict", "--output=json"],
+            &["explain"],
+        ] {
+            let run = filter(words, &stream);
+            assert_tells_nothing(&words.join(" "), &run.stderr, &values);
+            if words[0] == "lint" {
+                assert_tells_nothing(&words.join(" "), &run.stdout, &values);
+            }
+            let told = fs::read_to_string(&report).unwrap_or_default();
+            assert_tells_nothing("report", &told, &values);
+        }
+    }
 }

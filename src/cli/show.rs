@@ -96,12 +96,12 @@ impl<'s> Lines<'s> {
         Some((start, self.source.text.get(start..end)?))
     }
 
-    /// Whether the text at a byte may be shown. The ranges are in the order of the text.
-    fn may_be_shown(&self, at: usize) -> bool {
+    /// The range of a byte that may be shown. The ranges are in the order of the text.
+    fn quotable(&self, at: usize) -> Option<&'s Range<usize>> {
         let quotable = self.source.quotable;
         let behind = quotable.partition_point(|range| range.start <= at);
         let last = behind.checked_sub(1).and_then(|i| quotable.get(i));
-        last.is_some_and(|range| at < range.end)
+        last.filter(|range| at < range.end)
     }
 }
 
@@ -163,10 +163,12 @@ fn quoted_line(problem: &Problem, position: Position, sources: &[Lines<'_>]) -> 
         .iter()
         .find(|lines| lines.source.file == problem.place.file.as_deref())?;
     let (start, line) = lines.get(position.line.checked_sub(1)?)?;
-    let may_be_shown = lines.may_be_shown(start);
+    let range = lines.quotable(start)?;
+    // Behind the policy, other objects may stand in the same line.
+    let line = line.get(..range.end - start).unwrap_or(line);
     let line = std::str::from_utf8(line).ok()?;
     let line = line.strip_prefix('\u{feff}').unwrap_or(line).trim_end();
-    (may_be_shown && line.len() <= MAX_LINE).then(|| line.to_owned())
+    (line.len() <= MAX_LINE).then(|| line.to_owned())
 }
 
 /// A line as it may be shown, and the same part of it. Tabs stay: the renderer sets them.
@@ -255,5 +257,12 @@ mod tests {
         let show = |line| like_a_compiler(&problem(line), &[Lines::of(&source)]);
         assert!(show(2).contains("b: open"));
         assert!(!show(1).contains("secret"));
+        let first_half = 10..14;
+        let source = Source {
+            quotable: std::slice::from_ref(&first_half),
+            ..source
+        };
+        let shown = like_a_compiler(&problem(2), &[Lines::of(&source)]);
+        assert!(shown.contains("b: o") && !shown.contains("open"), "{shown}");
     }
 }

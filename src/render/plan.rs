@@ -22,6 +22,10 @@ use crate::yaml::{Paths, Tree};
 /// The value of the project label that the Platform expands before Helm runs.
 const PROJECT_PLACEHOLDER: &str = ".Values.loft.project";
 
+/// The values that the policies need beyond the config, and that may hold anything.
+const GLOBAL_ANNOTATIONS: &str = "controlPlane.advanced.globalMetadata.annotations";
+const TARGET_NAMESPACE: &str = "experimental.syncSettings.targetNamespace";
+
 /// What is to be done for one virtual cluster.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -431,6 +435,14 @@ fn relocate(cluster: &VirtualCluster, mut problems: Vec<Problem>) -> Vec<Problem
         if problem.place.path.as_deref() == Some("") {
             problem.place.path = None;
         }
+        // A path may hold a key that a Secret keeps.
+        if quoting(&cluster.documents) == Quoting::Hide {
+            problem.place.path = problem
+                .place
+                .path
+                .take()
+                .map(|p| shape::without_free_keys(&p));
+        }
     }
     problems
 }
@@ -571,10 +583,9 @@ fn global_hooks(
     annotations: &BTreeMap<String, String>,
     options: &Options,
 ) -> (Vec<Problem>, Vec<Problem>) {
-    let path = "controlPlane.advanced.globalMetadata.annotations";
-    let at = |key: &str| Place {
+    let at = |_: &str| Place {
         object: Some(format!("values of the {}", cluster.describe())),
-        path: Some(shape::join(path, key)),
+        path: Some(GLOBAL_ANNOTATIONS.to_owned()),
         ..Place::default()
     };
     hook_annotations(annotations.keys(), options, at)
@@ -595,14 +606,14 @@ fn hook_annotations<'k>(
         let help = "remove it; the policies are placed before anything that runs";
         let problem = if key.starts_with("helm.sh/hook") {
             Problem::error(
-                "the annotation makes hooks of the policies: they would not be part of the \
-                 release, and --no-hooks would leave them out",
+                "an annotation helm.sh/hook makes hooks of the policies: they would not be part \
+                 of the release, and --no-hooks would leave them out",
             )
         } else if key.starts_with("argocd.argoproj.io/hook") {
             let mut problem = Problem::warning(
                 code::ARGO_CD_HOOK,
-                "the annotation makes hooks of the policies in Argo CD, which deletes hooks and \
-                 creates them anew at each sync",
+                "an annotation argocd.argoproj.io/hook makes hooks of the policies: Argo CD \
+                 deletes hooks and creates them anew at each sync",
             );
             if options.said.app_name.is_some() {
                 problem.severity = Severity::Error;
@@ -617,50 +628,62 @@ fn hook_annotations<'k>(
 }
 
 /// What the API server would refuse of a whole policy: names and labels come from the stream too.
+///
+/// The config's part has been judged where it is written. What is left are names and labels of
+/// objects, which may be shown, and values of the Secret, which may not.
 fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Vec<Problem> {
-    let origin = Origin {
+    let origin = |quoting| Origin {
         place: Place {
             object: Some(format!("{} {}", crate::kube::KIND, policy.name)),
             ..Place::default()
         },
-        quoting: Quoting::Show,
+        quoting,
     };
-    let ctx = validate::Context {
-        origin: &origin,
+    let (public, secret) = (origin(Quoting::Show), origin(Quoting::Hide));
+    let of_config = origin(quoting(&cluster.documents));
+    let context = |origin| validate::Context {
+        origin,
         cidr,
         use_of: Use::AsTheyAre,
     };
     let metadata = Spot::new("metadata", None);
-    let labels: BTreeMap<String, String> = policy.labels.iter().cloned().collect();
-    let mut problems: Vec<Problem> = validate::name(&policy.name, &metadata.field("name"), &ctx)
-        .into_iter()
-        .collect();
+    let mut problems: Vec<Problem> =
+        validate::name(&policy.name, &metadata.field("name"), &context(&public))
+            .into_iter()
+            .collect();
     if let Some(namespace) = &policy.namespace {
-        problems.extend(validate::namespace(
-            namespace,
-            &metadata.field("namespace"),
-            &ctx,
-        ));
+        let is_target = policy.namespace != cluster.namespace;
+        let (origin, at) = if is_target {
+            (&secret, Spot::new(TARGET_NAMESPACE, None))
+        } else {
+            (&public, metadata.field("namespace"))
+        };
+        problems.extend(validate::namespace(namespace, &at, &context(origin)));
     }
-    problems.extend(validate::labels(&labels, &metadata.field("labels"), &ctx));
-    let annotations_at = metadata.field("annotations");
+    let labels_at = metadata.field("labels");
+    for (key, value) in &policy.labels {
+        let is_charts = policy::CHART_LABELS.contains(&key.as_str());
+        let origin = if is_charts { &public } else { &of_config };
+        let label = BTreeMap::from([(key.clone(), value.clone())]);
+        problems.extend(validate::labels(&label, &labels_at, &context(origin)));
+    }
+    // Those of the config have been judged, so what is wrong here comes from the global ones.
+    let annotations_at = Spot::new(GLOBAL_ANNOTATIONS, None);
     problems.extend(validate::annotations(
         &policy.annotations,
         &annotations_at,
-        &ctx,
+        &context(&secret),
     ));
     if cluster.helm4 {
         problems.extend(validate::annotations_through_helm_4(
             &policy.annotations,
             &annotations_at,
-            &ctx,
+            &context(&secret),
         ));
     }
-    problems.extend(validate::policy(
-        &policy.spec(),
-        &Spot::new("spec", None),
-        &ctx,
-    ));
+    let spec_at = Spot::new("spec", None);
+    let spec = validate::policy(&policy.spec(), &spec_at, &context(&of_config));
+    problems.extend(spec);
     problems.retain(|p| p.severity == Severity::Error);
     for problem in &mut problems {
         problem
