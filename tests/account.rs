@@ -630,10 +630,7 @@ fn stream_of(values: &Value, chart: &str) -> String {
         },
         "stringData": { "config.yaml": values.to_string() },
     });
-    format!(
-        "---\n# Source: vcluster/templates/config-secret.yaml\n{}\n",
-        secret
-    )
+    format!("---\n# Source: vcluster/templates/config-secret.yaml\n{secret}\n")
 }
 
 fn assert_tells_nothing(what: &str, text: &str, values: &Value) {
