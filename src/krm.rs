@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::report::{Problem, Severity};
 use crate::stream::{self, Document};
 use crate::survey;
-use crate::yaml::{Node, Tree};
+use crate::yaml::{MAX_MANIFEST_BYTES, Node, Tree};
 
 /// A stream that is one list.
 #[derive(Debug, Clone)]
@@ -38,10 +38,7 @@ impl SoleList {
     /// The stream's only object, if it is a ResourceList or a list in flow style.
     #[must_use]
     pub fn of(stream: &[u8]) -> Option<Self> {
-        let mut objects = stream::documents(stream).filter(|d| !is_blank(stream, d));
-        let (document, None) = (objects.next()?, objects.next()) else {
-            return None;
-        };
+        let document = sole_document(stream)?;
         let body = stream.get(document.body.clone())?;
         let json = body.trim_ascii_start().starts_with(b"{");
         if !json && memchr::memmem::find(body, b"ResourceList").is_none() {
@@ -84,6 +81,28 @@ impl SoleList {
                 .filter(|n| n.is_mapping())
                 .map(|n| n.to_json().to_string()),
         })
+    }
+
+    /// What is wrong with a stream that seems to be one list, and cannot be read as one: a policy
+    /// beside it would be lost, and a config in it passed over.
+    #[must_use]
+    pub fn unreadable(stream: &[u8]) -> Option<Problem> {
+        let document = sole_document(stream)?;
+        let body = stream.get(document.body)?;
+        let json = body.trim_ascii_start().starts_with(b"{");
+        let word = |word: &[u8]| memchr::memmem::find(body, word).is_some();
+        let large = body.len() > MAX_MANIFEST_BYTES && json && word(b"List");
+        if !large && !word(b"kind: ResourceList") && !word(b"\"ResourceList\"") {
+            return None;
+        }
+        let reason = match std::str::from_utf8(body) {
+            Ok(text) => Tree::parse(text).err()?.to_string(),
+            Err(_) => "it is not UTF-8".to_owned(),
+        };
+        Some(
+            Problem::error(format!("the list cannot be read: {reason}"))
+                .help("correct it, or give its items as documents of their own"),
+        )
     }
 
     /// Whether new items must be written in flow style.
@@ -216,6 +235,15 @@ pub fn made(policy: &Policy, source: &str) -> Value {
         "severity": "info",
         "resourceRef": reference,
     })
+}
+
+/// The document of a stream that has no other.
+fn sole_document(stream: &[u8]) -> Option<Document> {
+    let mut documents = stream::documents(stream).filter(|d| !is_blank(stream, d));
+    match (documents.next(), documents.next()) {
+        (Some(document), None) => Some(document),
+        _ => None,
+    }
 }
 
 fn is_blank(stream: &[u8], document: &Document) -> bool {

@@ -210,7 +210,7 @@ fn bomb(value: &str) -> Result<(), String> {
     expect(&[], &policy, Some(1))?;
     expect(&[], &hook, Some(0))?;
     expect(&[], &other, Some(0))?;
-    expect(&[], &list, None)?;
+    expect(&[], &list, Some(1))?;
     expect(&["--config", "config.yaml"], "kind: Pod\n", Some(1))?;
     expect(&["lint", "policy.yaml"], "", Some(1))?;
     expect(&["lint", "--config", "config.yaml"], "", Some(1))?;
@@ -225,6 +225,23 @@ fn bomb(value: &str) -> Result<(), String> {
     expect(&["diff", "policy.yaml", "policy.yaml"], "", None)?;
     expect(&["migrate", "config.yaml"], "", Some(1))?;
     expect(&["argocd", "generate"], "", None)
+}
+
+#[test]
+fn a_document_that_is_too_large_is_an_error_where_it_is_ours() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let large = format!("x: \"{}\"\n", " ".repeat(17 * 1024 * 1024));
+    let run = |words: &[&str], stream: &str| within_seconds(words, folder.path(), stream);
+    let ours = "kind: Secret\nmetadata: {name: vc-config-a}\n";
+    assert_eq!(run(&[], &format!("{ours}{large}")), Ok(Some(1)));
+    let other = "kind: ConfigMap\nmetadata: {name: a}\n";
+    assert_eq!(run(&[], &format!("{other}{large}")), Ok(Some(0)));
+    let list = format!(
+        "{{\"kind\": \"List\", \"items\": [],\n\"x\": \"{}\"}}",
+        &large[4..]
+    );
+    assert_eq!(run(&[], &list), Ok(Some(1)));
+    assert_eq!(run(&["migrate"], &large), Ok(Some(1)));
 }
 
 #[test]

@@ -133,17 +133,14 @@ impl<'s> Needles<'s> {
         if tail.starts_with(b"TAG") {
             return true;
         }
-        let escape = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
         let before = self
             .stream
             .get(at.saturating_sub(LONGEST_TAG)..at)
             .unwrap_or_default();
+        let escape = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+        let tag = memchr::memrchr(b'!', before).and_then(|i| before.get(i..));
         tail.get(..2).is_some_and(escape)
-            && before
-                .iter()
-                .rev()
-                .take_while(|b| !b.is_ascii_whitespace())
-                .any(|b| *b == b'!')
+            && tag.is_some_and(|tag| !tag.iter().any(u8::is_ascii_whitespace))
     }
 }
 

@@ -11,6 +11,7 @@ mod text;
 
 use serde_json::{Map, Value};
 
+use crate::config::document::MAX_BYTES;
 use crate::lines::LineIndex;
 use crate::report::{Place, Position, Problem, Report, code};
 use crate::stream;
@@ -50,9 +51,18 @@ impl Migration {
 /// Rewrites the deprecated fields of every document of a text; `place` is the file.
 ///
 /// # Errors
-/// When a document is not YAML, when a field and its successor contradict each other, or when the
-/// text is written in a way that can't be rewritten with care. Then nothing is rewritten.
+/// When the text is larger than a config may be, when a document is not YAML, when a field and its
+/// successor contradict each other, or when the text is written in a way that can't be rewritten
+/// with care. Then nothing is rewritten.
 pub fn migrate(text: &str, place: &Place) -> Result<Migration, Report> {
+    if text.len() > MAX_BYTES {
+        let message = format!(
+            "the file has {} bytes, and no more than {MAX_BYTES} are read",
+            text.len()
+        );
+        let help = "a config can't be larger: a Kubernetes Secret holds no more";
+        return Err(Problem::error(message).help(help).at(place.clone()).into());
+    }
     let mut result = Migration {
         text: String::with_capacity(text.len()),
         moves: Vec::new(),

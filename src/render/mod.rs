@@ -115,7 +115,7 @@ pub struct Output<'s> {
 /// # Errors
 /// With all that is wrong at once; then nothing may be written.
 pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Report> {
-    if let Some(problem) = foreign_encoding(stream) {
+    if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
         return Err(problem.into());
     }
     let list = SoleList::of(stream);
@@ -190,7 +190,7 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
 /// # Errors
 /// With all that is wrong at once, as [`render`] does.
 pub fn plans(stream: &[u8], options: &Options) -> Result<(Vec<Made>, Report), Report> {
-    if let Some(problem) = foreign_encoding(stream) {
+    if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
         return Err(problem.into());
     }
     let list = SoleList::of(stream);

@@ -47,10 +47,14 @@ struct Limits {
     nodes: usize,
 }
 
-/// A manifest. Kubernetes stores no object of more than 1.5 MiB, and Helm no release whose
-/// manifests take more than 1 MiB compressed: a list of them all is smaller than this.
+/// The largest document of a stream that is read. Kubernetes stores no object of more than 1.5 MiB,
+/// and Helm no release whose manifests take more than 1 MiB compressed: a list of them all is
+/// smaller than this.
+pub const MAX_MANIFEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// A document of a stream.
 const MANIFEST: Limits = Limits {
-    bytes: 16 * 1024 * 1024,
+    bytes: MAX_MANIFEST_BYTES,
     nodes: 4_000_000,
 };
 
@@ -1084,6 +1088,48 @@ mod tests {
         assert_eq!(last.entries().len(), 251);
         let error = Tree::parse(&chain(300)).unwrap_err();
         assert!(error.message.contains("255 levels"), "{error}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_tree_of_any_text_can_be_walked_over(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "a", "b", ": ", ":", "- ", "\n", "\n  ", "\n", "{", "}", "[", "]", ", ", "&a ",
+                    "*a", "<<: ", "? ", "!!str ", "!x ", "\"x\\n\"", "'y'", "|\n", ">-\n", "# c\n",
+                    "é", "\r\n", "1", "~",
+                ]),
+                0..40,
+            ),
+        ) {
+            let text = parts.concat();
+            if let Ok(tree) = Tree::parse(&text) && let Some(root) = tree.root() {
+                drop(root.to_json());
+                walk(root, &text);
+            }
+            let positions = Positions::of(&text);
+            for (_, span) in Parser::new_from_str(&text).map_while(Result::ok) {
+                if let Some(range) = span.byte_range() {
+                    let computed = positions.at(&text, range.start);
+                    proptest::prop_assert_eq!(computed, position(span.start));
+                }
+            }
+        }
+    }
+
+    fn walk(node: Node<'_>, text: &str) {
+        let span = node.span();
+        let before = text.get(..span.start).unwrap();
+        assert!(text.get(span).is_some());
+        assert!(node.column() <= before.chars().count());
+        assert!(!node.is_alias() || !node.is_referred_to());
+        for item in node.items() {
+            walk(item, text);
+        }
+        for (key, value) in node.pairs() {
+            walk(key, text);
+            walk(value, text);
+        }
     }
 
     #[test]
