@@ -414,7 +414,7 @@ mod in_place {
     fn a_folder_that_cannot_be_written_is_named() {
         let folder = folder();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o555)).unwrap();
-        // Root may write everywhere, but not under /proc.
+        // Root may write everywhere, so there is nothing to see.
         let is_root = fs::write(folder.path().join("probe"), "").is_ok();
         if !is_root {
             let output = shell(folder.path(), "\"$PROGRAM\" migrate -i a.yaml");
