@@ -20,7 +20,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use helm::{ALL, FILTER, Helm, Run};
+use helm::{ALL, FILTER, FOURS, Helm, Run};
 use serde_json::json;
 use serde_yaml::Value;
 use stream::documents;
@@ -302,6 +302,10 @@ fn a_chart_that_renders_nothing_is_nothing() {
 
 #[test]
 fn files_lie_in_the_repository() {
+    FOURS.into_iter().for_each(files_lie_in_the_repository_with);
+}
+
+fn files_lie_in_the_repository_with(helm: Helm) {
     let checkout = Checkout::new();
     checkout.write(
         "repo/shared.yaml",
@@ -316,7 +320,6 @@ fn files_lie_in_the_repository() {
         checkout.app().join("link.yaml"),
     )
     .expect("a link");
-    let helm = Helm::Four;
     for name in ["/shared.yaml", "../../shared.yaml"] {
         let printed = checkout.with(helm, &values_files(&[name])).printed();
         assert_eq!(policies(&printed), both("my-vcluster", "team-x"), "{name}");
@@ -471,7 +474,9 @@ fn the_manifests_fit_together() {
             Some("map") => json!([{"name": name, "map": {}}]),
             _ => json!([{"name": name, "string": ""}]),
         };
-        checkout.with(Helm::Four, &parameter).printed();
+        for helm in FOURS {
+            checkout.with(helm, &parameter).printed();
+        }
     }
     let run = checkout.with(Helm::Four, &json!([{"name": "value-files", "array": []}]));
     assert_eq!(run.code, Some(2));

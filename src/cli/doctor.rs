@@ -71,7 +71,7 @@ impl Deadline {
 }
 
 /// How long a program of this machine may take to say its version or its plugins.
-const LOCAL: u64 = 20;
+const LOCAL: u64 = 60;
 
 /// The most that a program's answer is read of.
 const MOST: u64 = 256 << 20;
