@@ -12,6 +12,9 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, StructureStyle};
 /// How many comments and tabs of one document are rewritten.
 const MAX_REPAIRS: usize = 100;
 
+/// How many bytes are parsed again for that, all in all: each one takes a parse of the text.
+const MAX_REPAIRED_BYTES: usize = 64 * 1024 * 1024;
+
 /// The line breaks that only YAML 1.1 has.
 const BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
@@ -176,7 +179,8 @@ fn with_plain_breaks(text: &str) -> String {
 /// Takes away what stops the parser, one thing after another.
 fn without_obstacles(mut text: String) -> Option<String> {
     let mut tabs = Vec::new();
-    for _ in 0..MAX_REPAIRS {
+    let most = MAX_REPAIRED_BYTES / text.len().max(1);
+    for _ in 0..most.clamp(1, MAX_REPAIRS) {
         let Some((kind, at)) = first_error(&text) else {
             return Some(text).filter(|text| are_in_flows(text, &tabs));
         };
