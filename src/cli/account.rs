@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ impl Args {
         };
         let text = escape::json(&format!("{:#}\n", report(ended)));
         file::report(path, text.as_bytes())
+            .with_context(|| format!("can't write the report {}", path.display()))
     }
 
     /// Says on stderr what was done.

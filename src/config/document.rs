@@ -339,12 +339,12 @@ impl ConfigDocument {
         for problem in &mut problems {
             let field = problem.place.path.take().unwrap_or_default();
             let located = paths.as_mut().and_then(|paths| self.locate(&field, paths));
-            let (path, position) = match located {
-                Some((path, position)) => (path, Some(position)),
-                None => {
-                    let nearest = paths.as_mut().and_then(|paths| self.nearest(&field, paths));
-                    (self.path_of(&field), nearest)
-                }
+            let (path, position) = if let Some((path, position)) = located {
+                (path, Some(position))
+            } else {
+                let paths = paths.as_mut();
+                let nearest = paths.and_then(|paths| self.nearest(&field, paths));
+                (self.path_of(&field), nearest)
             };
             problem.place = self.origin.place.at(path, position);
         }

@@ -675,11 +675,16 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
         &context(&secret),
     ));
     if cluster.helm4 {
-        problems.extend(validate::annotations_through_helm_4(
+        let lost = validate::annotations_through_helm_4(
             &policy.annotations,
             &annotations_at,
             &context(&secret),
-        ));
+        );
+        // The keys of the Secret are not shown.
+        problems.extend(lost.into_iter().map(|mut problem| {
+            problem.place.path = Some(GLOBAL_ANNOTATIONS.to_owned());
+            problem
+        }));
     }
     let spec_at = Spot::new("spec", None);
     let spec = validate::policy(&policy.spec(), &spec_at, &context(&of_config));
