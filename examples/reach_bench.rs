@@ -10,9 +10,9 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use vcluster_netpol::reach::answer::Question;
-use vcluster_netpol::reach::ask::{Home, Who, parse_destination};
-use vcluster_netpol::reach::manifest;
+use netpol::model::reader;
+use netpol::query::{Home, Who, parse_destination};
+use netpol::verdict::Question;
 
 /// Policies and pods over `namespaces` namespaces, five kinds of pods in each.
 fn cluster(policies: usize, pods: usize, namespaces: usize) -> String {
@@ -66,7 +66,7 @@ fn main() {
     ] {
         let text = cluster(policies, pods, 100.min(pods));
         let start = Instant::now();
-        let world = manifest::read(text.as_bytes(), "bench", "default").expect("a good manifest");
+        let world = reader::read(text.as_bytes(), "bench", "default").expect("a good manifest");
         let read = start.elapsed();
 
         let (to, ports) = parse_destination("ns-7/pod-7:8080/TCP").expect("a good destination");

@@ -1,69 +1,61 @@
 //! Gives every vCluster in a rendered chart its two network policies.
 //!
-//! # The way of the data
+//! # Three storeys
+//!
+//! Each storey is a crate that cannot see the one above it.
+//!
+//! | storey | what it knows |
+//! |---|---|
+//! | [`manifest`] | a stream of manifests, byte for byte; no policy, no vCluster |
+//! | [`netpol`] | Kubernetes network policies: validation and exact evaluation; no Helm, no vCluster |
+//! | this crate, the program | vCluster, Helm, Argo CD; the commands |
+//!
+//! # How the data flows
 //!
 //! ```text
-//! bytes ─stream─▶ documents ─index─▶ objects ─config─▶ settings ─policy─▶ policies ─emit─▶ text ─edit─▶ bytes
+//! bytes ─▶ documents ─▶ objects ─▶ virtual clusters ─▶ settings ─▶ policies ─▶ edits ─▶ bytes
 //! ```
 //!
-//! Data flows one way, and [`render`] leads it: from the bytes of a rendered chart to the bytes
-//! that Helm installs. Each room has one job and knows nothing of those that it does not need.
+//! [`render`] leads it: it reads the stream, discovers the virtual clusters and their configs, plans
+//! their policies, inserts them, and verifies what will be written. Nothing is written before.
 //!
-//! | room | its one job |
+//! | module | what it does |
 //! |---|---|
-//! | [`stream`] | cuts bytes into documents, as spans |
-//! | [`index`] | who is who: finds the few documents that matter, and parses only those |
-//! | [`yaml`], [`shape`] | one document as a tree that knows its places; the fields and types it must have |
-//! | [`lines`] | from a byte of a text to its line and column |
-//! | [`config`] | which virtual clusters there are, and what the config of each says |
-//! | [`edition`] | which chart rendered the stream, and which shape of the policies goes with it |
-//! | [`policy`] | settings to policies, each rule with its cause; reads like the documentation |
-//! | [`validate`], [`kube`] | what the API server takes, all of it and no more |
-//! | [`advice`] | what a careful colleague would say of it |
-//! | [`emit`], [`readback`] | a policy as text that every reader of YAML understands alike, and the proof |
-//! | [`survey`], [`edit`], [`krm`] | where the text goes, and what changes in the bytes for it |
-//! | [`helm`] | which Helm it is, and where it shows the user an error |
-//! | [`reach`] | what policies allow: exact sets, and verdicts with the rules that decide |
-//! | [`explain`] | policies in words and pictures: who, why, and what may surprise |
-//! | [`report`], [`codes`] | what the user is told, and by what name |
-//! | [`escape`] | text from outside, made fit for the place where it is shown |
-//! | [`lint`], [`migrate`], [`schema`], [`argocd`], [`doctor`] | the commands of these names |
-//! | [`cli`] | the edge: words, files, exit codes |
+//! | `vcluster` | which virtual clusters there are, what their configs mean, and their policies |
+//! | `rules` | the warnings: what is accepted, but may not do what is meant |
+//! | `filter` | from the bytes of a stream to the bytes that Helm installs |
+//! | `explain` | policies in words and pictures: who, why, and what is open |
+//! | `lint`, `migrate`, `json_schema`, `argocd`, `doctor` | the commands of these names |
+//! | `cli` | arguments, files, exit codes |
 //!
 //! ```
-//! use vcluster_netpol::render::{Options, render};
+//! use vcluster_netpol::{Options, render};
 //!
 //! let stream = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: other\n";
 //! let output = render(stream, &Options::default()).expect("nothing to refuse");
 //! assert_eq!(output.pieces.concat(), stream);
 //! ```
 
-pub mod advice;
+pub use filter::{Options, Output, render};
+
+// What the program, its tests and its fuzz targets use. It may change with every version.
+#[doc(hidden)]
 pub mod argocd;
+#[doc(hidden)]
 pub mod cli;
-pub mod codes;
-pub mod config;
+#[doc(hidden)]
 pub mod doctor;
-pub mod edit;
-pub mod edition;
-pub mod emit;
-pub mod escape;
+#[doc(hidden)]
 pub mod explain;
-pub mod helm;
-pub mod index;
-pub mod krm;
-pub mod kube;
-pub mod lines;
+#[doc(hidden)]
+pub mod filter;
+#[doc(hidden)]
+pub mod json_schema;
+#[doc(hidden)]
 pub mod lint;
+#[doc(hidden)]
 pub mod migrate;
-pub mod policy;
-pub mod reach;
-pub mod readback;
-pub mod render;
-pub mod report;
-pub mod schema;
-pub mod shape;
-pub mod stream;
-pub mod survey;
-pub mod validate;
-pub mod yaml;
+#[doc(hidden)]
+pub mod rules;
+#[doc(hidden)]
+pub mod vcluster;

@@ -6,14 +6,14 @@
 
 use std::ops::Range;
 
-use crate::kube;
-use crate::lines::LineIndex;
-use crate::report::{Place, Position, Problem, Quoting, Report};
-use crate::shape::Origin;
-use crate::stream::{self, BOM, Document, Start};
-use crate::validate::document::{is_meant_as_policy, policy_document};
-use crate::validate::{CidrRule, Context, Use};
-use crate::yaml::{self, Node, Tree};
+use manifest::diagnostic::{Place, Position, Problem, Quoting, Report};
+use manifest::documents::{self, BOM, Document, Start};
+use manifest::line_index::LineIndex;
+use manifest::schema::Origin;
+use manifest::yaml::{self, Node, Tree};
+use netpol::kubernetes;
+use netpol::validate::document::{is_meant_as_policy, policy_document};
+use netpol::validate::{CidrRule, Context, Use};
 
 const LEADING_END_MARKER: &str = "an end marker (...) stands before the first document";
 
@@ -52,7 +52,7 @@ pub fn policies(stream: &[u8], file: Option<&str>, options: &Options) -> Finding
         blank: true,
         stray_end: None,
     };
-    for (i, document) in stream::documents(stream).enumerate() {
+    for (i, document) in documents::split(stream).enumerate() {
         lint.document(i + 1, &document);
     }
     if lint.blank {
@@ -79,7 +79,7 @@ impl Lint<'_> {
         let place = Place {
             file: self.file.map(str::to_owned),
             document: Some(number),
-            source: crate::index::template(bytes),
+            source: manifest::objects::template(bytes),
             ..Place::default()
         };
         let Ok(text) = std::str::from_utf8(bytes) else {
@@ -272,8 +272,8 @@ fn describe(node: Node<'_>) -> String {
         .or_else(|| text("generateName"))
         .unwrap_or("without a name".into());
     match text("namespace").filter(|namespace| !namespace.is_empty()) {
-        Some(namespace) => format!("{} {namespace}/{name}", kube::KIND),
-        None => format!("{} {name}", kube::KIND),
+        Some(namespace) => format!("{} {namespace}/{name}", kubernetes::KIND),
+        None => format!("{} {name}", kubernetes::KIND),
     }
 }
 

@@ -16,8 +16,8 @@ use std::process::Command;
 
 use helm::{FILTER, Run};
 use serde_json::{Value, json};
-use vcluster_netpol::codes::Audience;
-use vcluster_netpol::render::{Options, render};
+use vcluster_netpol::filter::{Options, render};
+use vcluster_netpol::rules::codes::Audience;
 
 /// A virtual cluster without policies yet.
 const STREAM: &str = "\
@@ -444,7 +444,7 @@ metadata:
 "#;
 
 fn assert_harmless(what: &str, text: &str) {
-    let hidden = |c: &char| *c != '\n' && vcluster_netpol::escape::is_hidden(*c);
+    let hidden = |c: &char| *c != '\n' && manifest::escape::is_hidden(*c);
     assert_eq!(text.chars().find(hidden), None, "{what}: {text:?}");
     let is_command = |line: &str| line.trim_start().starts_with("::e") || line.contains("##[");
     assert!(!text.lines().any(is_command), "{what}: {text}");

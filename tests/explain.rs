@@ -14,10 +14,10 @@ mod names;
 #[path = "support/runs.rs"]
 mod runs;
 
-use vcluster_netpol::config::cluster::{ConfigFile, Said};
 use vcluster_netpol::explain::view::View;
 use vcluster_netpol::explain::{self, Explanation};
-use vcluster_netpol::render::Options;
+use vcluster_netpol::filter::Options;
+use vcluster_netpol::vcluster::sources::{ConfigFile, Said};
 
 #[test]
 fn every_run_comes_out_as_it_is_kept() {

@@ -14,9 +14,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use manifest::yaml::Tree;
 use serde_json::Value;
-use vcluster_netpol::schema::{Form, schema};
-use vcluster_netpol::yaml::Tree;
+use vcluster_netpol::json_schema::{Form, schema};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint");
@@ -146,10 +146,10 @@ fn is(value: &Value, kind: &Value) -> bool {
 mod random {
     //! What the filter accepts, lint accepts too; and nothing makes either of them panic.
 
+    use netpol::validate::CidrRule;
     use proptest::prelude::*;
+    use vcluster_netpol::filter::{Options, render};
     use vcluster_netpol::lint;
-    use vcluster_netpol::render::{Options, render};
-    use vcluster_netpol::validate::CidrRule;
 
     /// A stream whose one object carries a config.
     fn stream(config: &str) -> String {

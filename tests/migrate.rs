@@ -9,8 +9,8 @@
 
 use std::path::{Path, PathBuf};
 
+use manifest::diagnostic::Place;
 use vcluster_netpol::migrate::migrate;
-use vcluster_netpol::report::Place;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate");
@@ -52,11 +52,11 @@ fn every_case_comes_out_as_written() {
 mod random {
     //! Random configs, in block style and in flow style, before and after.
 
+    use manifest::diagnostic::Quoting;
+    use manifest::yaml::Tree;
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
-    use vcluster_netpol::config::settings::{DEFAULT_EXCEPT, Settings};
-    use vcluster_netpol::report::Quoting;
-    use vcluster_netpol::yaml::Tree;
+    use vcluster_netpol::vcluster::config::settings::{DEFAULT_EXCEPT, Settings};
 
     use super::run;
 
@@ -200,10 +200,10 @@ mod random {
 /// repository, in the folder that `VCLUSTER_NETPOL_SHARED` names.
 #[test]
 fn old_values_mean_what_the_converter_of_vcluster_makes_of_them() {
+    use manifest::diagnostic::Quoting;
+    use manifest::yaml::Tree;
     use serde_json::Value;
-    use vcluster_netpol::config::settings::Settings;
-    use vcluster_netpol::report::Quoting;
-    use vcluster_netpol::yaml::Tree;
+    use vcluster_netpol::vcluster::config::settings::Settings;
 
     let shared = std::env::var_os("VCLUSTER_NETPOL_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
@@ -220,10 +220,7 @@ fn old_values_mean_what_the_converter_of_vcluster_makes_of_them() {
         let config = tree
             .root()
             .and_then(|root| root.dig(&["policies", "networkPolicy"]))
-            .map_or_else(
-                || serde_json::json!({}),
-                vcluster_netpol::yaml::Node::to_json,
-            );
+            .map_or_else(|| serde_json::json!({}), manifest::yaml::Node::to_json);
         Settings::from_json(config, Quoting::Show).unwrap().0
     };
     let mut compared = 0;

@@ -17,19 +17,21 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use netpol::allowed::PodClass;
+use netpol::assertions;
+use netpol::evaluate::{Decision, Extent, Part, Why};
+use netpol::model::cluster::World;
+use netpol::model::pod::Endpoint;
+use netpol::model::policy::{Direction, Namespaces, Peer};
+use netpol::model::reader;
+use netpol::probe;
+use netpol::query::{Home, parse_destination};
+use netpol::sets::addresses::{AddressSet, parse_net};
+use netpol::sets::ports::{PortNumbers, Ports, Protocol};
+use netpol::sets::selector::Selector;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
-use vcluster_netpol::reach::addresses::{AddressSet, parse_net};
-use vcluster_netpol::reach::allowance::PodClass;
-use vcluster_netpol::reach::ask::{Home, parse_destination};
-use vcluster_netpol::reach::evaluate::{Decision, Extent, Part, Why};
-use vcluster_netpol::reach::pod::Endpoint;
-use vcluster_netpol::reach::policy::{Direction, Namespaces, Peer};
-use vcluster_netpol::reach::ports::{PortNumbers, Ports, Protocol};
-use vcluster_netpol::reach::selector::Selector;
-use vcluster_netpol::reach::world::World;
-use vcluster_netpol::reach::{expect, manifest, probe};
 
 type Labels = BTreeMap<String, String>;
 
@@ -422,7 +424,7 @@ proptest! {
     #[test]
     fn both_readings_agree_on_every_packet(naive in world()) {
         let text = manifest_of(&naive);
-        let world = manifest::read(text.as_bytes(), "random", "default").unwrap();
+        let world = reader::read(text.as_bytes(), "random", "default").unwrap();
         let outside: Vec<IpAddr> = OUTSIDE.iter().map(|a| a.parse().unwrap()).collect();
         // Everyone at each of their addresses.
         let mut ends: Vec<(Option<&NaivePod>, IpAddr, Endpoint)> = Vec::new();
@@ -475,7 +477,7 @@ proptest! {
     #[test]
     fn open_and_closed_make_up_the_question(naive in world(), cidr in select(CIDRS.to_vec())) {
         let text = manifest_of(&naive);
-        let world = manifest::read(text.as_bytes(), "random", "default").unwrap();
+        let world = reader::read(text.as_bytes(), "random", "default").unwrap();
         let asked: AddressSet = parse_net(cidr).unwrap().into();
         for pod in world.pods() {
             let (pod, there) = (Endpoint::pod(pod.clone()), Endpoint::outside(asked.clone()));
@@ -501,7 +503,7 @@ proptest! {
     ) {
         let changed = NaiveWorld { policies: others, ..naive.clone() };
         let read = |naive: &NaiveWorld| {
-            manifest::read(manifest_of(naive).as_bytes(), "random", "default").unwrap()
+            reader::read(manifest_of(naive).as_bytes(), "random", "default").unwrap()
         };
         let (old_world, new_world) = (read(&naive), read(&changed));
         let address: Vec<IpAddr> = OUTSIDE.iter().map(|a| a.parse().unwrap()).collect();
@@ -576,13 +578,13 @@ proptest! {
         for text in [&text, &words] {
             let _ = parse_destination(text);
             let _ = probe::read(text);
-            let _ = expect::read(text, "random");
+            let _ = assertions::read(text, "random");
             let header = format!("from,to,protocol,port\n{text}");
             let _ = probe::read(&header).map(|probes| {
                 probe::run(probes, &World::default(), &Home::default()).is_ok()
             });
             let policy = format!("kind: NetworkPolicy\nspec: {text}");
-            let _ = manifest::read(policy.as_bytes(), "random", "default");
+            let _ = reader::read(policy.as_bytes(), "random", "default");
         }
     }
 }

@@ -15,13 +15,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use netpol::evaluate::Extent;
+use netpol::model::cluster::World;
+use netpol::model::pod::Endpoint;
+use netpol::model::reader;
+use netpol::sets::addresses::parse_net;
+use netpol::sets::ports::{PortNumbers, Ports};
 use serde_json::Value;
-use vcluster_netpol::reach::addresses::parse_net;
-use vcluster_netpol::reach::evaluate::Extent;
-use vcluster_netpol::reach::manifest;
-use vcluster_netpol::reach::pod::Endpoint;
-use vcluster_netpol::reach::ports::{PortNumbers, Ports};
-use vcluster_netpol::reach::world::World;
 
 /// Cases whose expectation contradicts Kubernetes, with the reason.
 const DISAGREE: [(&str, &str); 1] = [(
@@ -51,7 +51,7 @@ fn cases(folder: &str) -> Option<Vec<PathBuf>> {
 
 fn read(file: &Path) -> (World, Value) {
     let name = file.display().to_string();
-    let world = manifest::read(&std::fs::read(file).unwrap(), &name, "default")
+    let world = reader::read(&std::fs::read(file).unwrap(), &name, "default")
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     let expected = std::fs::read(file.with_extension("expected.json")).unwrap();
     (world, serde_json::from_slice(&expected).unwrap())

@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vcluster_netpol::config::cluster::{ConfigFile, Said};
-use vcluster_netpol::render::{Options, render};
+use vcluster_netpol::vcluster::sources::{ConfigFile, Said};
+use vcluster_netpol::filter::{Options, render};
 
 fuzz_target!(|text: &str| {
     let options = Options {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vcluster_netpol::render::{Options, render};
+use vcluster_netpol::filter::{Options, render};
 
 fuzz_target!(|stream: &[u8]| {
     let options = Options::default();

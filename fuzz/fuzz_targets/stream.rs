@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vcluster_netpol::stream::documents;
+use manifest::documents::documents;
 
 fuzz_target!(|stream: &[u8]| {
     let mut at = 0;

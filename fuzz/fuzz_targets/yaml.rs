@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vcluster_netpol::yaml::{Node, Tree};
+use manifest::yaml::{Node, Tree};
 
 fn walk(node: Node<'_>, text: &str) {
     assert!(text.get(node.span()).is_some());

@@ -9,10 +9,11 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::{file, tell};
-use crate::escape;
-use crate::render::{Action, Deed, Found, Output};
-use crate::report::Report;
+use super::file;
+use super::tell;
+use crate::filter::{Action, Deed, Found, Output};
+use manifest::diagnostic::Report;
+use manifest::escape;
 
 /// How much is said, and where.
 #[derive(Debug, Clone, Default, Parser)]

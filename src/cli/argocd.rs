@@ -11,11 +11,14 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use super::Exit;
+use super::exec;
 use super::file::PrivateFolder;
-use super::{Exit, exec, filter, tell};
+use super::filter;
+use super::tell;
 use crate::argocd::Application;
-use crate::escape;
-use crate::yaml::{Node, Tree};
+use manifest::escape;
+use manifest::yaml::{Node, Tree};
 
 /// The words behind `argocd`.
 #[derive(Debug, Clone, Parser)]

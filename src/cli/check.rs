@@ -1,7 +1,7 @@
 //! `vcluster-netpol check`: may A talk to B, and which rule says so?
 //!
 //! One question, a table of them, or a file of promises. Files and exit codes are dealt with here,
-//! everything else in [`reach`](crate::reach).
+//! everything else in [`netpol`].
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 
-use super::{Exit, pipe, tell};
-use crate::escape;
+use super::Exit;
+use super::pipe;
+use super::tell;
 use crate::explain::causes;
-use crate::reach::answer::Question;
-use crate::reach::ask::{Home, Who, parse_destination};
-use crate::reach::world::World;
-use crate::reach::{expect, manifest, probe};
+use manifest::escape;
+use netpol::assertions;
+use netpol::model::cluster::World;
+use netpol::model::reader;
+use netpol::probe;
+use netpol::query::{Home, Who, parse_destination};
+use netpol::verdict::Question;
 
 /// What is read from standard input.
 const STDIN: &str = "-";
@@ -145,14 +149,14 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
     };
     allowed_formats(args, &[Format::Text, Format::Json, Format::Junit])?;
     let expectations =
-        expect::read(&read_text(path)?, &path.display().to_string()).map_err(refused)?;
-    let outcomes = expect::run(&expectations, &world(args)?, &home).map_err(refused)?;
+        assertions::read(&read_text(path)?, &path.display().to_string()).map_err(refused)?;
+    let outcomes = assertions::run(&expectations, &world(args)?, &home).map_err(refused)?;
     write(&match args.output {
         Some(Format::Json) => json(&outcomes),
-        Some(Format::Junit) => expect::to_junit(&outcomes),
-        _ => expect::to_table(&outcomes),
+        Some(Format::Junit) => assertions::to_junit(&outcomes),
+        _ => assertions::to_table(&outcomes),
     })?;
-    Ok(expect::broken(&outcomes) == 0)
+    Ok(assertions::broken(&outcomes) == 0)
 }
 
 fn unusable(message: impl fmt::Display) -> anyhow::Error {
@@ -198,7 +202,7 @@ fn world(args: &Args) -> anyhow::Result<World> {
     }
     let namespace = args.namespace.as_deref().unwrap_or("default");
     let named = files.iter().map(|(name, text)| (name.as_str(), &text[..]));
-    let mut world = manifest::read_all(named, namespace).map_err(refused)?;
+    let mut world = reader::read_all(named, namespace).map_err(refused)?;
     for (_, text) in &files {
         causes::note(&mut world, text, namespace);
     }

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 
+use super::Exit;
 use super::explain::{SOME_RELEASE, Setting, json, read, width};
-use super::{Exit, pipe, tell};
-use crate::config::cluster::ConfigFile;
-use crate::escape;
+use super::pipe;
+use super::tell;
 use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
-use crate::report::Report;
+use crate::vcluster::sources::ConfigFile;
+use manifest::diagnostic::Report;
+use manifest::escape;
 
 /// Says what changes in reachability between two rendered charts, or between two configs.
 ///

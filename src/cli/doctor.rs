@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::Value;
 
-use super::{Exit, pipe};
+use super::Exit;
+use super::pipe;
 use crate::doctor::{self, Cluster, Failure, Finding, Health, Question};
 
 const NAME: &str = "vcluster-netpol";

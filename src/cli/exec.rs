@@ -11,8 +11,10 @@ use std::process::{Command, ExitStatus, Stdio};
 use anyhow::Context as _;
 use clap::Parser;
 
-use super::{Exit, filter, tell};
-use crate::escape;
+use super::Exit;
+use super::filter;
+use super::tell;
+use manifest::escape;
 
 /// The options of `exec`.
 #[derive(Debug, Clone, Parser)]

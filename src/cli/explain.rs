@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 
+use super::Exit;
 use super::filter::{edition, namespace_in_environment, read_config, variable};
-use super::{Exit, pipe, tell};
-use crate::config::cluster::{ConfigFile, Said};
-use crate::edition::Edition;
-use crate::escape;
+use super::pipe;
+use super::tell;
 use crate::explain::{self, Explanation, view::View};
-use crate::render::Options;
+use crate::filter::Options;
+use crate::vcluster::edition::Edition;
+use crate::vcluster::sources::{ConfigFile, Said};
+use manifest::escape;
 
 /// The release that a config is explained for where no other is named.
 pub(super) const SOME_RELEASE: &str = "vcluster";

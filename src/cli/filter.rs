@@ -7,13 +7,17 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Parser;
 
-use super::{Exit, account, pipe, tell};
-use crate::codes::Audience;
-use crate::config::cluster::{ConfigFile, Said};
-use crate::edition::Edition;
-use crate::render::{Options, render};
-use crate::validate::CidrRule;
-use crate::{config, escape, helm};
+use super::Exit;
+use super::account;
+use super::pipe;
+use super::tell;
+use crate::filter::helm;
+use crate::filter::{Options, render};
+use crate::rules::codes::Audience;
+use crate::vcluster::edition::Edition;
+use crate::vcluster::sources::{ConfigFile, Said};
+use manifest::escape;
+use netpol::validate::CidrRule;
 
 /// The options of the filter.
 #[derive(Debug, Clone, Default, Parser)]
@@ -125,7 +129,7 @@ pub(super) fn namespace_in_environment() -> anyhow::Result<Option<String>> {
 
 /// Reads a config file, but not much more of it than a config may have.
 pub(super) fn read_config(path: &PathBuf) -> anyhow::Result<String> {
-    let limit = config::document::MAX_BYTES as u64 + 1;
+    let limit = crate::vcluster::config::document::MAX_BYTES as u64 + 1;
     let file = std::fs::File::open(path)
         .with_context(|| format!("can't read the config {}", path.display()))?;
     let mut bytes = Vec::new();

@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
+use super::Exit;
 use super::filter::{edition, read_config};
+use super::pipe;
 use super::show::{self, Format, Source};
-use super::{Exit, pipe};
-use crate::codes::Audience;
-use crate::config::cluster::{ConfigFile, Said};
-use crate::edition::Edition;
+use crate::filter::{self, render};
 use crate::lint;
-use crate::render::{self, render};
-use crate::report::{Place, Problem, Report};
-use crate::stream;
-use crate::validate::CidrRule;
+use crate::rules::codes::Audience;
+use crate::vcluster::edition::Edition;
+use crate::vcluster::sources::{ConfigFile, Said};
+use manifest::diagnostic::{Place, Problem, Report};
+use manifest::documents;
+use netpol::validate::CidrRule;
 
 /// What a config is tried on where there is no rendered chart.
 const STAND_IN: &[u8] = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stand-in}\n";
@@ -160,9 +161,9 @@ fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Report {
     report
 }
 
-fn options(args: &Args, configs: &[ConfigFile], real: bool) -> render::Options {
+fn options(args: &Args, configs: &[ConfigFile], real: bool) -> filter::Options {
     let release = args.release.clone();
-    render::Options {
+    filter::Options {
         said: Said {
             files: configs.to_vec(),
             release: if real {
@@ -176,7 +177,7 @@ fn options(args: &Args, configs: &[ConfigFile], real: bool) -> render::Options {
         project: args.project.clone(),
         cidr: args.kube_version.unwrap_or_default(),
         audience: Audience::Reviewer,
-        ..render::Options::default()
+        ..filter::Options::default()
     }
 }
 
@@ -217,7 +218,7 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
                 (Some(file), bytes)
             };
             // The server and kubectl read UTF-16 too.
-            let bytes = stream::from_utf16(&bytes).map_or(bytes, String::into_bytes);
+            let bytes = documents::from_utf16(&bytes).map_or(bytes, String::into_bytes);
             Ok(Input {
                 file,
                 bytes,

@@ -5,7 +5,10 @@ use clap::{CommandFactory as _, Parser};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
-use super::{Cli, Exit, pipe, tell};
+use super::Cli;
+use super::Exit;
+use super::pipe;
+use super::tell;
 
 /// Prints what a shell needs to complete the command line
 ///

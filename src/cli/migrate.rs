@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
+use super::Exit;
 use super::file::{Ready, Target};
+use super::pipe;
 use super::show::{self, Format};
-use super::{Exit, pipe};
-use crate::escape;
 use crate::migrate::{Migration, migrate};
-use crate::report::{Place, Report};
+use manifest::diagnostic::{Place, Report};
+use manifest::escape;
 
 /// Rewrites deprecated network-policy fields to those of chart 0.31.
 ///

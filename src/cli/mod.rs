@@ -25,7 +25,8 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-use crate::{codes, escape};
+use crate::rules::codes;
+use manifest::escape;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

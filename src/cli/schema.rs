@@ -3,8 +3,9 @@
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
-use super::{Exit, pipe};
-use crate::schema::{Form, schema};
+use super::Exit;
+use super::pipe;
+use crate::json_schema::{Form, schema};
 
 /// Prints the JSON Schema of the config.
 #[derive(Debug, Clone, ClapArgs)]

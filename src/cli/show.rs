@@ -9,8 +9,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde::Serialize;
 
 use super::pipe;
-use crate::escape;
-use crate::report::{Position, Problem, Report, Severity};
+use manifest::diagnostic::{Position, Problem, Report, Severity};
+use manifest::escape;
 
 /// The longest line that is shown.
 const MAX_LINE: usize = 400;
@@ -208,7 +208,7 @@ fn token(line: &str, position: Position) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Place;
+    use manifest::diagnostic::Place;
 
     #[test]
     fn the_word_at_a_position_is_marked() {

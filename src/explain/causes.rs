@@ -1,14 +1,14 @@
 //! From the policies that the filter makes to those that the evaluator asks, each rule with its
 //! comment and with the words for what made it.
 //!
-//! Where the config was found and what it says is settled in [`render`].
+//! Where the config was found and what it says is settled in [`crate::filter`].
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
-use crate::policy::{self, Cause, PROJECT_LABEL};
-use crate::reach::policy::{Direction, Policy, PolicyError};
-use crate::reach::world::World;
-use crate::render::{self, Made, Options};
+use crate::filter::{self, Made, Options};
+use crate::vcluster::policies::{self, Cause, PROJECT_LABEL};
+use netpol::model::cluster::World;
+use netpol::model::policy::{Direction, Policy, PolicyError};
 
 /// The words for a rule that every such policy has, whatever the config says.
 pub const BUILT_IN: &str = "built-in default";
@@ -44,12 +44,12 @@ pub fn note(world: &mut World, stream: &[u8], namespace: &str) {
         companions: true,
         ..Options::default()
     };
-    let made = render::plans(stream, &options).unwrap_or_default().0;
+    let made = filter::plans(stream, &options).unwrap_or_default().0;
     let makers = policies(&made, namespace).unwrap_or_default();
     world.policies_mut().note_causes(&makers);
 }
 
-fn readable(policy: &policy::Policy, namespace: &str) -> Result<Policy, PolicyError> {
+fn readable(policy: &policies::Policy, namespace: &str) -> Result<Policy, PolicyError> {
     let spec: NetworkPolicySpec = policy.spec();
     let namespace = policy.namespace.as_deref().unwrap_or(namespace);
     let mut read = Policy::read(namespace, &policy.name, Some(&spec))?;

@@ -12,14 +12,14 @@ use serde::Serialize;
 
 use super::table::wrap;
 use super::words::Party;
-use crate::escape::{markdown as escaped, markdown_code as code, terminal};
-use crate::reach::addresses::AddressSet;
-use crate::reach::allowance::{Allowance, PodClass};
-use crate::reach::evaluate::Policies;
-use crate::reach::pod::Pod;
-use crate::reach::policy::{Direction, Namespaces, Peer};
-use crate::reach::ports::Ports;
-use crate::reach::selector::{Labels, Selector};
+use manifest::escape::{markdown as escaped, markdown_code as code, terminal};
+use netpol::allowed::{Allowance, PodClass};
+use netpol::evaluate::Policies;
+use netpol::model::pod::Pod;
+use netpol::model::policy::{Direction, Namespaces, Peer};
+use netpol::sets::addresses::AddressSet;
+use netpol::sets::ports::Ports;
+use netpol::sets::selector::{Labels, Selector};
 
 /// All that changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

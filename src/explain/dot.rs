@@ -3,11 +3,12 @@
 
 use std::fmt::Write as _;
 
+use super::Explained;
+use super::Explanation;
 use super::table::wrap;
 use super::words::Party;
-use super::{Explained, Explanation};
-use crate::escape::dot as escaped;
-use crate::reach::policy::Direction;
+use manifest::escape::dot as escaped;
+use netpol::model::policy::Direction;
 
 /// How many characters a line of a box has at most.
 const BOX: usize = 44;

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::Explanation;
+use super::heading;
 use super::words::Party;
-use super::{Explanation, heading};
-use crate::escape::{markdown as escaped, markdown_code as code};
-use crate::reach::policy::Direction;
+use manifest::escape::{markdown as escaped, markdown_code as code};
+use netpol::model::policy::Direction;
 
 /// The explanation with a table for each direction of each policy.
 #[must_use]

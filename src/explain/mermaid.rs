@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::Explanation;
 use super::words::Party;
-use crate::escape::{mermaid as escaped, mermaid_comment};
-use crate::reach::policy::Direction;
+use manifest::escape::{mermaid as escaped, mermaid_comment};
+use netpol::model::policy::Direction;
 
 /// The flowchart; what may surprise stands in comments at its end.
 #[must_use]

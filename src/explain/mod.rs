@@ -7,7 +7,7 @@
 //!
 //! [`view`] reads, [`causes`] brings the config's part in, [`words`] says who is who, [`surprise`]
 //! asks the evaluator for what is open and may not be expected. Each form has a file of its own.
-//! What a policy lets through is decided in [`reach`](crate::reach), never here.
+//! What a policy lets through is decided in [`netpol`], never here.
 
 pub mod causes;
 pub mod diff;
@@ -23,8 +23,8 @@ pub mod words;
 
 use serde::Serialize;
 
-use crate::escape::terminal;
-use crate::reach::policy::{Direction, Policy, Rule};
+use manifest::escape::terminal;
+use netpol::model::policy::{Direction, Policy, Rule};
 use surprise::Surprise;
 use view::View;
 use words::Party;
@@ -121,7 +121,7 @@ fn shown(texts: &[String]) -> Vec<String> {
     texts.iter().map(|t| terminal(t).into_owned()).collect()
 }
 
-fn config_in_words(made: &crate::render::Made) -> String {
+fn config_in_words(made: &crate::filter::Made) -> String {
     let cluster = match &made.namespace {
         Some(namespace) => format!("{namespace}/{}", made.name),
         None => made.name.clone(),

@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use super::causes::BUILT_IN;
 use super::words::Party;
-use crate::policy::MANAGED_BY;
-use crate::reach::addresses::parse_net;
-use crate::reach::allowance::Allowance;
-use crate::reach::evaluate::{Extent, Policies, RuleRef, Why};
-use crate::reach::pod::{Endpoint, Pod};
-use crate::reach::policy::{Direction, Namespaces, Peer};
-use crate::reach::ports::{PortNumbers, Ports, Protocol};
-use crate::reach::selector::Selector;
+use crate::vcluster::policies::MANAGED_BY;
+use netpol::allowed::Allowance;
+use netpol::evaluate::{Extent, Policies, RuleRef, Why};
+use netpol::model::pod::{Endpoint, Pod};
+use netpol::model::policy::{Direction, Namespaces, Peer};
+use netpol::sets::addresses::parse_net;
+use netpol::sets::ports::{PortNumbers, Ports, Protocol};
+use netpol::sets::selector::Selector;
 
 /// Where clouds hand out the credentials of the node, and what is to be excepted for it.
 const METADATA: [(&str, &str); 2] = [

@@ -6,11 +6,15 @@
 
 use std::fmt::Write as _;
 
+use super::Explained;
+use super::Explanation;
+use super::Line;
+use super::Side;
+use super::heading;
 use super::table::{length, wrap};
 use super::words::Party;
-use super::{Explained, Explanation, Line, Side, heading};
-use crate::escape::xml as escaped;
-use crate::reach::policy::Direction;
+use manifest::escape::xml as escaped;
+use netpol::model::policy::Direction;
 
 /// The width of a letter and the height of a line at 12 pixels, in pixels.
 const LETTER: usize = 8;

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::Explanation;
+use super::Line;
+use super::heading;
 use super::table::{length, table, wrap};
-use super::{Explanation, Line, heading};
-use crate::reach::policy::Direction;
+use netpol::model::policy::Direction;
 
 /// Narrower than this a table is harder to read than one line after the other.
 const NARROW: usize = 76;

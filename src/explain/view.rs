@@ -7,13 +7,13 @@
 use std::collections::HashSet;
 
 use super::causes;
-use crate::reach::manifest;
-use crate::reach::policy::Policy;
-use crate::reach::world::World;
-use crate::render::{self, Made, Options};
-use crate::report::{Problem, Report};
-use crate::stream;
-use crate::yaml::{Node, Tree};
+use crate::filter::{self, Made, Options};
+use manifest::diagnostic::{Problem, Report};
+use manifest::documents;
+use manifest::yaml::{Node, Tree};
+use netpol::model::cluster::World;
+use netpol::model::policy::Policy;
+use netpol::model::reader;
 
 /// A world, and the configs that its policies come from.
 #[derive(Debug)]
@@ -37,11 +37,11 @@ impl View {
     /// # Errors
     /// A config that the filter would refuse, a document that can't be read.
     pub fn read(stream: &[u8], file: &str, options: &Options) -> Result<Self, Report> {
-        let (made, warnings) = render::plans(stream, options)?;
+        let (made, warnings) = filter::plans(stream, options)?;
         let namespace = namespace(&made, options);
         let makes = causes::policies(&made, &namespace)
             .map_err(|e| Report::from(Problem::error(e.to_string())))?;
-        let mut world = manifest::read_all([(file, stream)], &namespace)?;
+        let mut world = reader::read_all([(file, stream)], &namespace)?;
         let policies = world.policies_mut();
         let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
         let mut there: HashSet<_> = policies.iter().map(name).collect();
@@ -61,7 +61,7 @@ impl View {
                 companions: true,
                 ..options.clone()
             };
-            let all = render::plans(stream, &all).unwrap_or_default().0;
+            let all = filter::plans(stream, &all).unwrap_or_default().0;
             policies.note_causes(&causes::policies(&all, &namespace).unwrap_or_default());
         }
         Ok(Self {
@@ -90,7 +90,7 @@ fn namespace(made: &[Made], options: &Options) -> String {
 /// VirtualClusterTemplate.
 #[must_use]
 pub fn is_config(text: &[u8]) -> bool {
-    let mut documents = stream::documents(text)
+    let mut documents = documents::split(text)
         .map(|d| text.get(d.body).unwrap_or_default())
         .filter(|body| !is_blank(body));
     let (Some(body), None) = (documents.next(), documents.next()) else {

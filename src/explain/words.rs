@@ -4,11 +4,11 @@
 
 use serde::Serialize;
 
-use crate::escape::terminal;
-use crate::policy::MANAGED_BY;
-use crate::reach::ask;
-use crate::reach::policy::{Namespaces, Peer, Policy};
-use crate::reach::selector::Selector;
+use crate::vcluster::policies::MANAGED_BY;
+use manifest::escape::terminal;
+use netpol::model::policy::{Namespaces, Peer, Policy};
+use netpol::query;
+use netpol::sets::selector::Selector;
 
 /// Somebody, by name and by labels or addresses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -45,10 +45,10 @@ impl Party {
                 pods: selector,
             } => pods(namespaces, selector),
             Peer::Block(addresses) => {
-                let covers = |part: &crate::reach::addresses::AddressSet| {
+                let covers = |part: &netpol::sets::addresses::AddressSet| {
                     part.difference(addresses).is_empty()
                 };
-                let who = match (covers(&ask::internet()), covers(&ask::internet6())) {
+                let who = match (covers(&query::internet()), covers(&query::internet6())) {
                     (true, true) => "the internet",
                     (true, false) => "the IPv4 internet",
                     (false, true) => "the IPv6 internet",

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::Rewrite;
+use super::object;
 use super::text::{Entry, Lines};
-use super::{Rewrite, object};
-use crate::config::settings::{DEFAULT_CIDR, DEFAULT_EXCEPT};
-use crate::shape::join;
-use crate::yaml::Node;
+use crate::vcluster::config::settings::{DEFAULT_CIDR, DEFAULT_EXCEPT};
+use manifest::schema::join;
+use manifest::yaml::Node;
 
 /// A list of rules and where it goes.
 const RULES: [(&str, &str); 2] = [

@@ -5,10 +5,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Rewrite;
 use super::fields::{expected, new_parent_text};
+use super::object;
 use super::text::Entry;
-use super::{Rewrite, object};
-use crate::yaml::Node;
+use manifest::yaml::Node;
 
 impl Rewrite<'_> {
     /// Rewrites values that hold `isolation`, and says what they mean then; `None` for others.

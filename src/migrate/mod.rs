@@ -11,11 +11,12 @@ mod text;
 
 use serde_json::{Map, Value};
 
-use crate::config::document::MAX_BYTES;
-use crate::lines::LineIndex;
-use crate::report::{Place, Position, Problem, Report, code};
-use crate::stream;
-use crate::yaml::{Node, Tree};
+use crate::rules::codes;
+use crate::vcluster::config::document::MAX_BYTES;
+use manifest::diagnostic::{Place, Position, Problem, Report};
+use manifest::documents;
+use manifest::line_index::LineIndex;
+use manifest::yaml::{Node, Tree};
 use text::{Edit, Lines, apply, indentation};
 
 /// What became of a text.
@@ -71,7 +72,7 @@ pub fn migrate(text: &str, place: &Place) -> Result<Migration, Report> {
     let mut report = Report::default();
     let mut at = 0;
     let lines = LineIndex::default();
-    for document in stream::documents(text.as_bytes()) {
+    for document in documents::split(text.as_bytes()) {
         let body = text.get(document.body.clone()).unwrap_or_default();
         let line = lines.line(text.as_bytes(), document.body.start);
         result.text += text.get(at..document.body.start).unwrap_or_default();
@@ -264,7 +265,7 @@ fn migrate_template(
             _ => line.trim_start_matches(' '),
         })
         .collect();
-    let block_line = stream::line_of(body.as_bytes(), start) - 1;
+    let block_line = documents::line_of(body.as_bytes(), start) - 1;
     let inner_place = Place {
         part: Some("spec.template.helmRelease.values".to_owned()),
         ..place.clone()
@@ -342,7 +343,7 @@ impl Rewrite<'_> {
     fn platform_stays(&mut self, key: Node<'_>, path: String) {
         self.left.push(
             Problem::warning(
-                code::DEPRECATED,
+                codes::DEPRECATED,
                 "the field has no successor and is left as it is; charts since 0.31 refuse it",
             )
             .help(

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::yaml::Node;
+use manifest::yaml::Node;
 
 /// A change of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]

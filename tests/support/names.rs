@@ -1,19 +1,22 @@
 //! Names that no cluster takes and every text may hold, through every form in which names are shown.
 
+use manifest::diagnostic::{Place, Position, Problem, Report};
+use manifest::escape;
+use netpol::assertions;
+use netpol::model::cluster::World;
+use netpol::model::reader;
+use netpol::probe;
+use netpol::query::{Home, Who, parse_destination};
+use netpol::verdict::Question;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use vcluster_netpol::doctor::{Finding, Health};
-use vcluster_netpol::escape;
 use vcluster_netpol::explain::diff::{self, Diff};
 use vcluster_netpol::explain::view::View;
 use vcluster_netpol::explain::{self, Explanation};
-use vcluster_netpol::reach::answer::Question;
-use vcluster_netpol::reach::ask::{Home, Who, parse_destination};
-use vcluster_netpol::reach::world::World;
-use vcluster_netpol::reach::{expect, manifest, probe};
-use vcluster_netpol::render::Options;
-use vcluster_netpol::report::{Place, Position, Problem, Report};
-use vcluster_netpol::{helm, krm};
+use vcluster_netpol::filter::Options;
+use vcluster_netpol::filter::helm;
+use vcluster_netpol::filter::krm;
 
 /// What a name may be made of.
 const PARTS: [&str; 28] = [
@@ -115,13 +118,13 @@ fn check(name: &str, world: &World) -> Vec<(&'static str, String)> {
         "allow": [{ "from": "10.0.0.1", "to": "internet", "reason": name }],
         "deny": [{ "from": "internet", "to": "10.0.0.1", "reason": name }],
     });
-    let promises = expect::read(&escape::json(&promises.to_string()), name).unwrap();
-    let mut outcomes = expect::run(&promises, world, &home).unwrap();
+    let promises = assertions::read(&escape::json(&promises.to_string()), name).unwrap();
+    let mut outcomes = assertions::run(&promises, world, &home).unwrap();
     for outcome in &mut outcomes {
         outcome.detail = answer.in_words();
     }
-    forms.push(("table", expect::to_table(&outcomes)));
-    forms.push(("junit", expect::to_junit(&outcomes)));
+    forms.push(("table", assertions::to_table(&outcomes)));
+    forms.push(("junit", assertions::to_junit(&outcomes)));
     let probes = probe::read("from,to,protocol,port\n10.0.0.1,internet,TCP,443\n").unwrap();
     let mut rows = probe::run(probes, world, &home).unwrap();
     for row in &mut rows {
@@ -164,7 +167,7 @@ fn forms(name: &str) -> Vec<(&'static str, String)> {
     let changes = Diff::between(read.world.policies(), open.world.policies());
     forms.push(("diff", diff::text(&changes, 100_000)));
     forms.push(("diff as markdown", diff::markdown(&changes)));
-    let world = manifest::read(text.as_bytes(), name, name).unwrap();
+    let world = reader::read(text.as_bytes(), name, name).unwrap();
     forms.extend(check(name, &world));
     let report = problems(name);
     forms.push(("report", report.to_string()));

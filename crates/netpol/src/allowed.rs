@@ -1,0 +1,419 @@
+//! What a pod lets in or out as a whole: not one question, but the set of all answers.
+//!
+//! Peers are kept as policies name them (everyone, addresses, pods by their labels), for nobody
+//! knows yet which pods there will be. Two such sets can be subtracted: what is newly allowed, what
+//! no longer is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::evaluate::{Policies, RuleRef};
+use crate::model::pod::Pod;
+use crate::model::policy::{Direction, Namespaces, Peer, Policy};
+use crate::sets::address_ports::Region;
+use crate::sets::addresses::AddressSet;
+use crate::sets::label_classes;
+use crate::sets::ports::Ports;
+use crate::sets::selector::{Labels, Selector};
+
+/// The most kinds of pods that are looked at for one class.
+const MAX_CELLS: usize = 16_384;
+
+/// The most comparisons of kinds of pods with other classes that are made for one class.
+const MAX_COMPARISONS: usize = 262_144;
+
+/// Pods that a policy names together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodClass {
+    /// Where they live.
+    pub namespaces: Namespaces,
+    /// Their labels.
+    pub pods: Selector,
+}
+
+impl PodClass {
+    /// Whether every pod of this class is surely in the other too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let home = match (&self.namespaces, &other.namespaces) {
+            (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
+            (Namespaces::Labelled(a), Namespaces::Labelled(b)) => a.is_within(b),
+            // By the one label that every namespace is known to have.
+            (Namespaces::Own(a), Namespaces::Labelled(b)) => Selector::namespace(a).is_within(b),
+            (Namespaces::Labelled(a), Namespaces::Own(b)) => a.is_within(&Selector::namespace(b)),
+        };
+        home && self.pods.is_within(&other.pods)
+    }
+
+    /// Whether some pod can be in both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let home = match (&self.namespaces, &other.namespaces) {
+            (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
+            (a, b) => !label_classes::home(a)
+                .and(&label_classes::home(b))
+                .examples()
+                .is_empty(),
+        };
+        home && !self.pods.and(&other.pods).examples().is_empty()
+    }
+}
+
+impl fmt::Display for PodClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peer = Peer::Pods {
+            namespaces: self.namespaces.clone(),
+            pods: self.pods.clone(),
+        };
+        write!(f, "{peer}")
+    }
+}
+
+/// One peer of one rule, with what it gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant<'a> {
+    /// The rule; `None` where no policy isolates the pod.
+    pub rule: Option<RuleRef<'a>>,
+    /// The peer; `None` is everyone.
+    pub peer: Option<&'a Peer>,
+    /// The ports.
+    pub ports: Ports,
+}
+
+/// A set of peers and ports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowance {
+    everyone: Ports,
+    addresses: Region,
+    pods: BTreeMap<PodClass, Ports>,
+}
+
+impl Policies {
+    /// What the pod lets through in a direction, rule by rule, in the order of the policies.
+    ///
+    /// The names of ports are looked up where the pod is the destination and its ports are known;
+    /// elsewhere they stay names.
+    #[must_use]
+    pub fn grants(&self, pod: &Pod, direction: Direction) -> Vec<Grant<'_>> {
+        let policies: Vec<&Policy> = self.isolating(pod, direction).collect();
+        if policies.is_empty() {
+            return vec![Grant {
+                rule: None,
+                peer: None,
+                ports: Ports::all(),
+            }];
+        }
+        let mut grants = Vec::new();
+        for policy in policies {
+            let rules = policy.rules(direction).unwrap_or_default();
+            for (index, rule) in rules.iter().enumerate() {
+                let ports = match (direction, &pod.ports) {
+                    (Direction::Ingress, Some(known)) => rule.ports.resolved(known),
+                    _ => rule.ports.clone(),
+                };
+                let rule_ref = Some(RuleRef {
+                    policy,
+                    direction,
+                    index,
+                });
+                let grant = |peer| Grant {
+                    rule: rule_ref,
+                    peer,
+                    ports: ports.clone(),
+                };
+                match &rule.peers {
+                    None => grants.push(grant(None)),
+                    Some(peers) => grants.extend(peers.iter().map(|peer| grant(Some(peer)))),
+                }
+            }
+        }
+        grants
+    }
+
+    /// What the pod lets through in a direction, all rules together.
+    #[must_use]
+    pub fn allowance(&self, pod: &Pod, direction: Direction) -> Allowance {
+        self.grants(pod, direction).iter().collect()
+    }
+}
+
+impl<'g, 'a: 'g> FromIterator<&'g Grant<'a>> for Allowance {
+    fn from_iter<I: IntoIterator<Item = &'g Grant<'a>>>(grants: I) -> Self {
+        let everywhere = AddressSet::all();
+        let mut everyone: Vec<&Ports> = Vec::new();
+        let mut addresses: Vec<(&AddressSet, &Ports)> = Vec::new();
+        let mut pods: BTreeMap<PodClass, Vec<&Ports>> = BTreeMap::new();
+        for grant in grants {
+            let ports = &grant.ports;
+            match grant.peer {
+                None => {
+                    everyone.push(ports);
+                    addresses.push((&everywhere, ports));
+                }
+                Some(Peer::Block(block)) => addresses.push((block, ports)),
+                Some(Peer::Pods {
+                    namespaces,
+                    pods: selector,
+                }) => {
+                    let class = PodClass {
+                        namespaces: namespaces.clone(),
+                        pods: selector.clone(),
+                    };
+                    pods.entry(class).or_default().push(ports);
+                }
+            }
+        }
+        let pods = pods.into_iter();
+        Self {
+            everyone: Ports::union_of(everyone),
+            addresses: Region::union_of(addresses),
+            pods: pods.map(|(c, ports)| (c, Ports::union_of(ports))).collect(),
+        }
+    }
+}
+
+impl Allowance {
+    /// The ports that are open to everyone.
+    #[must_use]
+    pub fn everyone(&self) -> &Ports {
+        &self.everyone
+    }
+
+    /// Which addresses get what, those of pods too; what everyone gets is among it.
+    #[must_use]
+    pub fn addresses(&self) -> &Region {
+        &self.addresses
+    }
+
+    /// What pods get by their labels alone; what everyone gets is not repeated.
+    pub fn pods(&self) -> impl Iterator<Item = (&PodClass, &Ports)> {
+        self.pods.iter()
+    }
+
+    /// Whether nothing is let through.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.everyone.is_empty()
+            && self.addresses.is_empty()
+            && self.pods.values().all(Ports::is_empty)
+    }
+
+    /// The ports that are open to everyone, or what is the same, at every address.
+    #[must_use]
+    pub fn everywhere(&self) -> Ports {
+        let all = Ports::all();
+        let closed = Region::new(AddressSet::all(), all.clone()).difference(&self.addresses);
+        self.everyone.union(&all.difference(&closed.ports()))
+    }
+
+    /// What every pod of the class gets.
+    ///
+    /// Classes that only together hold this one are put together, as long as their labels do not
+    /// make too many kinds; then it is rather too little than too much.
+    #[must_use]
+    pub fn ports_for(&self, class: &PodClass) -> Ports {
+        self.by_labels(class).union(&self.everywhere())
+    }
+
+    fn by_labels(&self, class: &PodClass) -> Ports {
+        let (wider, rest): (Vec<_>, Vec<_>) =
+            (self.pods.iter()).partition(|(known, _)| class.is_within(known));
+        let sure = Ports::union_of(wider.iter().map(|(_, ports)| *ports));
+        let parts: Vec<Part<'_>> = (rest.iter())
+            .filter(|(known, ports)| !ports.difference(&sure).is_empty() && class.overlaps(known))
+            .map(|(known, ports)| Part {
+                home: label_classes::home(&known.namespaces),
+                pods: &known.pods,
+                ports,
+            })
+            .collect();
+        sure.union(&together(class, &parts).unwrap_or_default())
+    }
+
+    /// What this one allows and the other doesn't.
+    ///
+    /// Exact for everyone and for addresses. A class of pods is named as soon as one of its pods
+    /// gains something; which of them had it before, the other one tells.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let (ours, theirs) = (self.everywhere(), other.everywhere());
+        let pods = self.pods.iter().filter_map(|(class, ports)| {
+            // What everyone gets here anyway is said once, of everyone.
+            let left = ports.difference(&ours).difference(&theirs);
+            let left = if left.is_empty() {
+                left
+            } else {
+                left.difference(&other.by_labels(class))
+            };
+            (!left.is_empty()).then(|| (class.clone(), left))
+        });
+        Self {
+            everyone: self.everyone.difference(&theirs),
+            addresses: self.addresses.difference(&other.addresses),
+            pods: pods.collect(),
+        }
+    }
+}
+
+/// A class of pods that overlaps another, and what it gets.
+struct Part<'p> {
+    home: Selector,
+    pods: &'p Selector,
+    ports: &'p Ports,
+}
+
+/// What every pod of a class gets by one part or another; `None` where that is too much to look at.
+fn together(class: &PodClass, parts: &[Part<'_>]) -> Option<Ports> {
+    // One alone does not hold the class, or it would be among the wider ones.
+    if parts.len() < 2 {
+        return None;
+    }
+    let own = label_classes::home(&class.namespaces);
+    let homes = label_classes::cells(parts.iter().map(|p| &p.home).chain([&own]))?;
+    let pods = label_classes::cells(parts.iter().map(|p| p.pods).chain([&class.pods]))?;
+    let kinds = homes.len().saturating_mul(pods.len());
+    if kinds > MAX_CELLS || kinds.saturating_mul(parts.len()) > MAX_COMPARISONS {
+        return None;
+    }
+    let homes: Vec<&Labels> = homes.iter().filter(|labels| own.matches(labels)).collect();
+    let pods: Vec<&Labels> = (pods.iter())
+        .filter(|labels| class.pods.matches(labels))
+        .collect();
+    // Kinds that the same parts hold are one to the question.
+    let homes: BTreeSet<Vec<bool>> = (homes.iter())
+        .map(|labels| parts.iter().map(|p| p.home.matches(labels)).collect())
+        .collect();
+    let pods: BTreeSet<Vec<bool>> = (pods.iter())
+        .map(|labels| parts.iter().map(|p| p.pods.matches(labels)).collect())
+        .collect();
+    let holding: BTreeSet<Vec<bool>> = (homes.iter())
+        .flat_map(|home| {
+            let both = |pod: &Vec<bool>| home.iter().zip(pod).map(|(a, b)| *a && *b).collect();
+            pods.iter().map(both)
+        })
+        .collect();
+    let mut common: Option<Ports> = None;
+    for these in holding {
+        let held = parts.iter().zip(these).filter(|(_, holds)| *holds);
+        let open = Ports::union_of(held.map(|(part, _)| part.ports));
+        let left = match common {
+            None => open,
+            Some(common) => common.intersection(&open),
+        };
+        if left.is_empty() {
+            return None;
+        }
+        common = Some(left);
+    }
+    common
+}
+
+impl fmt::Display for Allowance {
+    /// One line for each peer; nothing for an empty set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.everyone.is_empty() {
+            writeln!(f, "everyone on {}", self.everyone)?;
+        }
+        for (addresses, ports) in self.addresses.pieces() {
+            // Everyone has addresses; what they get beyond that is left.
+            let ports = ports.difference(&self.everyone);
+            if !ports.is_empty() {
+                writeln!(f, "{addresses} on {ports}")?;
+            }
+        }
+        for (class, ports) in &self.pods {
+            writeln!(f, "{class} on {ports}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowance(egress: &str) -> Allowance {
+        let spec = format!("{{policyTypes: [Egress], egress: {egress}}}");
+        let spec = serde_yaml::from_str(&spec).unwrap();
+        let policy = Policy::read("home", "p", Some(&spec)).unwrap();
+        let policies: Policies = [policy].into_iter().collect();
+        let pod = Pod {
+            namespace: "home".to_owned(),
+            ..Pod::default()
+        };
+        policies.allowance(&pod, Direction::Egress)
+    }
+
+    #[test]
+    fn a_wider_block_newly_allows_just_the_rest() {
+        let old = allowance("[{to: [{ipBlock: {cidr: 10.0.0.0/9}}], ports: [{port: 443}]}]");
+        let new = allowance("[{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 443}]}]");
+        assert_eq!(
+            new.difference(&old).to_string(),
+            "10.128.0.0/9 on 443/TCP\n"
+        );
+        assert!(old.difference(&new).is_empty());
+    }
+
+    #[test]
+    fn pods_are_covered_by_wider_selectors() {
+        let narrow = allowance(
+            "[{to: [{podSelector: {matchLabels: {a: b, c: d}}}], ports: [{port: 80}, {port: 81}]}]",
+        );
+        let wide = allowance(
+            "[{to: [{podSelector: {matchLabels: {a: b}}, namespaceSelector: {}}], \
+             ports: [{port: 80}]}]",
+        );
+        let left = narrow.difference(&wide).to_string();
+        assert_eq!(left, "pods a=b,c=d in home on 81/TCP\n");
+        let new = wide.difference(&narrow).to_string();
+        assert_eq!(new, "pods a=b in any namespace on 80/TCP\n");
+    }
+
+    #[test]
+    fn everyone_covers_all_others_and_is_covered_by_none_of_them() {
+        let everyone = allowance("[{ports: [{port: 443}]}]");
+        let some = allowance("[{to: [{podSelector: {}}], ports: [{port: 443}]}]");
+        assert!(some.difference(&everyone).is_empty());
+        let new = everyone.difference(&some).to_string();
+        assert_eq!(new, "everyone on 443/TCP\n");
+    }
+
+    #[test]
+    fn classes_that_together_hold_another_are_put_together() {
+        let one = allowance(
+            "[{to: [{podSelector: {matchExpressions: [{key: a, operator: In, values: [x, y]}]}}]}]",
+        );
+        let two = allowance(
+            "[{to: [{podSelector: {matchLabels: {a: x}}}, {podSelector: {matchLabels: {a: y}}}]}]",
+        );
+        assert!(one.difference(&two).is_empty() && two.difference(&one).is_empty());
+        let every = allowance("[{to: [{podSelector: {}}], ports: [{port: 80}]}]");
+        let with_and_without = allowance(
+            "[{to: [{podSelector: {matchExpressions: [{key: a, operator: Exists}]}}], \
+             ports: [{port: 80}, {port: 81}]}, \
+             {to: [{podSelector: {matchExpressions: [{key: a, operator: DoesNotExist}]}}], \
+             ports: [{port: 80}]}]",
+        );
+        assert!(every.difference(&with_and_without).is_empty());
+        let back = with_and_without.difference(&every).to_string();
+        assert_eq!(back, "pods a in home on 81/TCP\n");
+    }
+
+    #[test]
+    fn every_address_is_everyone() {
+        let everyone = allowance("[{ports: [{port: 443}]}]");
+        let blocks = allowance(
+            "[{to: [{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: '::/0'}}], ports: [{port: 443}]}]",
+        );
+        assert!(everyone.difference(&blocks).is_empty());
+        assert!(blocks.difference(&everyone).is_empty());
+    }
+
+    #[test]
+    fn no_policy_is_everything() {
+        let open = Policies::default().allowance(&Pod::default(), Direction::Ingress);
+        assert_eq!(open.to_string(), "everyone on every port\n");
+        assert_eq!(open.difference(&allowance("[]")), open);
+    }
+}

@@ -1,0 +1,410 @@
+//! Policies and two endpoints in, a verdict out, with the rules that made it.
+//!
+//! One decision for each direction: what the source's policies let out, and what the destination's
+//! let in. Both are sets, so the answer to "10.0.0.0/8, every port" says which part is open.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::model::pod::{Endpoint, Pod};
+use crate::model::policy::{Direction, Peer, Policy, Rule};
+use crate::sets::address_ports::Region;
+use crate::sets::addresses::AddressSet;
+use crate::sets::ports::Ports;
+
+/// Policies, found by namespace.
+#[derive(Debug, Clone, Default)]
+pub struct Policies {
+    all: Vec<Policy>,
+    by_namespace: HashMap<String, Vec<usize>>,
+}
+
+/// One rule of one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleRef<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// In which list the rule stands.
+    pub direction: Direction,
+    /// Where in that list, from 0.
+    pub index: usize,
+}
+
+impl<'a> RuleRef<'a> {
+    /// The rule itself.
+    #[must_use]
+    pub fn rule(&self) -> Option<&'a Rule> {
+        self.policy.rules(self.direction)?.get(self.index)
+    }
+}
+
+impl fmt::Display for RuleRef<'_> {
+    /// `team-a/vc-work-a egress[2]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}[{}]", self.policy, self.direction, self.index)
+    }
+}
+
+/// How much of what was asked is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    All,
+    /// Some of it; whoever asked for all has to take it as a no.
+    Part,
+    /// Nothing.
+    Nothing,
+}
+
+/// Why a direction is as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is no pod, so no policy speaks about it.
+    NotAPod,
+    /// A pod always reaches itself.
+    Itself,
+    /// No policy of that direction selects the pod.
+    NotIsolated,
+    /// Policies select the pod; their rules decide.
+    Rules,
+}
+
+/// A part of what was asked: these ports, at these addresses where addresses tell it apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Ports, at whatever address.
+    Ports(Ports),
+    /// Ports at addresses.
+    Region(Region),
+}
+
+impl Part {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Ports(ports) => ports.is_empty(),
+            Self::Region(region) => region.is_empty(),
+        }
+    }
+
+    /// The ports, each open (or closed) at one address at least.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        match self {
+            Self::Ports(ports) => ports.clone(),
+            Self::Region(region) => region.ports(),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ports(ports) => write!(f, "{ports}"),
+            Self::Region(region) => write!(f, "{region}"),
+        }
+    }
+}
+
+/// What one direction says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision<'a> {
+    /// Which direction.
+    pub direction: Direction,
+    /// Why.
+    pub why: Why,
+    /// What of the question is open.
+    pub open: Part,
+    /// What of the question is closed.
+    pub closed: Part,
+    /// The policies that isolate the pod.
+    pub policies: Vec<&'a Policy>,
+    /// The rules that open something of it.
+    pub rules: Vec<RuleRef<'a>>,
+    /// Rules that might open more, if only the address of the peer were known.
+    pub depends_on_address: Vec<RuleRef<'a>>,
+}
+
+impl Decision<'_> {
+    /// How much is open.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        match (self.open.is_empty(), self.closed.is_empty()) {
+            // Asked about no port at all (a name that the pod doesn't have): nothing is open.
+            (true, _) => Extent::Nothing,
+            (false, true) => Extent::All,
+            (false, false) => Extent::Part,
+        }
+    }
+}
+
+/// Both directions of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict<'a> {
+    /// What the source may send.
+    pub egress: Decision<'a>,
+    /// What the destination takes.
+    pub ingress: Decision<'a>,
+}
+
+impl Verdict<'_> {
+    /// How much of the connection is open: both sides must agree.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        match (self.egress.extent(), self.ingress.extent()) {
+            (Extent::All, Extent::All) => Extent::All,
+            (Extent::Nothing, _) | (_, Extent::Nothing) => Extent::Nothing,
+            // Egress narrows the destination's addresses, ingress the source's: any pair of them
+            // meets, so only the ports can fail to.
+            _ => {
+                let (out, into) = (self.egress.open.ports(), self.ingress.open.ports());
+                if out.intersection(&into).is_empty() {
+                    Extent::Nothing
+                } else {
+                    Extent::Part
+                }
+            }
+        }
+    }
+
+    /// Whether all of it is open.
+    #[must_use]
+    pub fn allowed(&self) -> bool {
+        self.extent() == Extent::All
+    }
+}
+
+impl FromIterator<Policy> for Policies {
+    fn from_iter<I: IntoIterator<Item = Policy>>(policies: I) -> Self {
+        let mut all = Self::default();
+        for policy in policies {
+            all.add(policy);
+        }
+        all
+    }
+}
+
+impl Policies {
+    /// Adds one. Two of the same name stay two: the caller knows whether that can be.
+    pub fn add(&mut self, policy: Policy) {
+        self.by_namespace
+            .entry(policy.namespace.clone())
+            .or_default()
+            .push(self.all.len());
+        self.all.push(policy);
+    }
+
+    /// Puts another policy in the place of each of the same name and namespace, and says whether
+    /// there was one.
+    pub fn replace(&mut self, policy: &Policy) -> bool {
+        let same = |p: &&mut Policy| p.name == policy.name && p.namespace == policy.namespace;
+        let mut found = false;
+        for old in self.all.iter_mut().filter(same) {
+            old.clone_from(policy);
+            found = true;
+        }
+        found
+    }
+
+    /// Notes what made the rules of policies, as [`Policy::note_causes`] does, by name.
+    pub fn note_causes(&mut self, makers: &[Policy]) {
+        let mut by_name: HashMap<(&str, &str), &Policy> = HashMap::new();
+        for maker in makers {
+            let name = (maker.namespace.as_str(), maker.name.as_str());
+            by_name.entry(name).or_insert(maker);
+        }
+        for policy in &mut self.all {
+            let name = (policy.namespace.as_str(), policy.name.as_str());
+            if let Some(maker) = by_name.get(&name) {
+                policy.note_causes(maker);
+            }
+        }
+    }
+
+    /// All of them, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.all.iter()
+    }
+
+    /// The policies that isolate the pod in a direction.
+    pub fn isolating(&self, pod: &Pod, direction: Direction) -> impl Iterator<Item = &Policy> {
+        self.by_namespace
+            .get(&pod.namespace)
+            .into_iter()
+            .flatten()
+            .filter_map(|&i| self.all.get(i))
+            .filter(move |p| p.rules(direction).is_some() && p.selector.matches(&pod.labels))
+    }
+
+    /// Both directions of a connection to these ports of `to`.
+    #[must_use]
+    pub fn check(&self, from: &Endpoint, to: &Endpoint, ports: &Ports) -> Verdict<'_> {
+        Verdict {
+            egress: self.decide(Direction::Egress, from, to, ports),
+            ingress: self.decide(Direction::Ingress, to, from, ports),
+        }
+    }
+
+    /// What the policies of `subject` say about `peer` in one direction. The ports are those of the
+    /// destination: the peer's for egress, the subject's for ingress.
+    #[must_use]
+    pub fn decide(
+        &self,
+        direction: Direction,
+        subject: &Endpoint,
+        peer: &Endpoint,
+        ports: &Ports,
+    ) -> Decision<'_> {
+        let destination = match direction {
+            Direction::Egress => peer,
+            Direction::Ingress => subject,
+        };
+        let asked = at_destination(ports, destination);
+        let open = |why, policies| Decision {
+            direction,
+            why,
+            open: Part::Ports(asked.clone().into_owned()),
+            closed: Part::Ports(Ports::default()),
+            policies,
+            rules: Vec::new(),
+            depends_on_address: Vec::new(),
+        };
+        let Some(pod) = &subject.pod else {
+            return open(Why::NotAPod, Vec::new());
+        };
+        if subject.is_same_pod(peer) {
+            return open(Why::Itself, Vec::new());
+        }
+        let policies: Vec<&Policy> = self.isolating(pod, direction).collect();
+        if policies.is_empty() {
+            return open(Why::NotIsolated, policies);
+        }
+        let mut tally = Tally::new(&asked, subject, peer);
+        for &policy in &policies {
+            let rules = policy.rules(direction).unwrap_or_default();
+            for (index, rule) in rules.iter().enumerate() {
+                let rule_ref = RuleRef {
+                    policy,
+                    direction,
+                    index,
+                };
+                tally.count(rule_ref, rule, destination);
+            }
+        }
+        tally.into_decision(direction, policies)
+    }
+}
+
+/// Ports with their names looked up on the destination: a pod that lists its ports gives each a
+/// number or none, an address that is no pod's has no names, and what is only described keeps them.
+fn at_destination<'p>(ports: &'p Ports, destination: &Endpoint) -> Cow<'p, Ports> {
+    let known = match &destination.pod {
+        None => &[][..],
+        Some(pod) => match &pod.ports {
+            Some(known) => known,
+            None => return Cow::Borrowed(ports),
+        },
+    };
+    if ports.has_names() {
+        Cow::Owned(ports.resolved(known))
+    } else {
+        Cow::Borrowed(ports)
+    }
+}
+
+/// What the rules have opened so far, of one question.
+struct Tally<'a, 'q> {
+    asked: &'q Ports,
+    peer: &'q Endpoint,
+    /// The peer's addresses that the subject can talk to at all.
+    addresses: AddressSet,
+    anywhere: Vec<Ports>,
+    blocks: Vec<(AddressSet, Ports)>,
+    rules: Vec<RuleRef<'a>>,
+    depends_on_address: Vec<RuleRef<'a>>,
+}
+
+impl<'a, 'q> Tally<'a, 'q> {
+    fn new(asked: &'q Ports, subject: &Endpoint, peer: &'q Endpoint) -> Self {
+        let mut addresses = peer.addresses.clone();
+        if !subject.addresses.is_empty() {
+            let common = addresses.of_the_families_of(&subject.addresses);
+            // With no family in common nothing can be sent; the question is then only whether the
+            // policies would mind.
+            if !common.is_empty() {
+                addresses = common;
+            }
+        }
+        Self {
+            asked,
+            peer,
+            addresses,
+            anywhere: Vec::new(),
+            blocks: Vec::new(),
+            rules: Vec::new(),
+            depends_on_address: Vec::new(),
+        }
+    }
+
+    fn count(&mut self, rule_ref: RuleRef<'a>, rule: &Rule, destination: &Endpoint) {
+        let by_label = match (&rule.peers, self.peer.pod.as_deref()) {
+            (None, _) => true,
+            (Some(peers), Some(pod)) => peers.iter().any(|peer| peer.selects(pod)),
+            (Some(_), None) => false,
+        };
+        let blocks = rule.peers.iter().flatten().filter_map(|peer| match peer {
+            Peer::Block(block) if !by_label => Some(block),
+            _ => None,
+        });
+        let depends = self.addresses.is_empty() && blocks.clone().next().is_some();
+        let addresses: AddressSet = blocks
+            .map(|block| self.addresses.intersection(block))
+            .collect();
+        // Most rules are about somebody else; only now is it worth looking at ports.
+        if !by_label && !depends && addresses.is_empty() {
+            return;
+        }
+        let ports = at_destination(&rule.ports, destination).intersection(self.asked);
+        if ports.is_empty() {
+            return;
+        }
+        if depends {
+            self.depends_on_address.push(rule_ref);
+            return;
+        }
+        if by_label {
+            self.anywhere.push(ports);
+        } else {
+            self.blocks.push((addresses, ports));
+        }
+        self.rules.push(rule_ref);
+    }
+
+    fn into_decision(self, direction: Direction, policies: Vec<&'a Policy>) -> Decision<'a> {
+        let anywhere = Ports::union_of(&self.anywhere);
+        let left = self.asked.difference(&anywhere);
+        let (open, closed) = if left.is_empty() || self.blocks.is_empty() {
+            (Part::Ports(anywhere), Part::Ports(left))
+        } else {
+            let asked = Region::new(self.addresses.clone(), self.asked.clone());
+            let blocks = self.blocks.iter().map(|(a, p)| (a, p));
+            let open = Region::union_of(blocks.chain([(&self.addresses, &anywhere)]));
+            let closed = asked.difference(&open);
+            (Part::Region(open), Part::Region(closed))
+        };
+        let depends_on_address = if closed.is_empty() {
+            Vec::new()
+        } else {
+            self.depends_on_address
+        };
+        Decision {
+            direction,
+            why: Why::Rules,
+            open,
+            closed,
+            policies,
+            rules: self.rules,
+            depends_on_address,
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Label selectors: which sets of labels one matches, and whether one is narrower than another.
+//!
+//! A selector knows neither pods nor namespaces, only labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+/// The labels of a pod or a namespace.
+pub type Labels = BTreeMap<String, String>;
+
+/// What one requirement asks of its key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Ask {
+    In(BTreeSet<String>),
+    NotIn(BTreeSet<String>),
+    Exists,
+    DoesNotExist,
+}
+
+impl Ask {
+    /// Whether a label of this value, or its absence, meets the requirement.
+    fn takes(&self, value: Option<&str>) -> bool {
+        match self {
+            Self::In(values) => value.is_some_and(|v| values.contains(v)),
+            // A key that is not there is not among the values either.
+            Self::NotIn(values) => value.is_none_or(|v| !values.contains(v)),
+            Self::Exists => value.is_some(),
+            Self::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+/// A value for a key of which only the presence matters. The API server takes it for no value, so
+/// no selector names it.
+pub(super) const ANY_VALUE: &str = "(any)";
+
+/// A selector; the empty one matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Selector {
+    // Sorted and without doubles, so that equal selectors are equal values.
+    requirements: BTreeSet<(String, Ask)>,
+}
+
+/// A requirement that the API server refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelectorError {
+    /// The operator is none of the four.
+    Operator {
+        /// Index of the requirement.
+        index: usize,
+        /// What stands there.
+        operator: String,
+    },
+    /// In and NotIn need values, the other two must have none.
+    Values {
+        /// Index of the requirement.
+        index: usize,
+        /// Its operator.
+        operator: String,
+    },
+}
+
+impl fmt::Display for SelectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator { index, operator } => write!(
+                f,
+                "matchExpressions[{index}].operator: {operator:?} is none of In, NotIn, Exists, \
+                 DoesNotExist"
+            ),
+            Self::Values { index, operator } => {
+                let must = if matches!(operator.as_str(), "In" | "NotIn") {
+                    "needs at least one value"
+                } else {
+                    "takes no values"
+                };
+                write!(f, "matchExpressions[{index}].values: {operator} {must}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SelectorError {}
+
+impl Selector {
+    /// Reads one; a selector that is not there is the empty one.
+    ///
+    /// # Errors
+    /// What the API server refuses: an unknown operator, values where none belong or none where
+    /// some do.
+    pub fn read(selector: Option<&LabelSelector>) -> Result<Self, SelectorError> {
+        let mut requirements = BTreeSet::new();
+        let Some(selector) = selector else {
+            return Ok(Self::default());
+        };
+        for (key, value) in selector.match_labels.iter().flatten() {
+            requirements.insert((key.clone(), Ask::In(BTreeSet::from([value.clone()]))));
+        }
+        for (index, expression) in selector.match_expressions.iter().flatten().enumerate() {
+            let values: BTreeSet<String> = expression.values.iter().flatten().cloned().collect();
+            let operator = expression.operator.clone();
+            let ask = match (operator.as_str(), values.is_empty()) {
+                ("In", false) => Ask::In(values),
+                ("NotIn", false) => Ask::NotIn(values),
+                ("Exists", true) => Ask::Exists,
+                ("DoesNotExist", true) => Ask::DoesNotExist,
+                ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {
+                    return Err(SelectorError::Values { index, operator });
+                }
+                _ => return Err(SelectorError::Operator { index, operator }),
+            };
+            requirements.insert((expression.key.clone(), ask));
+        }
+        Ok(Self { requirements })
+    }
+
+    /// The selector of one namespace, by the label that every namespace has.
+    #[must_use]
+    pub fn namespace(name: &str) -> Self {
+        let key = crate::model::cluster::NAMESPACE_NAME_LABEL.to_owned();
+        let ask = Ask::In(BTreeSet::from([name.to_owned()]));
+        Self {
+            requirements: BTreeSet::from([(key, ask)]),
+        }
+    }
+
+    /// Whether the labels meet every requirement.
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.requirements
+            .iter()
+            .all(|(key, ask)| ask.takes(labels.get(key).map(String::as_str)))
+    }
+
+    /// Whether it has no requirement.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
+    /// The labels that any match must have, where the selector fixes them to one value.
+    #[must_use]
+    pub fn fixed_labels(&self) -> Labels {
+        let mut labels = Labels::new();
+        for (key, ask) in &self.requirements {
+            if let Ask::In(values) = ask
+                && values.len() == 1
+            {
+                labels.extend(values.iter().map(|v| (key.clone(), v.clone())));
+            }
+        }
+        labels
+    }
+
+    /// Label sets that it matches, one for each choice of values that it leaves (`In` of several):
+    /// together they stand for all that it can tell apart. Every other key gets a value that no
+    /// selector is likely to name, or is left out.
+    #[must_use]
+    pub fn examples(&self) -> Vec<Labels> {
+        const MOST: usize = 64;
+        let mut examples = vec![Labels::new()];
+        let keys: BTreeSet<&String> = self.requirements.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let asks =
+                || (self.requirements.iter()).filter_map(|(k, ask)| (k == key).then_some(ask));
+            let fits = |value: Option<&str>| asks().all(|ask| ask.takes(value));
+            let named: BTreeSet<&str> = asks()
+                .filter_map(|ask| match ask {
+                    Ask::In(values) => Some(values),
+                    _ => None,
+                })
+                .flatten()
+                .map(String::as_str)
+                .filter(|value| fits(Some(value)))
+                .collect();
+            let values: Vec<&str> = if !named.is_empty() {
+                named.into_iter().collect()
+            } else if fits(Some(ANY_VALUE)) && !fits(None) {
+                vec![ANY_VALUE]
+            } else if fits(None) {
+                continue;
+            } else {
+                return Vec::new();
+            };
+            examples = (examples.iter())
+                .flat_map(|labels| {
+                    values.iter().map(|value| {
+                        let mut labels = labels.clone();
+                        labels.insert(key.clone(), (*value).to_owned());
+                        labels
+                    })
+                })
+                .take(MOST)
+                .collect();
+        }
+        examples
+    }
+
+    /// The keys that it speaks of, each with the values that it names; one entry for each
+    /// requirement.
+    pub fn named_values(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.requirements.iter().map(|(key, ask)| {
+            let values = match ask {
+                Ask::In(values) | Ask::NotIn(values) => values.iter().map(String::as_str).collect(),
+                Ask::Exists | Ask::DoesNotExist => Vec::new(),
+            };
+            (key.as_str(), values)
+        })
+    }
+
+    /// The selector of what both match.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            requirements: self
+                .requirements
+                .union(&other.requirements)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Whether everything that this one matches is matched by the other too.
+    ///
+    /// Exact for each key of the other; a selector that can match nothing counts as covered only
+    /// where one of its requirements shows it.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        other.requirements.iter().all(|(key, theirs)| {
+            self.requirements
+                .iter()
+                .filter(|(k, _)| k == key)
+                .any(|(_, ours)| match (ours, theirs) {
+                    (Ask::In(a), Ask::In(b)) => a.is_subset(b),
+                    (Ask::In(a), Ask::NotIn(b)) => a.is_disjoint(b),
+                    (Ask::NotIn(a), Ask::NotIn(b)) => a.is_superset(b),
+                    (Ask::In(_) | Ask::Exists, Ask::Exists)
+                    | (Ask::DoesNotExist, Ask::DoesNotExist | Ask::NotIn(_)) => true,
+                    _ => false,
+                })
+        })
+    }
+}
+
+impl fmt::Display for Selector {
+    /// As kubectl writes them: `app=web,tier in (a,b),!old`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(",");
+        let words: Vec<String> = self
+            .requirements
+            .iter()
+            .map(|(key, ask)| match ask {
+                Ask::In(values) if values.len() == 1 => format!("{key}={}", list(values)),
+                Ask::In(values) => format!("{key} in ({})", list(values)),
+                Ask::NotIn(values) => format!("{key} notin ({})", list(values)),
+                Ask::Exists => key.clone(),
+                Ask::DoesNotExist => format!("!{key}"),
+            })
+            .collect();
+        f.write_str(&words.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selector(yaml: &str) -> Selector {
+        Selector::read(Some(&serde_yaml::from_str(yaml).unwrap())).unwrap()
+    }
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        let own = |&(k, v): &(&str, &str)| (k.to_owned(), v.to_owned());
+        pairs.iter().map(own).collect()
+    }
+
+    #[test]
+    fn not_in_takes_a_missing_key() {
+        let s = selector("{matchExpressions: [{key: a, operator: NotIn, values: [x]}]}");
+        assert!(s.matches(&labels(&[])) && s.matches(&labels(&[("a", "y")])));
+        assert!(!s.matches(&labels(&[("a", "x")])));
+    }
+
+    #[test]
+    fn all_requirements_must_hold() {
+        let s =
+            selector("{matchLabels: {a: x}, matchExpressions: [{key: b, operator: DoesNotExist}]}");
+        assert!(s.matches(&labels(&[("a", "x")])));
+        assert!(!s.matches(&labels(&[("a", "x"), ("b", "")])));
+        assert_eq!(s.to_string(), "a=x,!b");
+    }
+
+    #[test]
+    fn narrower_is_within_wider() {
+        let narrow = selector("{matchLabels: {a: x, b: y}}");
+        let wide = selector("{matchExpressions: [{key: a, operator: In, values: [x, z]}]}");
+        assert!(narrow.is_within(&wide) && !wide.is_within(&narrow));
+        assert!(wide.is_within(&Selector::default()));
+        assert!(narrow.is_within(&selector(
+            "{matchExpressions: [{key: b, operator: Exists}]}"
+        )));
+    }
+
+    #[test]
+    fn examples_match_and_are_one_for_each_choice() {
+        let s = selector(
+            "{matchLabels: {a: x}, matchExpressions: [{key: b, operator: In, values: [y, z, w]}, \
+             {key: b, operator: NotIn, values: [w]}, {key: c, operator: Exists}, \
+             {key: d, operator: DoesNotExist}, {key: e, operator: NotIn, values: [v]}]}",
+        );
+        let examples = s.examples();
+        assert_eq!(examples.len(), 2);
+        assert!(examples.iter().all(|labels| s.matches(labels)));
+        let never =
+            selector("{matchLabels: {a: x}, matchExpressions: [{key: a, operator: DoesNotExist}]}");
+        assert!(never.examples().is_empty());
+        assert_eq!(Selector::default().examples(), [Labels::new()]);
+    }
+
+    #[test]
+    fn what_the_api_server_refuses_is_refused() {
+        for wrong in [
+            "{matchExpressions: [{key: a, operator: in, values: [x]}]}",
+            "{matchExpressions: [{key: a, operator: In}]}",
+            "{matchExpressions: [{key: a, operator: Exists, values: [x]}]}",
+        ] {
+            assert!(Selector::read(Some(&serde_yaml::from_str(wrong).unwrap())).is_err());
+        }
+    }
+}

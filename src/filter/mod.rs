@@ -1,0 +1,364 @@
+//! The whole way of a stream, from bytes to bytes: what the filter does.
+//!
+//! This room only leads the others: it finds the virtual clusters, has their policies made and
+//! judged, and has the stream edited. Nothing goes out before everything is known to be right.
+
+#[cfg(test)]
+mod edit_tests;
+pub mod emit;
+mod escapes;
+pub mod helm;
+pub mod index;
+pub mod install_order;
+pub mod krm;
+mod look;
+mod placement;
+mod plan;
+pub mod prefilter;
+pub mod roundtrip;
+mod verify;
+mod widening;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::rules::codes::Audience;
+use crate::vcluster::edition::Edition;
+use crate::vcluster::sources::{self, ConfigFile, Said, VirtualCluster};
+use index::Index;
+use krm::SoleList;
+use manifest::diagnostic::{Place, Problem, Report};
+use manifest::documents;
+use manifest::edit;
+use netpol::validate::CidrRule;
+use placement::Placement;
+use plan::Plan;
+
+pub use plan::Made;
+
+/// What the user asks for beside the stream.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Files, names and namespaces.
+    pub said: Said,
+    /// `--edition`; else the chart's.
+    pub edition: Option<Edition>,
+    /// `--require`: a stream without config is an error.
+    pub require: bool,
+    /// `--companions`: generate the companions that are missing.
+    pub companions: bool,
+    /// `--project`.
+    pub project: Option<String>,
+    /// `--project-namespace-label`.
+    pub project_namespace_label: Option<String>,
+    /// `--strict`: warnings are errors.
+    pub strict: bool,
+    /// `--allow`: codes of warnings that are not to be given.
+    pub allow: Vec<String>,
+    /// `--kube-version`: which CIDRs the target server takes.
+    pub cidr: CidrRule,
+    /// Who reads the warnings.
+    pub audience: Audience,
+}
+
+/// What became of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deed {
+    /// It took the place of one that was there.
+    Replaced,
+    /// It was not there.
+    Injected,
+    /// It was there twice, or does not belong to the edition.
+    Removed,
+    /// It was there as it has to be.
+    Unchanged,
+}
+
+/// One policy and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Action {
+    /// What became of it.
+    pub deed: Deed,
+    /// `metadata.name`.
+    pub policy: String,
+    /// `metadata.namespace`.
+    pub namespace: Option<String>,
+    /// The document of the input, counted from 1.
+    pub document: Option<usize>,
+}
+
+/// A virtual cluster of the stream that has a config.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The Helm release.
+    pub release: String,
+    /// The namespace of its policies, if anything says.
+    pub namespace: Option<String>,
+    /// The label `chart`, as it stands.
+    pub chart: Option<String>,
+    /// The edition of its policies.
+    pub edition: &'static str,
+    /// What the config was read from, in words: `the Secret vc-config-a`.
+    pub config: String,
+    /// Whether the config asks for policies.
+    pub enabled: bool,
+}
+
+/// A new stream.
+#[derive(Debug)]
+pub struct Output<'s> {
+    /// Its bytes: parts of the old stream, and new text.
+    pub pieces: Vec<Cow<'s, [u8]>>,
+    /// The virtual clusters that have a config.
+    pub found: Vec<Found>,
+    /// What became of each policy.
+    pub actions: Vec<Action>,
+    /// Warnings.
+    pub warnings: Report,
+}
+
+/// Filters a stream.
+///
+/// # Errors
+/// With all that is wrong at once; then nothing may be written.
+pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Report> {
+    if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
+        return Err(problem.into());
+    }
+    let list = SoleList::of(stream);
+    let mut said = said(&options.said, list.as_ref());
+    // Hooks alone, or nothing at all: files hold for nothing here.
+    if !said.files.is_empty() && install_order::is_idle(stream) {
+        said.to_mut().files.clear();
+    }
+    let index = Index::of(stream);
+    let (plans, mut warnings) = settle(stream, &index, &said, options)?;
+    let home = said
+        .namespace
+        .as_deref()
+        .or(said.fallback_namespace.as_deref());
+    let mut placement = Placement::new(stream, &index, list.as_ref(), home);
+    if plans.is_empty() {
+        warnings.extend(placement.left_alone());
+    }
+    for (cluster, plan) in &plans {
+        if plan.enabled {
+            placement.place(cluster, plan);
+        } else {
+            warnings.extend(placement.disabled(cluster));
+        }
+    }
+    let allowed: Vec<&str> = options.allow.iter().map(String::as_str).collect();
+    warnings.allow(&allowed);
+    if options.strict {
+        placement.errors.extend(warnings.clone());
+        placement.errors.be_strict();
+    }
+    placement.finish();
+    if placement.errors.has_errors() {
+        return Err(placement.errors);
+    }
+    if let Some(list) = list.as_ref().filter(|_| !plans.is_empty()) {
+        let results: Vec<Value> = plans
+            .iter()
+            .filter(|(_, plan)| plan.enabled)
+            .flat_map(|(cluster, plan)| plan.policies.iter().map(|p| krm::made(p, &cluster.source)))
+            .chain(warnings.iter().map(krm::result))
+            .collect();
+        placement.edits.extend(list.results(stream, &results));
+    }
+    verify::prove(&verify::Claim {
+        stream,
+        index: &index,
+        is_list: list.is_some(),
+        edits: &placement.edits,
+        expected: &placement.expected,
+    })?;
+    let pieces = edit::apply(stream, placement.edits).map_err(|at| {
+        let line = documents::line_of(stream, at);
+        Problem::error(format!("two changes meet at line {line} of the stream"))
+            .help("please report this with the stream, its secrets removed")
+    })?;
+    Ok(Output {
+        pieces,
+        found: plans
+            .iter()
+            .map(|(cluster, plan)| found(cluster, plan))
+            .collect(),
+        actions: placement.actions,
+        warnings,
+    })
+}
+
+/// The policies that the filter would give to a stream, and nothing of where they would go.
+///
+/// Files hold here even where the stream is empty: whoever asks wants to see what they make.
+///
+/// # Errors
+/// With all that is wrong at once, as [`render`] does.
+pub fn plans(stream: &[u8], options: &Options) -> Result<(Vec<Made>, Report), Report> {
+    if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
+        return Err(problem.into());
+    }
+    let list = SoleList::of(stream);
+    let said = said(&options.said, list.as_ref());
+    let (plans, warnings) = settle(stream, &Index::of(stream), &said, options)?;
+    let made = plans.into_iter().map(|(cluster, plan)| plan.made(cluster));
+    Ok((made.collect(), warnings))
+}
+
+/// The virtual clusters that have a config, each with what is to be done for it, and warnings.
+fn settle(
+    stream: &[u8],
+    index: &Index,
+    said: &Said,
+    options: &Options,
+) -> Result<(Vec<(VirtualCluster, Plan)>, Report), Report> {
+    let mut errors = unreadable(index, stream);
+    let (mut clusters, mut warnings) = match sources::virtual_clusters(index, said, stream) {
+        Ok(found) => found,
+        Err(found) => {
+            errors.extend(found);
+            return Err(errors);
+        }
+    };
+    clusters.retain(|c| !c.documents.is_empty());
+    if clusters.is_empty() && options.require && !install_order::holds_only_hooks(stream) {
+        errors.push(no_config(stream));
+    }
+    let mut plans = Vec::new();
+    for cluster in clusters {
+        match Plan::of(&cluster, options) {
+            Ok((plan, found)) => {
+                warnings.extend(found);
+                plans.push((cluster, plan));
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    errors.extend(unique(&plans));
+    if errors.has_errors() {
+        return Err(errors);
+    }
+    Ok((plans, warnings))
+}
+
+fn found(cluster: &VirtualCluster, plan: &Plan) -> Found {
+    Found {
+        release: cluster.name.clone(),
+        namespace: cluster.namespace.clone(),
+        chart: cluster.chart.clone(),
+        edition: plan.edition.name(),
+        config: cluster.source.clone(),
+        enabled: plan.enabled,
+    }
+}
+
+/// What the user says, with the config that a ResourceList brings along.
+fn said<'o>(said: &'o Said, list: Option<&SoleList>) -> Cow<'o, Said> {
+    let mut said = Cow::Borrowed(said);
+    let function_config = list.and_then(|l| l.function_config.clone());
+    if let (Some(text), true) = (function_config, said.files.is_empty()) {
+        said.to_mut().files.push(ConfigFile {
+            name: "functionConfig.spec".to_owned(),
+            text,
+        });
+    }
+    said
+}
+
+/// UTF-16 and UTF-32 have zero bytes or their marks at the beginning.
+fn foreign_encoding(stream: &[u8]) -> Option<Problem> {
+    let marked = stream.starts_with(b"\xff\xfe") || stream.starts_with(b"\xfe\xff");
+    let zeros = stream
+        .get(..4)
+        .map(|head| head.iter().map(|b| *b == 0).collect::<Vec<_>>());
+    let wide = [
+        [true, false, true, false],
+        [false, true, false, true],
+        [true, true, true, false],
+        [false, true, true, true],
+    ];
+    let spaced = zeros.is_some_and(|zeros| wide.iter().any(|w| w.as_slice() == zeros));
+    (marked || spaced).then(|| {
+        Problem::error("the stream is in UTF-16 or UTF-32, and UTF-8 is expected")
+            .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`")
+    })
+}
+
+/// Each policy has one virtual cluster: two of them in one namespace would take turns.
+fn unique(plans: &[(VirtualCluster, Plan)]) -> Report {
+    let mut report = Report::default();
+    let mut owners: HashMap<&str, Vec<(Option<&str>, &VirtualCluster)>> = HashMap::new();
+    for (cluster, plan) in plans.iter().filter(|(_, plan)| plan.enabled) {
+        for policy in plan.policies.iter().chain(&plan.companions) {
+            let namespace = policy.namespace.as_deref();
+            let owners = owners.entry(&policy.name).or_default();
+            // One without a namespace goes to the release's, which may be any.
+            let same = |(other, _): &&(Option<&str>, &VirtualCluster)| {
+                *other == namespace || other.is_none() || namespace.is_none()
+            };
+            if let Some((_, other)) = owners.iter().find(same) {
+                report.push(two_owners(&policy.name, cluster, other));
+            }
+            owners.push((namespace, cluster));
+        }
+    }
+    report
+}
+
+fn two_owners(policy: &str, cluster: &VirtualCluster, other: &VirtualCluster) -> Problem {
+    let message = format!(
+        "the {} (config from {}) and the {} (config from {}) would both have the policy {policy}",
+        other.describe(),
+        other.source,
+        cluster.describe(),
+        cluster.source
+    );
+    Problem::error(message).help(
+        "give the objects of both a metadata.namespace, and use --namespace for one virtual \
+         cluster alone",
+    )
+}
+
+fn no_config(stream: &[u8]) -> Problem {
+    let problem = Problem::error("the stream holds no network-policy config, and --require is set");
+    if stream.trim_ascii().is_empty() {
+        return problem.help(
+            "the stream is empty: did the chart render anything? With --output-dir, Helm 3 gives \
+             its post-renderer nothing",
+        );
+    }
+    problem.help(
+        "set policies.networkPolicy in the chart's values, or the annotation \
+         vcluster-netpol/config, or --config FILE; with --hide-secret Helm 3 takes the config \
+         Secret away",
+    )
+}
+
+/// Documents that look like ours but cannot be read: to pass over them would be a silent no-op.
+fn unreadable(index: &Index, stream: &[u8]) -> Report {
+    let mut report = Report::default();
+    for document in &index.unreadable {
+        let Some(object) = &document.looks_like else {
+            continue;
+        };
+        let place = Place {
+            object: Some(object.clone()),
+            document: Some(document.number),
+            stream_line: Some(index.lines.line(stream, document.document.span.start)),
+            ..Place::default()
+        };
+        let message = format!("the document cannot be read: {}", document.reason);
+        report.push(
+            Problem::error(message)
+                .help("correct the template that renders it")
+                .at(place),
+        );
+    }
+    report
+}

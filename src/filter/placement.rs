@@ -1,0 +1,411 @@
+//! Where the policies of the virtual clusters stand in the stream, or will stand.
+//!
+//! Finds the copies that are there, and turns policies into changes of the stream. What a policy
+//! says is settled before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Action;
+use super::Deed;
+use super::plan::Plan;
+use crate::filter::emit;
+use crate::filter::index::{Index, IndexedObject as Object};
+use crate::filter::install_order::{self, Closing};
+use crate::filter::krm::SoleList;
+use crate::filter::roundtrip;
+use crate::rules::codes;
+use crate::vcluster::policies::{Policy, Role};
+use crate::vcluster::sources::VirtualCluster;
+use manifest::diagnostic::{Problem, Report};
+use manifest::documents;
+use manifest::edit::{self, Edit};
+use manifest::objects::{FILENAME, Item};
+
+/// The stream being edited.
+pub(super) struct Placement<'a> {
+    stream: &'a [u8],
+    index: &'a Index,
+    list: Option<&'a SoleList>,
+    /// The namespace of objects that say none.
+    home: Option<&'a str>,
+    /// The policies of the stream that are named like ours, as places in the index.
+    by_name: HashMap<&'a str, Vec<usize>>,
+    claimed: Vec<bool>,
+    /// Items that go out of their lists.
+    leaving: Vec<&'a Object>,
+    pub(super) edits: Vec<Edit>,
+    missing: Vec<Missing>,
+    pub(super) actions: Vec<Action>,
+    /// What the stream must hold once it is written.
+    pub(super) expected: Vec<Expected<'a>>,
+    pub(super) errors: Report,
+}
+
+/// A policy that the stream does not have.
+struct Missing {
+    text: String,
+    header: Option<String>,
+}
+
+/// A policy as it must stand in the stream that is written.
+pub(super) struct Expected<'a> {
+    pub(super) policy: &'a Policy,
+    /// Its annotations, Helm 4's among them.
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// A policy of some virtual cluster, by which copies of it are found.
+struct Wanted<'w> {
+    name: &'w str,
+    namespaces: [Option<&'w str>; 2],
+    /// Whether no other virtual cluster has a policy of that name.
+    only: bool,
+}
+
+impl<'a> Placement<'a> {
+    pub(super) fn new(
+        stream: &'a [u8],
+        index: &'a Index,
+        list: Option<&'a SoleList>,
+        home: Option<&'a str>,
+    ) -> Self {
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (i, object) in index.objects.iter().enumerate() {
+            if let (true, Some(name)) = (
+                object.is_network_policy() && !object.is_hook(),
+                &object.name,
+            ) {
+                by_name.entry(name).or_default().push(i);
+            }
+        }
+        Self {
+            stream,
+            index,
+            list,
+            home,
+            by_name,
+            claimed: vec![false; index.objects.len()],
+            leaving: Vec::new(),
+            edits: Vec::new(),
+            missing: Vec::new(),
+            actions: Vec::new(),
+            expected: Vec::new(),
+            errors: Report::default(),
+        }
+    }
+
+    /// The copies of a policy in the stream, none of which has been taken for another's.
+    fn copies(&mut self, wanted: &Wanted<'_>) -> Vec<&'a Object> {
+        let index = self.index;
+        let mut found = Vec::new();
+        for i in self.by_name.get(wanted.name).into_iter().flatten() {
+            let (Some(object), Some(claimed)) = (index.objects.get(*i), self.claimed.get_mut(*i))
+            else {
+                continue;
+            };
+            let here = match (object.namespace.as_deref(), self.home) {
+                // It is of the release's namespace; of which, only the environment says.
+                (None, Some(home)) => wanted.only || wanted.namespaces.contains(&Some(home)),
+                (None, None) => true,
+                (namespace, _) => wanted.namespaces.contains(&namespace),
+            };
+            if here && !*claimed {
+                *claimed = true;
+                found.push(object);
+            }
+        }
+        found
+    }
+
+    pub(super) fn place(&mut self, cluster: &VirtualCluster, plan: &'a Plan) {
+        let of_stream = cluster.stream_namespace.as_deref();
+        let only = cluster.has_name_alone;
+        let copies = |placement: &mut Self, name: &str, namespace: Option<&str>| {
+            placement.copies(&Wanted {
+                name,
+                namespaces: [namespace, of_stream],
+                only,
+            })
+        };
+        for policy in &plan.policies {
+            let found = copies(self, &policy.name, policy.namespace.as_deref());
+            self.put(cluster, policy, &plan.comments, found);
+        }
+        for policy in &plan.companions {
+            if copies(self, &policy.name, policy.namespace.as_deref()).is_empty() {
+                self.put(cluster, policy, &plan.comments, Vec::new());
+            }
+        }
+        for name in &plan.unwanted {
+            for copy in copies(self, name, cluster.namespace.as_deref()) {
+                self.remove(copy);
+            }
+        }
+    }
+
+    /// Writes a policy over the first of its copies, or notes that it is missing.
+    fn put(
+        &mut self,
+        cluster: &VirtualCluster,
+        policy: &'a Policy,
+        comments: &[String],
+        copies: Vec<&'a Object>,
+    ) {
+        let mut copies = copies.into_iter();
+        let first = copies.next();
+        for copy in copies {
+            self.remove(copy);
+        }
+        let template = cluster.template.as_deref().map(networkpolicy_template);
+        let annotations = Self::annotations(cluster, policy, first, template.as_ref());
+        let text = match self.text(policy, &annotations, comments, first) {
+            Ok(text) => text,
+            Err(problem) => return self.errors.push(problem),
+        };
+        if let Some(object) = first {
+            self.replace(policy, object, &text);
+        } else {
+            let header = template.filter(|_| !cluster.helm4);
+            self.note(Deed::Injected, policy, None);
+            self.missing.push(Missing {
+                text,
+                header: header.map(|t| install_order::source_line(&t)),
+            });
+        }
+        self.expected.push(Expected {
+            policy,
+            annotations,
+        });
+    }
+
+    /// The annotations of a policy, with that of Helm 4 where the stream is Helm 4's.
+    fn annotations(
+        cluster: &VirtualCluster,
+        policy: &Policy,
+        first: Option<&Object>,
+        template: Option<&String>,
+    ) -> BTreeMap<String, String> {
+        let mut annotations = policy.annotations.clone();
+        annotations.remove(FILENAME);
+        let there = first.filter(|o| o.seat.helm4);
+        let filename = there.and_then(|o| o.seat.template.as_ref()).or(template);
+        if let (true, Some(filename)) = (cluster.helm4, filename) {
+            annotations.insert(FILENAME.to_owned(), filename.clone());
+        }
+        annotations
+    }
+
+    /// A policy as text in the style of its place, read back and compared with what was meant.
+    fn text(
+        &self,
+        policy: &Policy,
+        annotations: &BTreeMap<String, String>,
+        comments: &[String],
+        first: Option<&Object>,
+    ) -> Result<String, Problem> {
+        let item = first.and_then(|o| o.seat.item.as_ref());
+        let in_list = item.is_some() || first.is_none() && self.list.is_some();
+        let flow = match item {
+            Some(item) => edit::is_flow_item(self.stream, item),
+            None => in_list && self.list.is_some_and(SoleList::takes_flow),
+        };
+        let text = if flow {
+            emit::flow(policy, annotations)
+        } else if in_list {
+            // Comments above an item would not be part of it the next time.
+            emit::block(policy, annotations, &[])
+        } else {
+            emit::block(policy, annotations, comments)
+        };
+        roundtrip::check(&text, policy, annotations)?;
+        Ok(text)
+    }
+
+    /// Puts a text in the place of a policy that is there.
+    fn replace(&mut self, policy: &Policy, object: &Object, text: &str) {
+        let edit = match &object.seat.item {
+            None => edit::replace_document(self.stream, object, text),
+            Some(item) if item.referred_to => {
+                let message = "the policy stands in a list, and an alias elsewhere refers to it";
+                let help = "take the anchor out of the policy, or the policy out of the list";
+                self.errors.push(
+                    Problem::error(message)
+                        .help(help)
+                        .at(object.place(self.stream)),
+                );
+                return;
+            }
+            Some(item) => edit::replace_item(self.stream, item, text),
+        };
+        if self.stream.get(edit.span.clone()) == Some(edit.text.as_bytes()) {
+            self.note(Deed::Unchanged, policy, Some(object.seat.number));
+        } else {
+            self.note(Deed::Replaced, policy, Some(object.seat.number));
+            self.edits.push(edit);
+        }
+    }
+
+    fn note(&mut self, deed: Deed, policy: &Policy, document: Option<usize>) {
+        self.actions.push(Action {
+            deed,
+            policy: policy.name.clone(),
+            namespace: policy.namespace.clone(),
+            document,
+        });
+    }
+
+    fn remove(&mut self, object: &'a Object) {
+        self.actions.push(Action {
+            deed: Deed::Removed,
+            policy: object.name.clone().unwrap_or_default(),
+            namespace: object.namespace.clone(),
+            document: Some(object.seat.number),
+        });
+        match &object.seat.item {
+            None => self.edits.push(edit::remove_document(object)),
+            Some(_) => self.leaving.push(object),
+        }
+    }
+
+    /// Takes the items that go out of their lists, list by list.
+    fn remove_items(&mut self) {
+        let leaving = std::mem::take(&mut self.leaving);
+        let mut lists: BTreeMap<(usize, usize), Vec<(&Object, &Item)>> = BTreeMap::new();
+        for object in leaving {
+            if let Some(item) = &object.seat.item {
+                let list = (item.list.start, item.list.end);
+                lists.entry(list).or_default().push((object, item));
+            }
+        }
+        for members in lists.into_values() {
+            let items: Vec<&Item> = members.iter().map(|(_, item)| *item).collect();
+            let bound = items.iter().any(|item| item.referred_to);
+            match edit::remove_items(self.stream, &items).filter(|_| !bound) {
+                Some(edits) => self.edits.extend(edits),
+                None => self.errors.extend(members.iter().map(|(object, _)| {
+                    Problem::error("a further copy of the policy can't be taken out of its list")
+                        .help("remove it from the template that renders it")
+                        .at(object.place(self.stream))
+                })),
+            }
+        }
+    }
+
+    /// Policies of a virtual cluster whose config is disabled stay, and a warning says so.
+    pub(super) fn disabled(&mut self, cluster: &VirtualCluster) -> Vec<Problem> {
+        let stream = self.stream;
+        let copies = [Role::Workload, Role::ControlPlane]
+            .into_iter()
+            .flat_map(|role| {
+                self.copies(&Wanted {
+                    name: &role.policy_name(&cluster.name),
+                    namespaces: [
+                        cluster.namespace.as_deref(),
+                        cluster.stream_namespace.as_deref(),
+                    ],
+                    only: cluster.has_name_alone,
+                })
+            });
+        copies
+            .map(|object| {
+                let message = format!(
+                    "the config of {} is disabled, but this policy is in the stream and stays",
+                    cluster.describe()
+                );
+                Problem::warning(codes::DISABLED, message)
+                    .help("enable the config, or remove the policy from the chart")
+                    .at(object.place(stream))
+            })
+            .collect()
+    }
+
+    /// Policies of virtual clusters that no config speaks of stay, and a warning says so.
+    pub(super) fn left_alone(&self) -> Vec<Problem> {
+        let ours = |o: &&Object| o.is_own_policy() && !o.is_hook();
+        let objects = self.index.objects.iter().filter(ours);
+        objects
+            .map(|object| {
+                let message =
+                    "the stream holds no config, so this policy stays as the chart has it";
+                Problem::warning(codes::DISABLED, message)
+                    .help("was the config Secret hidden? Set the annotation, or use --config FILE")
+                    .at(object.place(self.stream))
+            })
+            .collect()
+    }
+
+    /// Takes out what goes, and puts in what is missing.
+    pub(super) fn finish(&mut self) {
+        self.remove_items();
+        if self.missing.is_empty() {
+            return;
+        }
+        if let Some(list) = self.list {
+            let texts: Vec<&str> = self.missing.iter().map(|m| m.text.as_str()).collect();
+            match list.insert(self.stream, &texts) {
+                Some(edit) => self.edits.push(edit),
+                None => self.errors.push(
+                    Problem::error("the list has no place for the policies that are missing")
+                        .help("write its items one below the other, each behind \"- \""),
+                ),
+            }
+            return;
+        }
+        let gap = install_order::gap(self.stream);
+        let mut text = String::new();
+        // A document that is replaced at the very end brings its own line break.
+        let replaced = self
+            .edits
+            .iter()
+            .any(|e| e.span.end == gap.at && !e.text.is_empty());
+        if gap.needs_break && !replaced {
+            text.push('\n');
+        }
+        for missing in &self.missing {
+            text.push_str("---\n");
+            text.push_str(missing.header.as_deref().unwrap_or_default());
+            text.push_str(&missing.text);
+        }
+        match gap.closing {
+            Closing::None => {}
+            Closing::Marker => text.push_str("---\n"),
+            Closing::End => text.push_str("...\n"),
+        }
+        let line_break = documents::line_break(self.stream, gap.at);
+        self.edits.push(Edit {
+            span: gap.at..gap.at,
+            text: edit::with_line_breaks(&text, line_break),
+        });
+    }
+}
+
+/// The chart's template of network policies, beside the carrier's.
+fn networkpolicy_template(carrier: &str) -> String {
+    let chart = carrier
+        .rfind("/templates/")
+        .map_or_else(|| carrier.split('/').next(), |i| carrier.get(..i))
+        .unwrap_or(carrier);
+    format!("{chart}/templates/networkpolicy.yaml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_lies_beside_the_carriers() {
+        for (carrier, expected) in [
+            (
+                "vcluster/templates/config-secret.yaml",
+                "vcluster/templates/networkpolicy.yaml",
+            ),
+            (
+                "u/charts/a/templates/x/y.yaml",
+                "u/charts/a/templates/networkpolicy.yaml",
+            ),
+            ("odd.yaml", "odd.yaml/templates/networkpolicy.yaml"),
+        ] {
+            assert_eq!(networkpolicy_template(carrier), expected);
+        }
+    }
+}

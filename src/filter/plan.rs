@@ -1,0 +1,726 @@
+//! What is to be done for one virtual cluster: its policies, settled and judged.
+//!
+//! Brings config, chart and options together. Knows nothing of where policies stand in the stream.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Options;
+use super::widening;
+use crate::rules::codes;
+use crate::rules::config::{self, Dns, View};
+use crate::vcluster::config::document::ConfigDocument;
+use crate::vcluster::config::settings::{Settings, merge};
+use crate::vcluster::edition::{self, ChartVersion, Edition};
+use crate::vcluster::policies::{
+    self, Cause, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
+};
+use crate::vcluster::sources::{self, VirtualCluster};
+use manifest::diagnostic::{Place, Position, Problem, Quoting, Severity};
+use manifest::schema::{self, Origin};
+use manifest::yaml::{Paths, Tree};
+use netpol::cidr::Cidr;
+use netpol::validate::{self, CidrRule, Spot, Use};
+
+/// The value of the project label that the Platform expands before Helm runs.
+const PROJECT_PLACEHOLDER: &str = ".Values.loft.project";
+
+/// The values that the policies need beyond the config, and that may hold anything.
+const GLOBAL_ANNOTATIONS: &str = "controlPlane.advanced.globalMetadata.annotations";
+const TARGET_NAMESPACE: &str = "experimental.syncSettings.targetNamespace";
+
+/// What is to be done for one virtual cluster.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) enabled: bool,
+    pub(super) edition: Edition,
+    pub(super) policies: Vec<Policy>,
+    /// Written only where the stream has none.
+    pub(super) companions: Vec<Policy>,
+    /// The names of those of the two that the edition does not have.
+    pub(super) unwanted: Vec<String>,
+    /// What is written above each policy.
+    pub(super) comments: Vec<String>,
+}
+
+/// The policies of one virtual cluster and where they come from, for those who explain them.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The Helm release.
+    pub name: String,
+    /// The namespace, if anything says.
+    pub namespace: Option<String>,
+    /// What the config was read from, in words.
+    pub source: String,
+    /// The shape of the policies.
+    pub edition: Edition,
+    /// Whether the config enables them.
+    pub enabled: bool,
+    /// The two, and the companions that were asked for. Causes have their paths as they stand in
+    /// the text of the config.
+    pub policies: Vec<Policy>,
+}
+
+impl Plan {
+    /// The policies alone, with full paths in their causes.
+    pub(super) fn made(self, cluster: VirtualCluster) -> Made {
+        let documents = cluster.documents.as_slice();
+        // Nothing has to be looked for where there is only one.
+        let trees = if documents.len() > 1 {
+            trees(documents)
+        } else {
+            Vec::new()
+        };
+        let mut texts = texts(documents, &trees);
+        let mut full = |cause: &mut Cause| match cause {
+            Cause::BuiltIn | Cause::Project => {}
+            Cause::Field(path) | Cause::Default(path) => {
+                *path = match documents {
+                    [] => return,
+                    [document] => document.path_of(path),
+                    [.., last] => {
+                        let found = texts.iter_mut().find_map(|text| text.locate(path));
+                        found.map_or_else(|| last.path_of(path), |(full, _)| full)
+                    }
+                };
+            }
+        };
+        let mut policies = self.policies;
+        policies.extend(self.companions);
+        for policy in &mut policies {
+            (policy.egress.iter_mut()).for_each(|r| full(&mut r.cause));
+            (policy.ingress.iter_mut()).for_each(|r| full(&mut r.cause));
+        }
+        Made {
+            name: cluster.name,
+            namespace: cluster.namespace,
+            source: cluster.source,
+            edition: self.edition,
+            enabled: self.enabled,
+            policies,
+        }
+    }
+
+    /// Settles config, chart and options, and judges what comes of them.
+    pub(super) fn of(
+        cluster: &VirtualCluster,
+        options: &Options,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let (mut settings, mut warnings) = checked_settings(cluster, options)?;
+        settings.write_cidrs_for_policies();
+        let edition = options
+            .edition
+            .unwrap_or_else(|| Edition::of(cluster.chart_version().as_ref()));
+        let workload_namespace = workload_namespace(cluster);
+        if workload_namespace.is_some() && settings.enabled {
+            warnings.push(two_namespaces());
+        }
+        let version = cluster.chart_version();
+        if let Some(version) = version.filter(ChartVersion::is_newer_than_known)
+            && settings.enabled
+            && options.edition.is_none()
+        {
+            warnings.push(newer_chart(&version, edition));
+        }
+        let global_annotations =
+            sources::strings(cluster.value("/controlPlane/advanced/globalMetadata/annotations"));
+        let chart = cluster.chart.as_deref().and_then(edition::clean_label);
+        let flag = |path: &str, default| cluster.flag(path).unwrap_or(default);
+        let subject = Subject {
+            release: &cluster.name,
+            namespace: cluster.namespace.as_deref(),
+            workload_namespace,
+            chart: chart.as_deref(),
+            heritage: cluster.heritage.as_deref().unwrap_or("Helm"),
+            edition,
+            private_nodes: flag("/privateNodes/enabled", false),
+            separate_dns: flag("/controlPlane/coredns/enabled", true)
+                && !flag("/controlPlane/coredns/embedded", false),
+            global_annotations: &global_annotations,
+            project_namespace_label: options
+                .project_namespace_label
+                .as_deref()
+                .unwrap_or(PROJECT_NAMESPACE_LABEL),
+        };
+        let policies = policies::policies(&subject, &settings);
+        let companions = companions(&subject, &settings, options);
+        warnings.extend(config::warnings(&View {
+            settings: &settings,
+            policies: &policies,
+            dns: dns(cluster, &subject, !companions.is_empty()),
+            quoting: quoting(&cluster.documents),
+            audience: options.audience,
+        }));
+        let mut global_warnings = Vec::new();
+        if settings.enabled {
+            let all = policies.iter().chain(&companions);
+            let mut errors: Vec<Problem> = all
+                .flat_map(|policy| judge_policy(policy, cluster, options.cidr))
+                .collect();
+            let (refused, warned) = global_hooks(cluster, &global_annotations, options);
+            errors.extend(refused);
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+            global_warnings = warned;
+        }
+        let allowed = settings.allow.iter().chain(&options.allow);
+        warnings.retain(|w| {
+            let silenced = |code: &str| allowed.clone().any(|a| a.eq_ignore_ascii_case(code));
+            !w.code.is_some_and(silenced)
+        });
+        let mut warnings = relocate(cluster, warnings);
+        warnings.extend(global_warnings);
+        let made: Vec<Policy> = policies.iter().chain(&companions).cloned().collect();
+        if let Some(problem) = overriding(cluster, options, &subject, &settings, &made) {
+            if problem.severity == Severity::Error {
+                return Err(vec![problem]);
+            }
+            warnings.push(problem);
+        }
+        let mut comments = vec![format!(
+            "vcluster-netpol: edition {edition}, config from {}.",
+            cluster.source
+        )];
+        comments.extend(warnings.iter().map(comment_of));
+        let unwanted = [Role::Workload, Role::ControlPlane]
+            .into_iter()
+            .filter(|role| !policies.iter().any(|p| p.role == *role))
+            .map(|role| role.policy_name(&cluster.name))
+            .collect();
+        let plan = Self {
+            enabled: settings.enabled,
+            edition,
+            policies,
+            companions,
+            unwanted,
+            comments,
+        };
+        Ok((plan, warnings))
+    }
+}
+
+/// The settings of a virtual cluster, or all that is wrong with the config in shape and values.
+fn checked_settings(
+    cluster: &VirtualCluster,
+    options: &Options,
+) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    let mut errors: Vec<Problem> = cluster
+        .documents
+        .iter()
+        .flat_map(|document| &document.problems)
+        .filter(|p| p.severity == Severity::Error)
+        .cloned()
+        .collect();
+    match settings(cluster, options) {
+        Ok(settings) if errors.is_empty() => return Ok(settings),
+        Ok(_) => {}
+        Err(mut found) => {
+            // That a value of the wrong type can't be decoded has been said, and better.
+            if !errors.is_empty() {
+                found.retain(|p| p.place.path.as_deref() != Some(""));
+            }
+            errors.extend(relocate(cluster, found));
+        }
+    }
+    Err(errors)
+}
+
+fn companions(subject: &Subject<'_>, settings: &Settings, options: &Options) -> Vec<Policy> {
+    if options.companions || settings.companions {
+        policies::companions(subject, settings)
+    } else {
+        Vec::new()
+    }
+}
+
+/// What is to be said of an annotation that takes back what the Secret's config closes.
+///
+/// Whoever can add an object to the stream can annotate it. So only the caller can allow this, not
+/// the annotation itself.
+fn overriding(
+    cluster: &VirtualCluster,
+    options: &Options,
+    subject: &Subject<'_>,
+    settings: &Settings,
+    policies: &[Policy],
+) -> Option<Problem> {
+    let secret = cluster.overridden.as_ref()?;
+    let (of_secret, _) = settings_of(std::slice::from_ref(secret), cluster, options).ok()?;
+    if !of_secret.enabled {
+        return None;
+    }
+    let (code, message) = if settings.enabled {
+        let mut before = policies::policies(subject, &of_secret);
+        before.extend(companions(subject, &of_secret, options));
+        let (policy, direction) = widening::widened(&before, policies)?;
+        let message = format!(
+            "the annotation opens more than the config of the Secret vc-config-{}, which it \
+             overrides: {policy} allows more {direction}",
+            cluster.name
+        );
+        (codes::ANNOTATION_WIDENS, message)
+    } else {
+        let message = format!(
+            "the annotation disables the policies that the config of the Secret vc-config-{} \
+             enables",
+            cluster.name
+        );
+        (codes::ANNOTATION_DISABLES, message)
+    };
+    if options.allow.iter().any(|a| a.eq_ignore_ascii_case(code)) {
+        return None;
+    }
+    let mut problem = Problem::warning(code, message).help(format!(
+        "change the values instead, or remove the annotation; --allow {code} takes it as it is"
+    ));
+    if let Some(document) = cluster.documents.last() {
+        problem.place = document.origin().place.clone();
+    }
+    if options.require {
+        problem.severity = Severity::Error;
+    }
+    Some(problem)
+}
+
+/// The settings of a virtual cluster, judged, with warnings; problems have paths below the config.
+fn settings(
+    cluster: &VirtualCluster,
+    options: &Options,
+) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    settings_of(&cluster.documents, cluster, options)
+}
+
+/// The settings that some documents say for a virtual cluster.
+fn settings_of(
+    documents: &[ConfigDocument],
+    cluster: &VirtualCluster,
+    options: &Options,
+) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    let quoting = quoting(documents);
+    let config = documents
+        .iter()
+        .filter_map(|d| d.network_policy.as_ref())
+        .map(|(value, _)| value.clone())
+        .reduce(merge)
+        .filter(|config| !config.is_null())
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let (mut settings, mut warnings) = Settings::from_json(config, quoting)?;
+    if !settings.enabled {
+        return Ok((settings, warnings));
+    }
+    let mut errors = Vec::new();
+    resolve_project(cluster, options, &mut settings, &mut errors, &mut warnings);
+    let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, cluster, quoting, options)
+        .into_iter()
+        .partition(|p| p.severity == Severity::Error);
+    errors.extend(refused);
+    warnings.extend(warned);
+    if errors.is_empty() {
+        Ok((settings, warnings))
+    } else {
+        Err(errors)
+    }
+}
+
+/// Whether the values of a config may be shown.
+fn quoting(documents: &[ConfigDocument]) -> Quoting {
+    documents
+        .last()
+        .map_or(Quoting::Hide, |d| d.origin().quoting)
+}
+
+/// How CoreDNS gets to names outside. Charts before 0.31 render no vc-kube-dns for it.
+fn dns(cluster: &VirtualCluster, subject: &Subject<'_>, companions: bool) -> Dns {
+    let renders_none = cluster
+        .chart_version()
+        .is_some_and(|version| version.release() < (0, 31, 0));
+    if !subject.separate_dns {
+        Dns::Embedded
+    } else if renders_none && !companions {
+        Dns::AsWorkload
+    } else {
+        Dns::WithPolicy
+    }
+}
+
+/// The namespace of the workloads, where the chart puts them into another one.
+fn workload_namespace(cluster: &VirtualCluster) -> Option<&str> {
+    let version = cluster.chart_version()?;
+    cluster
+        .text("/experimental/syncSettings/targetNamespace")
+        .filter(|target| {
+            version.has_target_namespace() && Some(*target) != cluster.namespace.as_deref()
+        })
+}
+
+fn newer_chart(version: &ChartVersion, edition: Edition) -> Problem {
+    let message = format!(
+        "the chart's version {version} is newer than the newest that is known; the policies are \
+         those of edition {edition}"
+    );
+    Problem::warning(codes::NEWER_CHART, message).help(format!(
+        "update vcluster-netpol, or settle it with --edition {edition}"
+    ))
+}
+
+fn two_namespaces() -> Problem {
+    Problem::warning(
+        codes::TARGET_NAMESPACE,
+        "the workloads run in another namespace (experimental.syncSettings.targetNamespace); \
+         vc-work goes there, and the documented rules do not connect the two namespaces",
+    )
+    .help(
+        "allow what must pass between them in workload.egress, controlPlane.ingress and \
+         controlPlane.egress, with a namespaceSelector",
+    )
+}
+
+/// A warning as a comment of the policies: the one place where Helm shows it to the user.
+fn comment_of(warning: &Problem) -> String {
+    let path = warning
+        .place
+        .path
+        .as_ref()
+        .map(|p| format!("{p}: "))
+        .unwrap_or_default();
+    let code = warning.code.unwrap_or_default();
+    format!("warning[{code}]: {path}{}", warning.message)
+}
+
+/// A text of the config, with the places of its fields, where it could be read.
+struct Text<'c> {
+    document: &'c ConfigDocument,
+    paths: Option<Paths<'c>>,
+}
+
+impl Text<'_> {
+    /// The full path and the position of a field, where it is in this text.
+    fn locate(&mut self, field: &str) -> Option<(String, Position)> {
+        self.document.locate(field, self.paths.as_mut()?)
+    }
+
+    /// The place of what is nearest to a field that is in no text.
+    fn nearest(&mut self, field: &str) -> Place {
+        let paths = self.paths.as_mut();
+        let position = paths.and_then(|paths| self.document.nearest(field, paths));
+        let path = self.document.path_of(field);
+        self.document.origin().place.at(path, position)
+    }
+}
+
+fn trees(documents: &[ConfigDocument]) -> Vec<Option<Tree<'_>>> {
+    documents.iter().map(ConfigDocument::tree).collect()
+}
+
+/// The texts of a config, the one that overrides the others first.
+fn texts<'c>(documents: &'c [ConfigDocument], trees: &'c [Option<Tree<'c>>]) -> Vec<Text<'c>> {
+    let texts = documents.iter().zip(trees).map(|(document, tree)| Text {
+        document,
+        paths: tree.as_ref().and_then(Tree::root).map(Paths::new),
+    });
+    texts.rev().collect()
+}
+
+/// Gives problems with paths below the config their places in the texts that say so. Each text is
+/// parsed once, however many problems there are.
+fn relocate(cluster: &VirtualCluster, mut problems: Vec<Problem>) -> Vec<Problem> {
+    if problems.is_empty() {
+        return problems;
+    }
+    let trees = trees(&cluster.documents);
+    let mut texts = texts(&cluster.documents, &trees);
+    for problem in &mut problems {
+        problem.place = place_in(
+            &mut texts,
+            problem.place.path.as_deref().unwrap_or_default(),
+        );
+        if problem.place.path.as_deref() == Some("") {
+            problem.place.path = None;
+        }
+        // A path may hold a key that a Secret keeps.
+        if quoting(&cluster.documents) == Quoting::Hide {
+            problem.place.path = problem
+                .place
+                .path
+                .take()
+                .map(|p| schema::without_free_keys(&p, &[PROJECT_LABEL]));
+        }
+    }
+    problems
+}
+
+/// The place of a field in the texts of a config.
+fn place_in(texts: &mut [Text<'_>], field: &str) -> Place {
+    for text in &mut *texts {
+        if let Some((path, position)) = text.locate(field) {
+            return text.document.origin().place.at(path, Some(position));
+        }
+    }
+    let last = texts.first_mut().map(|text| text.nearest(field));
+    last.unwrap_or_default()
+}
+
+/// Puts the project's name in for the placeholder.
+fn resolve_project(
+    cluster: &VirtualCluster,
+    options: &Options,
+    settings: &mut Settings,
+    errors: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    let of_secret = cluster.text("/loft/project");
+    let known = match (of_secret, options.project.as_deref()) {
+        (Some(a), Some(b)) if a != b => {
+            errors.push(
+                Problem::error("--project and loft.project of the config Secret name two projects")
+                    .help("leave --project out"),
+            );
+            return;
+        }
+        (a, b) => a.or(b),
+    };
+    for (key, value) in &mut settings.labels {
+        if !is_placeholder(value) {
+            continue;
+        }
+        if known.is_none() {
+            let message = "nothing says which project {{ .Values.loft.project }} is";
+            let help = "name it with --project NAME, or let the Platform set loft.project";
+            let mut problem = Problem::error(message).help(help);
+            problem.place.path = Some(schema::join("labels", key));
+            errors.push(problem);
+        }
+        // Nothing more is to be said of a placeholder that stays.
+        known.unwrap_or_default().clone_into(value);
+    }
+    match settings.labels.get(PROJECT_LABEL).map(String::as_str) {
+        Some("") => {
+            let mut problem = Problem::warning(
+                codes::EMPTY_PROJECT,
+                "the label names no project, so no rules are made for one",
+            )
+            .help("give it the project's name, or remove it");
+            problem.place.path = Some(schema::join("labels", PROJECT_LABEL));
+            warnings.push(problem);
+        }
+        None if options.project.is_some() => {
+            let message =
+                format!("--project has no effect: the config has no label {PROJECT_LABEL}");
+            let help = format!("set labels: {{{PROJECT_LABEL}: NAME}} in the config");
+            warnings.push(Problem::warning(codes::NO_EFFECT, message).help(help));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value is `{{ .Values.loft.project }}`, with whatever blanks.
+fn is_placeholder(value: &str) -> bool {
+    value
+        .trim()
+        .strip_prefix("{{")
+        .and_then(|v| v.strip_suffix("}}"))
+        .is_some_and(|v| v.trim_matches(['-', ' ', '\t']) == PROJECT_PLACEHOLDER)
+}
+
+/// What the API server would refuse of the user's part of the policies, and what it would warn of.
+fn judge(
+    settings: &Settings,
+    cluster: &VirtualCluster,
+    quoting: Quoting,
+    options: &Options,
+) -> Vec<Problem> {
+    let origin = Origin {
+        place: Place::default(),
+        quoting,
+    };
+    let ctx = validate::Context {
+        origin: &origin,
+        cidr: options.cidr,
+        use_of: Use::ForPolicies,
+    };
+    let spot = |path: &str| Spot::new(path, None);
+    let mut problems = Vec::new();
+    for (key, value) in &settings.labels {
+        let label = BTreeMap::from([(key.clone(), value.clone())]);
+        let at = spot(&manifest::schema::join("labels", key));
+        problems.extend(validate::labels(&label, &at, &ctx));
+    }
+    let at = spot("annotations");
+    let annotations = &settings.annotations;
+    problems.extend(validate::annotations(annotations, &at, &ctx));
+    if cluster.helm4 {
+        problems.extend(validate::annotations_through_helm_4(annotations, &at, &ctx));
+    }
+    problems.extend(hook_annotations(annotations.keys(), options, |key| {
+        Place::default().at(schema::join("annotations", key), None)
+    }));
+    let public = &settings.public_egress;
+    if public.enabled {
+        let mut block = policies::public_block(public);
+        let at = spot(public.field);
+        // The default excepts were chosen for the cidr as it goes out, and nobody wrote them.
+        if public.has_default_excepts
+            && let Some(parsed) = Cidr::parse(&block.cidr)
+        {
+            problems.extend(validate::cidr(&block.cidr, &at.field("cidr"), &ctx));
+            block.cidr = parsed.for_policy(&block.cidr);
+        }
+        let found = validate::ip_block(&block, &at, &ctx);
+        problems.extend(found.into_iter().map(|p| public.reindexed(p)));
+    }
+    for rules in [&settings.workload, &settings.control_plane] {
+        for user in &rules.egress {
+            problems.extend(validate::egress_rule(&user.rule, &spot(&user.field), &ctx));
+        }
+        for user in &rules.ingress {
+            problems.extend(validate::ingress_rule(&user.rule, &spot(&user.field), &ctx));
+        }
+    }
+    problems
+}
+
+/// The same of the annotations that the chart puts on all its objects: errors and warnings.
+fn global_hooks(
+    cluster: &VirtualCluster,
+    annotations: &BTreeMap<String, String>,
+    options: &Options,
+) -> (Vec<Problem>, Vec<Problem>) {
+    let at = |_: &str| Place {
+        object: Some(format!("values of the {}", cluster.describe())),
+        path: Some(GLOBAL_ANNOTATIONS.to_owned()),
+        ..Place::default()
+    };
+    hook_annotations(annotations.keys(), options, at)
+        .into_iter()
+        .partition(|p| p.severity == Severity::Error)
+}
+
+/// What is to be said of annotations that make hooks of the policies; `at` says where one is.
+///
+/// Helm's make hooks of them wherever the chart is installed. To anything but Argo CD its own mean
+/// nothing.
+fn hook_annotations<'k>(
+    keys: impl Iterator<Item = &'k String>,
+    options: &Options,
+    at: impl Fn(&str) -> Place,
+) -> Vec<Problem> {
+    let problem = |key: &String| {
+        let help = "remove it; the policies are placed before anything that runs";
+        let problem = if key.starts_with("helm.sh/hook") {
+            Problem::error(
+                "an annotation helm.sh/hook makes hooks of the policies: they would not be part \
+                 of the release, and --no-hooks would leave them out",
+            )
+        } else if key.starts_with("argocd.argoproj.io/hook") {
+            let mut problem = Problem::warning(
+                codes::ARGO_CD_HOOK,
+                "an annotation argocd.argoproj.io/hook makes hooks of the policies: Argo CD \
+                 deletes hooks and creates them anew at each sync",
+            );
+            if options.said.app_name.is_some() {
+                problem.severity = Severity::Error;
+            }
+            problem
+        } else {
+            return None;
+        };
+        Some(problem.help(help).at(at(key)))
+    };
+    keys.filter_map(problem).collect()
+}
+
+/// What the API server would refuse of a whole policy: names and labels come from the stream too.
+///
+/// The config's part has been judged where it is written. What is left are names and labels of
+/// objects, which may be shown, and values of the Secret, which may not.
+fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Vec<Problem> {
+    let origin = |quoting| Origin {
+        place: Place {
+            object: Some(format!("{} {}", netpol::kubernetes::KIND, policy.name)),
+            ..Place::default()
+        },
+        quoting,
+    };
+    let (public, secret) = (origin(Quoting::Show), origin(Quoting::Hide));
+    let of_config = origin(quoting(&cluster.documents));
+    let context = |origin| validate::Context {
+        origin,
+        cidr,
+        use_of: Use::AsTheyAre,
+    };
+    let metadata = Spot::new("metadata", None);
+    let mut problems: Vec<Problem> =
+        validate::name(&policy.name, &metadata.field("name"), &context(&public))
+            .into_iter()
+            .collect();
+    if let Some(namespace) = &policy.namespace {
+        let is_target = policy.namespace != cluster.namespace;
+        let (origin, at) = if is_target {
+            (&secret, Spot::new(TARGET_NAMESPACE, None))
+        } else {
+            (&public, metadata.field("namespace"))
+        };
+        problems.extend(validate::namespace(namespace, &at, &context(origin)));
+    }
+    let labels_at = metadata.field("labels");
+    for (key, value) in &policy.labels {
+        let is_charts = policies::CHART_LABELS.contains(&key.as_str());
+        let origin = if is_charts { &public } else { &of_config };
+        let label = BTreeMap::from([(key.clone(), value.clone())]);
+        problems.extend(validate::labels(&label, &labels_at, &context(origin)));
+    }
+    // Those of the config have been judged, so what is wrong here comes from the global ones.
+    let annotations_at = Spot::new(GLOBAL_ANNOTATIONS, None);
+    problems.extend(validate::annotations(
+        &policy.annotations,
+        &annotations_at,
+        &context(&secret),
+    ));
+    if cluster.helm4 {
+        let lost = validate::annotations_through_helm_4(
+            &policy.annotations,
+            &annotations_at,
+            &context(&secret),
+        );
+        // The keys of the Secret are not shown.
+        problems.extend(lost.into_iter().map(|mut problem| {
+            problem.place.path = Some(GLOBAL_ANNOTATIONS.to_owned());
+            problem
+        }));
+    }
+    let spec_at = Spot::new("spec", None);
+    let spec = validate::policy(&policy.spec(), &spec_at, &context(&of_config));
+    problems.extend(spec);
+    problems.retain(|p| p.severity == Severity::Error);
+    for problem in &mut problems {
+        problem
+            .help
+            .get_or_insert_with(|| format!("it comes from the {}", cluster.describe()));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_known_in_every_spelling() {
+        for text in [
+            "{{ .Values.loft.project }}",
+            "{{.Values.loft.project}}",
+            "{{- .Values.loft.project -}}",
+        ] {
+            assert!(is_placeholder(text), "{text}");
+        }
+        for text in [
+            ".Values.loft.project",
+            "{{ .Values.loft.projects }}",
+            "x-{{ .Values.loft.project }}",
+        ] {
+            assert!(!is_placeholder(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! The last check before a stream is written: the parts that change are read once more.
+//!
+//! Three things are proved. Each policy that was planned is in the new stream exactly once. It says
+//! what was planned. And nothing else has changed: every other document of the changed parts is the
+//! same bytes, and every other item of a changed list the same value. What no edit touches goes out
+//! as a slice of the input, so it needs no proof.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::placement::Expected;
+use crate::filter::index::{Index, IndexedObject as Object};
+use crate::filter::roundtrip::Written;
+use manifest::diagnostic::Problem;
+use manifest::documents::{self, Document};
+use manifest::edit::{self, Edit};
+use manifest::yaml::{Node, Tree};
+
+/// How much of what follows a changed part is read with it: the marker of the next document.
+const TAIL: usize = 4096;
+
+/// What is to be proved.
+pub(super) struct Claim<'c> {
+    /// The stream as it came.
+    pub(super) stream: &'c [u8],
+    /// Its objects.
+    pub(super) index: &'c Index,
+    /// Whether the stream is one list.
+    pub(super) is_list: bool,
+    /// What changes.
+    pub(super) edits: &'c [Edit],
+    /// The policies that must be there, in the order of the plan.
+    pub(super) expected: &'c [Expected<'c>],
+}
+
+/// Proves a claim.
+///
+/// # Errors
+/// When the new stream would not be what was planned.
+pub(super) fn prove(claim: &Claim<'_>) -> Result<(), Problem> {
+    let mut count = Count::of(claim.expected);
+    let parts = changed_parts(claim);
+    for object in &claim.index.objects {
+        let at = object.seat.document.span.start;
+        let after = parts.partition_point(|part| part.span.start <= at);
+        let changed = after
+            .checked_sub(1)
+            .and_then(|i| parts.get(i))
+            .is_some_and(|part| at < part.span.end);
+        if !changed {
+            count.take(object);
+        }
+    }
+    for part in &parts {
+        part.prove(claim, &mut count)?;
+    }
+    match count.first_wrong() {
+        Some(policy) => Err(unprovable(&format!(
+            "{policy} would not be there exactly once"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn unprovable(what: &str) -> Problem {
+    Problem::error(format!("the stream can't be edited safely: {what}")).help(
+        "nothing was written; please report this with the stream, its secrets removed. In a list, \
+         write the items one below the other, each behind \"- \"",
+    )
+}
+
+/// How often each of the planned policies is there.
+struct Count<'c> {
+    /// For each name the places of its policies among the expected ones.
+    by_name: HashMap<&'c str, Vec<usize>>,
+    expected: &'c [Expected<'c>],
+    found: Vec<usize>,
+}
+
+impl<'c> Count<'c> {
+    fn of(expected: &'c [Expected<'c>]) -> Self {
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (i, expected) in expected.iter().enumerate() {
+            by_name.entry(&expected.policy.name).or_default().push(i);
+        }
+        Self {
+            by_name,
+            expected,
+            found: vec![0; expected.len()],
+        }
+    }
+
+    /// The planned policy that an object is, if it is one.
+    fn planned(&self, object: &Object) -> Option<usize> {
+        if !object.is_network_policy() || object.is_hook() {
+            return None;
+        }
+        let known = self.by_name.get(object.name.as_deref()?)?;
+        known.iter().copied().find(|i| {
+            let expected = self.expected.get(*i);
+            expected.is_some_and(|e| e.policy.namespace == object.namespace)
+        })
+    }
+
+    fn take(&mut self, object: &Object) -> Option<usize> {
+        let place = self.planned(object)?;
+        *self.found.get_mut(place)? += 1;
+        Some(place)
+    }
+
+    fn first_wrong(&self) -> Option<&str> {
+        let wrong = self.found.iter().position(|n| *n != 1)?;
+        self.expected.get(wrong).map(|e| e.policy.name.as_str())
+    }
+}
+
+/// A part of the stream in which something changes: whole documents.
+struct Part<'c> {
+    span: Range<usize>,
+    edits: Vec<&'c Edit>,
+}
+
+/// The parts of the stream in which something changes, in order.
+fn changed_parts<'c>(claim: &Claim<'c>) -> Vec<Part<'c>> {
+    let mut documents: Vec<&Range<usize>> = claim
+        .index
+        .objects
+        .iter()
+        .map(|object| &object.seat.document.span)
+        .collect();
+    documents.sort_by_key(|span| span.start);
+    let mut edits: Vec<&Edit> = claim.edits.iter().collect();
+    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    let mut parts: Vec<Part<'c>> = Vec::new();
+    for edit in edits {
+        let span = if claim.is_list {
+            0..claim.stream.len()
+        } else {
+            whole_documents(claim.stream, &edit.span, &documents)
+        };
+        match parts.last_mut() {
+            Some(last) if span.start <= last.span.end => {
+                last.span.end = last.span.end.max(span.end);
+                last.edits.push(edit);
+            }
+            _ => parts.push(Part {
+                span,
+                edits: vec![edit],
+            }),
+        }
+    }
+    parts
+}
+
+/// The document that an edit changes, or the line at which it inserts.
+fn whole_documents(
+    stream: &[u8],
+    edit: &Range<usize>,
+    documents: &[&Range<usize>],
+) -> Range<usize> {
+    let after = documents.partition_point(|span| span.start <= edit.start);
+    let document = after.checked_sub(1).and_then(|i| documents.get(i));
+    if let Some(document) = document.filter(|d| edit.end <= d.end && edit.start < d.end) {
+        return document.start..document.end;
+    }
+    let before = stream.get(..edit.start).unwrap_or_default();
+    let line = memchr::memrchr(b'\n', before).map_or(0, |i| i + 1);
+    line..edit.end
+}
+
+impl Part<'_> {
+    fn prove(&self, claim: &Claim<'_>, count: &mut Count<'_>) -> Result<(), Problem> {
+        let stream = claim.stream;
+        let begins_a_line = self.span.start == 0 || stream.get(self.span.start - 1) == Some(&b'\n');
+        if !begins_a_line {
+            return Err(unprovable("a change is not at the beginning of a line"));
+        }
+        let tail_end = self.span.end.saturating_add(TAIL).min(stream.len());
+        let tail = stream.get(self.span.end..tail_end).unwrap_or_default();
+        let before = stream.get(self.span.start..tail_end).unwrap_or_default();
+        let after = [self.edited(stream)?, tail.to_vec()].concat();
+        let old = View::of(before, count);
+        let new = View::of(&after, count);
+        if new.unreadable > old.unreadable {
+            return Err(unprovable("a document would not be readable any more"));
+        }
+        old.compare(&new)?;
+        new.compare_policies(count, after.len() - tail.len())
+    }
+
+    /// The part as it will be written.
+    fn edited(&self, stream: &[u8]) -> Result<Vec<u8>, Problem> {
+        let shifted = self.edits.iter().map(|edit| Edit {
+            span: edit.span.start - self.span.start..edit.span.end - self.span.start,
+            text: edit.text.clone(),
+        });
+        let old = stream.get(self.span.clone()).unwrap_or_default();
+        let pieces =
+            edit::apply(old, shifted.collect()).map_err(|_| unprovable("two changes overlap"))?;
+        Ok(pieces.concat())
+    }
+}
+
+/// A part of a stream, read.
+struct View<'b> {
+    bytes: &'b [u8],
+    /// The documents that hold something else than one of our policies alone.
+    others: Vec<Document>,
+    /// The objects that are planned policies, with their places among the expected ones.
+    policies: Vec<(Object, usize)>,
+    unreadable: usize,
+}
+
+impl<'b> View<'b> {
+    fn of(bytes: &'b [u8], count: &Count<'_>) -> Self {
+        let index = Index::of(bytes);
+        let mut ours: Vec<usize> = Vec::new();
+        let mut policies = Vec::new();
+        for object in index.objects {
+            let own = object.is_own_policy() || count.planned(&object).is_some();
+            if own && object.seat.item.is_none() && !object.is_hook() {
+                ours.push(object.seat.document.span.start);
+            }
+            if let Some(place) = count.planned(&object) {
+                policies.push((object, place));
+            }
+        }
+        let body = |d: &Document| bytes.get(d.body.clone()).unwrap_or_default();
+        let others = documents::split(bytes)
+            .filter(|d| !ours.contains(&d.span.start) && !documents::says_nothing(body(d)));
+        Self {
+            bytes,
+            others: others.collect(),
+            policies,
+            unreadable: index.unreadable.len(),
+        }
+    }
+
+    fn body(&self, document: &Document) -> &'b [u8] {
+        self.bytes.get(document.body.clone()).unwrap_or_default()
+    }
+
+    /// Whether all documents that are not ours are what they were.
+    fn compare(&self, new: &View<'_>) -> Result<(), Problem> {
+        if self.others.len() != new.others.len() {
+            return Err(unprovable("another document would be lost or cut in two"));
+        }
+        for (old_document, new_document) in self.others.iter().zip(&new.others) {
+            let (old, new) = (self.body(old_document), new.body(new_document));
+            if is_same_text(old, new) {
+                continue;
+            }
+            if others_of_list(old).is_none() || others_of_list(old) != others_of_list(new) {
+                return Err(unprovable("another object would change"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each planned policy that begins before `end` says what was planned.
+    fn compare_policies(&self, count: &mut Count<'_>, end: usize) -> Result<(), Problem> {
+        for (object, place) in &self.policies {
+            if object.seat.document.span.start >= end {
+                continue;
+            }
+            count.take(object);
+            let Some(expected) = count.expected.get(*place) else {
+                continue;
+            };
+            let written = self
+                .value(object)
+                .and_then(|value| serde_json::from_value::<Written>(value).ok());
+            let name = &expected.policy.name;
+            let Some(written) = written else {
+                return Err(unprovable(&format!("{name} would not be readable")));
+            };
+            if let Some(field) = written.difference(expected.policy, &expected.annotations) {
+                return Err(unprovable(&format!("{field} of {name} would be another")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of an object.
+    fn value(&self, object: &Object) -> Option<Value> {
+        let document = &object.seat.document;
+        let text = std::str::from_utf8(self.body(document)).ok()?;
+        let tree = Tree::parse(text).ok()?;
+        let root = tree.root()?;
+        let Some(item) = &object.seat.item else {
+            return Some(root.to_json());
+        };
+        let start = item.span.start.checked_sub(document.body.start)?;
+        node_at(root, start).map(Node::to_json)
+    }
+}
+
+/// Whether a document has the same text, but for what separates it from its neighbours: the first
+/// one may get a marker, and the last one the line break that it lacked.
+fn is_same_text(old: &[u8], new: &[u8]) -> bool {
+    fn text(body: &[u8]) -> &[u8] {
+        let body = body.strip_prefix(b"\r").unwrap_or(body);
+        body.strip_prefix(b"\n").unwrap_or(body)
+    }
+    let (old, new) = (text(old), text(new));
+    let ended = new.strip_suffix(b"\n");
+    let ended = ended.map(|text| text.strip_suffix(b"\r").unwrap_or(text));
+    old == new || ended == Some(old)
+}
+
+/// The item of a list, or of a list in it, that begins at a byte of the text.
+fn node_at(node: Node<'_>, start: usize) -> Option<Node<'_>> {
+    let items = node.get("items")?;
+    items.items().find_map(|item| {
+        let span = item.span();
+        if span.start == start {
+            return Some(item);
+        }
+        let inside = span.start < start && start < span.end;
+        inside.then(|| node_at(item, start)).flatten()
+    })
+}
+
+/// The value of a list without our policies and without what a KRM function says of its work;
+/// `None` for anything that is no list.
+fn others_of_list(body: &[u8]) -> Option<Value> {
+    let tree = std::str::from_utf8(body).ok().map(Tree::parse)?.ok()?;
+    let root = tree.root()?;
+    root.get("items").filter(|_| root.is_mapping())?;
+    let mut value = root.to_json();
+    if value.get("kind").and_then(Value::as_str) == Some("ResourceList")
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.remove("results");
+    }
+    without_policies(&mut value);
+    Some(value)
+}
+
+/// Takes our policies out of a list and out of the lists in it.
+fn without_policies(value: &mut Value) {
+    let Some(items) = value.get_mut("items") else {
+        return;
+    };
+    let Some(list) = items.as_array_mut() else {
+        if items.is_null() {
+            *items = Value::Array(Vec::new());
+        }
+        return;
+    };
+    list.retain(|item| {
+        let name = item.pointer("/metadata/name").and_then(Value::as_str);
+        let named = name.is_some_and(|n| {
+            ["vc-work-", "vc-cp-", "vc-kube-dns-", "vc-snapshot-"]
+                .iter()
+                .any(|prefix| n.starts_with(prefix))
+        });
+        let kind = item.get("kind").and_then(Value::as_str);
+        !(named && kind.is_none_or(|kind| kind == netpol::kubernetes::KIND))
+    });
+    for item in list {
+        without_policies(item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::emit;
+    use crate::vcluster::config::settings::Settings;
+    use crate::vcluster::edition::Edition;
+    use crate::vcluster::policies::{self, Subject};
+    use manifest::diagnostic::Quoting;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    const BEFORE: &str = "kind: Pod\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                          metadata: {name: vc-cp-a, namespace: t}\n---\nkind: ConfigMap\n";
+
+    /// The control plane's policy of a virtual cluster `a` in the namespace `t`.
+    fn control_plane() -> policies::Policy {
+        let (settings, _) = Settings::from_json(json!({"enabled": true}), Quoting::Show).unwrap();
+        let subject = Subject {
+            release: "a",
+            namespace: Some("t"),
+            workload_namespace: None,
+            chart: None,
+            heritage: "Helm",
+            edition: Edition::V0_31,
+            private_nodes: false,
+            separate_dns: false,
+            global_annotations: &BTreeMap::new(),
+            project_namespace_label: "p",
+        };
+        policies::policies(&subject, &settings).remove(1)
+    }
+
+    /// What comes of an edit that takes the place of `old` in a stream.
+    fn outcome(stream: &str, old: &str, new: &str) -> Result<(), String> {
+        let policy = control_plane();
+        let start = stream.find(old).unwrap();
+        let edits = [Edit {
+            span: start..start + old.len(),
+            text: new.to_owned(),
+        }];
+        let index = Index::of(stream.as_bytes());
+        let expected = [Expected {
+            policy: &policy,
+            annotations: BTreeMap::new(),
+        }];
+        let claim = Claim {
+            stream: stream.as_bytes(),
+            index: &index,
+            is_list: false,
+            edits: &edits,
+            expected: &expected,
+        };
+        prove(&claim).map_err(|problem| problem.message)
+    }
+
+    fn text() -> String {
+        emit::block(&control_plane(), &BTreeMap::new(), &[])
+    }
+
+    const OURS: &str = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                        metadata: {name: vc-cp-a, namespace: t}\n";
+
+    #[test]
+    fn what_was_planned_is_proved() {
+        assert_eq!(outcome(BEFORE, OURS, &text()), Ok(()));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let fault = |text: &str| outcome(BEFORE, OURS, text).unwrap_err();
+        // Another rule, or a rule less.
+        assert!(fault(&text().replace("1053", "53")).contains("spec of vc-cp-a"));
+        // The same policy twice.
+        let twice = format!("{0}---\n{0}", text());
+        assert!(fault(&twice).contains("exactly once"));
+        // None.
+        assert!(fault("kind: List\n").contains("lost or cut"));
+        // One that runs into the next document, and takes it along.
+        let stream = BEFORE.replace("---\nkind: ConfigMap", "---\nkind: Pod");
+        assert!(outcome(&stream, "---\nkind: Pod\n", "").is_err());
+        // Another namespace.
+        assert!(fault(&text().replace("namespace: t", "namespace: u")).contains("exactly once"));
+    }
+
+    #[test]
+    fn items_of_a_list_beside_ours_must_stay() {
+        let list = "apiVersion: v1\nkind: List\nitems:\n- {kind: Pod, metadata: {name: p}}\n\
+                    - {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: vc-cp-a, namespace: t}}\n";
+        let item = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: vc-cp-a, namespace: t}}";
+        let flow = emit::flow(&control_plane(), &BTreeMap::new());
+        assert_eq!(outcome(list, item, &flow), Ok(()));
+        let both = "{kind: Pod, metadata: {name: p}}\n- {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: vc-cp-a, namespace: t}}";
+        assert!(
+            outcome(list, both, &flow)
+                .unwrap_err()
+                .contains("another object")
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! The config of a virtual cluster: how it is read, which fields it has, and what it says.
+
+pub mod document;
+pub mod fields;
+pub mod settings;

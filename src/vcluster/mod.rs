@@ -1,0 +1,8 @@
+//! vCluster: which virtual clusters a stream holds, what their configs mean, and the policies that
+//! come of them.
+
+pub mod config;
+pub mod edition;
+pub mod ownership;
+pub mod policies;
+pub mod sources;
