@@ -13,6 +13,7 @@ use std::time::Instant;
 use netpol::model::reader;
 use netpol::query::{Home, Who, parse_destination};
 use netpol::verdict::Question;
+use vcluster_netpol::vcluster::actors::VOCABULARY;
 
 /// Policies and pods over `namespaces` namespaces, five kinds of pods in each.
 fn cluster(policies: usize, pods: usize, namespaces: usize) -> String {
@@ -69,8 +70,9 @@ fn main() {
         let world = reader::read(text.as_bytes(), "bench", "default").expect("a good manifest");
         let read = start.elapsed();
 
-        let (to, ports) = parse_destination("ns-7/pod-7:8080/TCP").expect("a good destination");
-        let from = Who::parse("ns-3/pod-3").expect("a good source");
+        let (to, ports) =
+            parse_destination("ns-7/pod-7:8080/TCP", &VOCABULARY).expect("a good destination");
+        let from = Who::parse("ns-3/pod-3", &VOCABULARY).expect("a good source");
         let question = Question { from, to, ports };
         let start = Instant::now();
         let answer = question.ask(&world, &Home::default());

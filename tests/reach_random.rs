@@ -32,6 +32,7 @@ use netpol::sets::selector::Selector;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
+use vcluster_netpol::vcluster::actors::VOCABULARY;
 
 type Labels = BTreeMap<String, String>;
 
@@ -576,9 +577,9 @@ proptest! {
     #[test]
     fn nothing_that_is_read_makes_it_panic(text in "\\PC{0,60}", words in "[-a-z0-9:/,=\\[\\].*\"\n]{0,40}") {
         for text in [&text, &words] {
-            let _ = parse_destination(text);
+            let _ = parse_destination(text, &VOCABULARY);
             let _ = probe::read(text);
-            let _ = assertions::read(text, "random");
+            let _ = assertions::read(text, "random", &VOCABULARY);
             let header = format!("from,to,protocol,port\n{text}");
             let _ = probe::read(&header).map(|probes| {
                 probe::run(probes, &World::default(), &Home::default()).is_ok()

@@ -13,6 +13,7 @@ use super::Exit;
 use super::pipe;
 use super::tell;
 use crate::explain::causes;
+use crate::vcluster::actors::VOCABULARY;
 use manifest::escape;
 use netpol::assertions;
 use netpol::model::cluster::World;
@@ -107,7 +108,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// Answers, and says whether it is a yes.
 fn answer(args: &Args) -> anyhow::Result<bool> {
     let home = Home {
-        release: args.release.clone(),
+        vocabulary: &VOCABULARY,
+        subject: args.release.clone(),
         namespace: args.namespace.clone(),
     };
     let table = args.probes.as_deref().or(args.expect.as_deref());
@@ -121,8 +123,9 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
     }
     if let (Some(from), Some(to)) = (&args.from, &args.to) {
         // The words first: a mistake in them needs no manifest to be seen.
-        let from = Who::parse(from).map_err(|e| unusable(format!("--from: {e}")))?;
-        let (to, ports) = parse_destination(to).map_err(|e| unusable(format!("--to: {e}")))?;
+        let from = Who::parse(from, &VOCABULARY).map_err(|e| unusable(format!("--from: {e}")))?;
+        let (to, ports) =
+            parse_destination(to, &VOCABULARY).map_err(|e| unusable(format!("--to: {e}")))?;
         let question = Question { from, to, ports };
         allowed_formats(args, &[Format::Text, Format::Json])?;
         let world = world(args)?;
@@ -149,7 +152,8 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
     };
     allowed_formats(args, &[Format::Text, Format::Json, Format::Junit])?;
     let expectations =
-        assertions::read(&read_text(path)?, &path.display().to_string()).map_err(refused)?;
+        assertions::read(&read_text(path)?, &path.display().to_string(), &VOCABULARY)
+            .map_err(refused)?;
     let outcomes = assertions::run(&expectations, &world(args)?, &home).map_err(refused)?;
     write(&match args.output {
         Some(Format::Json) => json(&outcomes),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::causes::BUILT_IN;
 use super::words::Party;
-use crate::vcluster::policies::MANAGED_BY;
+use crate::vcluster::actors::MANAGED_BY;
 use netpol::allowed::Allowance;
 use netpol::evaluate::{Extent, Policies, RuleRef, Why};
 use netpol::model::pod::{Endpoint, Pod};

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::vcluster::policies::MANAGED_BY;
+use crate::vcluster::actors::MANAGED_BY;
 use manifest::escape::terminal;
 use netpol::model::policy::{Namespaces, Peer, Policy};
 use netpol::query;

@@ -1,6 +1,7 @@
 //! vCluster: which virtual clusters a stream holds, what their configs mean, and the policies that
 //! come of them.
 
+pub mod actors;
 pub mod config;
 pub mod edition;
 pub mod ownership;

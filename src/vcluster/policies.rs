@@ -13,11 +13,9 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::vcluster::actors::MANAGED_BY;
 use crate::vcluster::config::settings::{PublicEgress, Settings, UserRule};
 use crate::vcluster::edition::Edition;
-
-/// The label that vCluster puts on every pod of a virtual cluster: the name of the virtual cluster.
-pub const MANAGED_BY: &str = "vcluster.loft.sh/managed-by";
 
 /// The label of the policies that names the project of a virtual cluster.
 pub const PROJECT_LABEL: &str = "vcluster.io/project";

@@ -17,6 +17,7 @@ use vcluster_netpol::explain::{self, Explanation};
 use vcluster_netpol::filter::Options;
 use vcluster_netpol::filter::helm;
 use vcluster_netpol::filter::krm;
+use vcluster_netpol::vcluster::actors::VOCABULARY;
 
 /// What a name may be made of.
 const PARTS: [&str; 28] = [
@@ -95,7 +96,7 @@ fn view(text: &str) -> View {
 }
 
 fn question(name: &str) -> Question {
-    let (to, ports) = parse_destination("internet:443").unwrap();
+    let (to, ports) = parse_destination("internet:443", &VOCABULARY).unwrap();
     let from = Who::Named {
         namespace: name.to_owned(),
         name: name.to_owned(),
@@ -107,8 +108,8 @@ fn check(name: &str, world: &World) -> Vec<(&'static str, String)> {
     let home = Home::default();
     let mut forms = Vec::new();
     for (from, to) in [("10.0.0.1", "0.0.0.0/0"), ("0.0.0.0/0", "::/0")] {
-        let from = Who::parse(from).unwrap();
-        let (to, ports) = parse_destination(to).unwrap();
+        let from = Who::parse(from, &VOCABULARY).unwrap();
+        let (to, ports) = parse_destination(to, &VOCABULARY).unwrap();
         let answer = Question { from, to, ports }.ask(world, &home).unwrap();
         forms.push(("check", answer.in_words()));
     }
@@ -118,7 +119,8 @@ fn check(name: &str, world: &World) -> Vec<(&'static str, String)> {
         "allow": [{ "from": "10.0.0.1", "to": "internet", "reason": name }],
         "deny": [{ "from": "internet", "to": "10.0.0.1", "reason": name }],
     });
-    let promises = assertions::read(&escape::json(&promises.to_string()), name).unwrap();
+    let promises =
+        assertions::read(&escape::json(&promises.to_string()), name, &VOCABULARY).unwrap();
     let mut outcomes = assertions::run(&promises, world, &home).unwrap();
     for outcome in &mut outcomes {
         outcome.detail = answer.in_words();

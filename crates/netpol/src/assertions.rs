@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::evaluate::Extent;
 use crate::model::cluster::World;
 use crate::model::policy::Direction;
-use crate::query::{AskError, Home, Who, parse_destination};
+use crate::query::{AskError, Home, Vocabulary, Who, parse_destination};
 use crate::verdict::Question;
 use manifest::diagnostic::{Place, Position, Problem, Quoting, Report};
 use manifest::escape;
@@ -108,7 +108,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// Everything that is wrong with it, with line and column.
-pub fn read(text: &str, file: &str) -> Result<Vec<Expectation>, Report> {
+pub fn read(text: &str, file: &str, vocabulary: &Vocabulary) -> Result<Vec<Expectation>, Report> {
     let place = Place {
         object: Some(file.to_owned()),
         ..Place::default()
@@ -138,7 +138,7 @@ pub fn read(text: &str, file: &str) -> Result<Vec<Expectation>, Report> {
         let items = root.get(list).into_iter().flat_map(Node::items);
         for (i, item) in items.enumerate() {
             let path = format!("{list}[{i}]");
-            match expectation(expected, item, &path, &place) {
+            match expectation(expected, item, &path, (&place, vocabulary)) {
                 Ok(expectation) => expectations.push(expectation),
                 Err(problem) => report.push(*problem),
             }
@@ -165,7 +165,7 @@ fn expectation(
     expected: Expected,
     item: Node<'_>,
     path: &str,
-    place: &Place,
+    (place, vocabulary): (&Place, &Vocabulary),
 ) -> Result<Expectation, Box<Problem>> {
     let field = |name: &str| -> Option<(String, Position)> {
         let node = item.get(name)?;
@@ -182,8 +182,9 @@ fn expectation(
     let wrong = |name: &str, at: Position, error: &AskError| {
         Problem::error(error.to_string()).at(place.at(schema::join(path, name), Some(at)))
     };
-    let source = Who::parse(&from).map_err(|e| wrong("from", from_at, &e))?;
-    let (destination, ports) = parse_destination(&to).map_err(|e| wrong("to", to_at, &e))?;
+    let source = Who::parse(&from, vocabulary).map_err(|e| wrong("from", from_at, &e))?;
+    let (destination, ports) =
+        parse_destination(&to, vocabulary).map_err(|e| wrong("to", to_at, &e))?;
     Ok(Expectation {
         expected,
         reason: field("reason").map(|(text, _)| text).unwrap_or_default(),
@@ -342,7 +343,9 @@ mod tests {
             ("", "no expectation"),
         ];
         for (text, part) in cases {
-            let report = read(text, "promises.yaml").unwrap_err().to_string();
+            let report = read(text, "promises.yaml", &crate::query::NO_ROLES)
+                .unwrap_err()
+                .to_string();
             assert!(report.contains(part), "{text}: {report}");
             assert!(report.contains("promises.yaml"), "{report}");
         }

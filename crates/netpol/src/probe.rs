@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::evaluate::Extent;
 use crate::model::cluster::World;
 use crate::model::policy::Direction;
-use crate::query::{AskError, Home, PortWords, Who, parse_destination};
+use crate::query::{AskError, Home, PortWords, Vocabulary, Who, parse_destination};
 use crate::verdict::Question;
 use manifest::escape;
 
@@ -188,15 +188,15 @@ impl Probe {
     ///
     /// # Errors
     /// When a cell means nothing.
-    pub fn question(&self) -> Result<Question, AskError> {
-        let from = Who::parse(&self.from)?;
+    pub fn question(&self, vocabulary: &Vocabulary) -> Result<Question, AskError> {
+        let from = Who::parse(&self.from, vocabulary)?;
         if self.port.trim().is_empty() && self.protocol.trim().is_empty() {
-            let (to, ports) = parse_destination(&self.to)?;
+            let (to, ports) = parse_destination(&self.to, vocabulary)?;
             return Ok(Question { from, to, ports });
         }
         Ok(Question {
             from,
-            to: Who::parse(&self.to)?,
+            to: Who::parse(&self.to, vocabulary)?,
             ports: PortWords::parse(&self.port, &self.protocol)?,
         })
     }
@@ -212,7 +212,7 @@ pub fn run(probes: Vec<Probe>, world: &World, home: &Home) -> Result<Vec<Row>, P
         .enumerate()
         .map(|(i, probe)| {
             let answer = probe
-                .question()
+                .question(home.vocabulary)
                 .and_then(|question| question.ask(world, home))
                 .map_err(|error| ProbeError::Ask(i + 1, error))?;
             let mut decided_by = answer.decided_by(Direction::Egress);

@@ -1,7 +1,7 @@
 //! The words in which people ask: `workload`, `10.0.0.0/8`, `team-a/web-0`, `pod:app=web,ns:team=a`,
 //! and `:443/TCP` behind the destination. They become endpoints and ports here.
 //!
-//! What the roles of a virtual cluster look like to a policy is said here and nowhere else.
+//! Words for pods of a system, such as its control plane, come from the caller: see [`Vocabulary`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,64 +52,65 @@ fn all_but(whole: &str, special: &[&str]) -> AddressSet {
     net(&whole).unwrap_or_default().difference(&special)
 }
 
-/// The label by which the syncer marks a virtual cluster's workload pods.
-const MANAGED_BY: &str = "vcluster.loft.sh/managed-by";
-
-/// Somebody who has a part in a virtual cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// A pod that a tenant runs in the virtual cluster.
-    Workload,
-    /// The virtual cluster's own control plane.
-    ControlPlane,
-    /// The virtual cluster's CoreDNS.
-    Dns,
-    /// The DNS of the host cluster.
-    HostDns,
-    /// The pod that takes or restores a snapshot.
-    Snapshot,
-    /// vCluster Platform, in a namespace of its own.
-    Platform,
-    /// Public IPv4 addresses.
-    Internet,
-    /// Public IPv6 addresses.
-    Internet6,
+/// A word for a pod that policies know by its labels.
+#[derive(Debug)]
+pub struct Role {
+    /// The word.
+    pub name: &'static str,
+    /// The pod that it means.
+    pub endpoint: fn(&Home, &World) -> Result<Endpoint, AskError>,
 }
 
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Workload,
-        Self::ControlPlane,
-        Self::Dns,
-        Self::HostDns,
-        Self::Snapshot,
-        Self::Platform,
-        Self::Internet,
-        Self::Internet6,
-    ];
+/// The words of a system whose pods are asked about.
+#[derive(Debug)]
+pub struct Vocabulary {
+    /// Its roles.
+    pub roles: &'static [Role],
+    /// The namespace of the system, where the question names none and policies are in several.
+    pub namespace: fn(&Home, &World) -> Option<String>,
+}
 
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Workload => "workload",
-            Self::ControlPlane => "control-plane",
-            Self::Dns => "dns",
-            Self::HostDns => "host-dns",
-            Self::Snapshot => "snapshot",
-            Self::Platform => "platform",
-            Self::Internet => "internet",
-            Self::Internet6 => "internet6",
-        }
+/// No words but those that every cluster has.
+pub static NO_ROLES: Vocabulary = Vocabulary {
+    roles: &[],
+    namespace: |_, _| None,
+};
+
+/// The words that need no system: public addresses.
+const INTERNET: [(&str, fn() -> AddressSet); 2] =
+    [("internet", internet), ("internet6", internet6)];
+
+impl Vocabulary {
+    fn role(&self, name: &str) -> Option<&'static Role> {
+        self.roles.iter().find(|role| role.name == name)
+    }
+
+    /// The word in `text`, if it is one of a role or of public addresses.
+    fn word(&self, text: &str) -> Option<&'static str> {
+        let role = self.role(text).map(|role| role.name);
+        role.or_else(|| {
+            INTERNET
+                .iter()
+                .map(|(name, _)| *name)
+                .find(|name| *name == text)
+        })
+    }
+
+    /// All words, for a message.
+    fn words(&self) -> String {
+        let roles = self.roles.iter().map(|role| role.name);
+        let words: Vec<&str> = roles
+            .chain(INTERNET.iter().map(|(name, _)| *name))
+            .collect();
+        words.join(", ")
     }
 }
 
 /// Who stands at one end, as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
-    /// Somebody of a virtual cluster, or the internet.
-    Role(Role),
+    /// A role of the vocabulary, or public addresses, by the word.
+    Role(&'static str),
     /// Addresses; whoever has them.
     Net(IpNet),
     /// A pod of the manifest.
@@ -144,8 +145,8 @@ pub enum PortWords {
 /// A question that can't be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskError {
-    /// Not a word that means anybody.
-    Who(String),
+    /// Not a word that means anybody: the text, and the words that there are.
+    Who(String, String),
     /// A label that is not `key=value`.
     Label(String),
     /// Not an address.
@@ -168,10 +169,8 @@ pub enum AskError {
         /// The name and protocol.
         port: String,
     },
-    /// The policies belong to no virtual cluster, so its roles have no labels.
-    NoVirtualCluster,
-    /// They belong to several.
-    SeveralVirtualClusters(Vec<String>),
+    /// Nothing says which pod a role is: why, and what to do.
+    Role(String),
     /// The policies lie in several namespaces or in none, so one has to be named.
     WhichNamespace,
     /// The pods of two CIDRs make too many pairs.
@@ -181,15 +180,11 @@ pub enum AskError {
 impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Who(text) => {
-                let roles: Vec<&str> = Role::ALL.iter().map(|r| r.as_str()).collect();
-                write!(
-                    f,
-                    "{text:?} means nobody; write one of {}, an address or CIDR, namespace/pod, or \
-                     labels (pod:app=web,ns:team=a)",
-                    roles.join(", ")
-                )
-            }
+            Self::Who(text, words) => write!(
+                f,
+                "{text:?} means nobody; write one of {words}, an address or CIDR, namespace/pod, \
+                 or labels (pod:app=web,ns:team=a)"
+            ),
             Self::Label(text) => write!(
                 f,
                 "{text:?} is no label; write key=value, several with commas: \
@@ -213,16 +208,7 @@ impl fmt::Display for AskError {
             Self::NoPortOfThatName { pod, port } => {
                 write!(f, "pod {pod} has no port {port}")
             }
-            Self::NoVirtualCluster => f.write_str(
-                "there is no policy vc-work-NAME or vc-cp-NAME to tell the virtual cluster; name \
-                 it with --release and --namespace",
-            ),
-            Self::SeveralVirtualClusters(names) => write!(
-                f,
-                "the policies belong to several virtual clusters ({}); choose one with --release \
-                 (and --namespace)",
-                names.join(", ")
-            ),
+            Self::Role(message) => f.write_str(message),
             Self::WhichNamespace => f.write_str(
                 "the policies don't tell in which namespace the pod is; add \
                  ns:kubernetes.io/metadata.name=NAME, or --namespace",
@@ -242,10 +228,10 @@ impl Who {
     ///
     /// # Errors
     /// When the words mean nobody.
-    pub fn parse(text: &str) -> Result<Self, AskError> {
+    pub fn parse(text: &str, vocabulary: &Vocabulary) -> Result<Self, AskError> {
         let text = text.trim();
-        if let Some(role) = Role::ALL.into_iter().find(|r| r.as_str() == text) {
-            return Ok(Self::Role(role));
+        if let Some(word) = vocabulary.word(text) {
+            return Ok(Self::Role(word));
         }
         let bare = text
             .strip_prefix('[')
@@ -269,7 +255,7 @@ impl Who {
                     name: name.to_owned(),
                 })
             }
-            _ => Err(AskError::Who(text.to_owned())),
+            _ => Err(AskError::Who(text.to_owned(), vocabulary.words())),
         }
     }
 
@@ -381,7 +367,10 @@ fn is_port_name(text: &str) -> bool {
 ///
 /// # Errors
 /// When either means nothing.
-pub fn parse_destination(text: &str) -> Result<(Who, PortWords), AskError> {
+pub fn parse_destination(
+    text: &str,
+    vocabulary: &Vocabulary,
+) -> Result<(Who, PortWords), AskError> {
     let text = text.trim();
     let (rest, protocol) = match text.rsplit_once('/') {
         Some((rest, last)) if last.to_ascii_uppercase().parse::<Protocol>().is_ok() => (rest, last),
@@ -396,48 +385,39 @@ pub fn parse_destination(text: &str) -> Result<(Who, PortWords), AskError> {
         && !who.ends_with(",ip")
         && !port.contains(['=', ']', ','])
     {
-        return Ok((Who::parse(who)?, PortWords::parse(port, protocol)?));
+        return Ok((
+            Who::parse(who, vocabulary)?,
+            PortWords::parse(port, protocol)?,
+        ));
     }
-    Ok((Who::parse(rest)?, PortWords::parse("", protocol)?))
+    Ok((
+        Who::parse(rest, vocabulary)?,
+        PortWords::parse("", protocol)?,
+    ))
 }
 
-/// The virtual cluster whose roles are meant, and the namespace that pods without one are in.
-#[derive(Debug, Clone, Default)]
+/// The system whose roles are meant, and the namespace that pods without one are in.
+#[derive(Debug, Clone)]
 pub struct Home {
-    /// The virtual cluster, if it was named.
-    pub release: Option<String>,
-    /// The namespace, if it was named.
+    /// The words that there are.
+    pub vocabulary: &'static Vocabulary,
+    /// The name of the system, if it was given.
+    pub subject: Option<String>,
+    /// The namespace, if it was given.
     pub namespace: Option<String>,
 }
 
-impl Home {
-    /// The name and namespace of the virtual cluster: as told, else as the policies' names tell.
-    fn virtual_cluster(&self, world: &World) -> Result<(String, String), AskError> {
-        let mut found: Vec<(String, String)> = Vec::new();
-        for policy in world.policies().iter() {
-            let name = ["vc-work-", "vc-cp-"]
-                .iter()
-                .find_map(|prefix| policy.name.strip_prefix(prefix));
-            let Some(name) = name else { continue };
-            let fits = |told: &Option<String>, own: &str| told.as_ref().is_none_or(|t| t == own);
-            let one = (name.to_owned(), policy.namespace.clone());
-            if fits(&self.release, name)
-                && fits(&self.namespace, &policy.namespace)
-                && !found.contains(&one)
-            {
-                found.push(one);
-            }
-        }
-        match (found.as_slice(), &self.release, &self.namespace) {
-            ([one], _, _) => Ok(one.clone()),
-            ([], Some(release), Some(namespace)) => Ok((release.clone(), namespace.clone())),
-            ([], _, _) => Err(AskError::NoVirtualCluster),
-            (several, _, _) => Err(AskError::SeveralVirtualClusters(
-                several.iter().map(|(n, ns)| format!("{ns}/{n}")).collect(),
-            )),
+impl Default for Home {
+    fn default() -> Self {
+        Self {
+            vocabulary: &NO_ROLES,
+            subject: None,
+            namespace: None,
         }
     }
+}
 
+impl Home {
     /// The namespace that is meant where none is named.
     fn own_namespace(&self, world: &World) -> Result<String, AskError> {
         if let Some(namespace) = &self.namespace {
@@ -448,19 +428,16 @@ impl Home {
         if names.all(|name| name == first) {
             return Ok(first.clone());
         }
-        let (_, namespace) = self
-            .virtual_cluster(world)
-            .map_err(|_| AskError::WhichNamespace)?;
-        Ok(namespace)
+        (self.vocabulary.namespace)(self, world).ok_or(AskError::WhichNamespace)
     }
 
     /// Everyone who is meant: a CIDR can hold pods beside plain addresses.
     ///
     /// # Errors
-    /// When the manifest doesn't have the pod or doesn't tell the virtual cluster.
+    /// When the manifest doesn't have the pod, or nothing says which pod a role is.
     pub fn endpoints(&self, who: &Who, world: &World) -> Result<Vec<Endpoint>, AskError> {
         match who {
-            Who::Role(role) => Ok(vec![self.role(*role, world)?]),
+            Who::Role(word) => Ok(vec![self.role(word, world)?]),
             Who::Net(net) => Ok(world.at(&(*net).into())),
             Who::Named { namespace, name } => match world.pod(namespace, name) {
                 Some(pod) => Ok(vec![Endpoint::pod(Arc::clone(pod))]),
@@ -493,40 +470,27 @@ impl Home {
         }
     }
 
-    fn role(&self, role: Role, world: &World) -> Result<Endpoint, AskError> {
-        let pod = |namespace: &str, labels: &[(&str, &str)]| {
-            let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-            Endpoint::pod(Arc::new(Pod {
-                namespace: namespace.to_owned(),
-                namespace_labels: world.namespace_labels(namespace),
-                labels: labels.iter().map(own).collect(),
-                ..Pod::default()
-            }))
-        };
-        match role {
-            Role::Workload => {
-                let (name, namespace) = self.virtual_cluster(world)?;
-                Ok(pod(&namespace, &[(MANAGED_BY, &name)]))
-            }
-            Role::ControlPlane => {
-                let (name, namespace) = self.virtual_cluster(world)?;
-                Ok(pod(&namespace, &[("app", "vcluster"), ("release", &name)]))
-            }
-            Role::Dns => {
-                let (name, namespace) = self.virtual_cluster(world)?;
-                let labels = [("k8s-app", "vcluster-kube-dns"), (MANAGED_BY, &name)];
-                Ok(pod(&namespace, &labels))
-            }
-            Role::Snapshot => {
-                let (_, namespace) = self.virtual_cluster(world)?;
-                Ok(pod(&namespace, &[("app", "vcluster-snapshot")]))
-            }
-            Role::HostDns => Ok(pod("kube-system", &[("k8s-app", "kube-dns")])),
-            Role::Platform => Ok(pod("vcluster-platform", &[("app", "loft")])),
-            Role::Internet => Ok(Endpoint::outside(internet())),
-            Role::Internet6 => Ok(Endpoint::outside(internet6())),
+    fn role(&self, word: &str, world: &World) -> Result<Endpoint, AskError> {
+        if let Some((_, addresses)) = INTERNET.iter().find(|(name, _)| *name == word) {
+            return Ok(Endpoint::outside(addresses()));
+        }
+        match self.vocabulary.role(word) {
+            Some(role) => (role.endpoint)(self, world),
+            None => Err(AskError::Who(word.to_owned(), self.vocabulary.words())),
         }
     }
+}
+
+/// A pod that need not exist, in a namespace of the model.
+#[must_use]
+pub fn described_pod(namespace: &str, labels: &[(&str, &str)], world: &World) -> Endpoint {
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    Endpoint::pod(Arc::new(Pod {
+        namespace: namespace.to_owned(),
+        namespace_labels: world.namespace_labels(namespace),
+        labels: labels.iter().map(own).collect(),
+        ..Pod::default()
+    }))
 }
 
 /// A namespace by its labels: the one that has them, where there is just one, else a made-up one.
@@ -554,7 +518,7 @@ mod tests {
     use super::*;
 
     fn destination(text: &str) -> (Who, PortWords) {
-        parse_destination(text).unwrap_or_else(|e| panic!("{text}: {e}"))
+        parse_destination(text, &NO_ROLES).unwrap_or_else(|e| panic!("{text}: {e}"))
     }
 
     #[test]
@@ -570,11 +534,7 @@ mod tests {
             ("internet:https", Name(Protocol::Tcp, "https".to_owned())),
         ];
         for (text, ports) in cases {
-            assert_eq!(
-                destination(text),
-                (Who::Role(Role::Internet), ports),
-                "{text}"
-            );
+            assert_eq!(destination(text), (Who::Role("internet"), ports), "{text}");
         }
     }
 
@@ -629,7 +589,7 @@ mod tests {
             "a b/c",
             "internet:1-2-3",
         ] {
-            let parsed = parse_destination(wrong);
+            let parsed = parse_destination(wrong, &NO_ROLES);
             assert!(parsed.is_err(), "{wrong}: {parsed:?}");
         }
     }

@@ -1,0 +1,110 @@
+//! Who has a part in a virtual cluster, and the labels, ports and names by which policies know them.
+//!
+//! Sources: the vCluster chart, its syncer, and the documentation of its network policies.
+
+use netpol::model::cluster::World;
+use netpol::query::{AskError, Home, Role, Vocabulary, described_pod};
+
+/// The label that the syncer puts on every pod of a virtual cluster: the virtual cluster's name.
+pub const MANAGED_BY: &str = "vcluster.loft.sh/managed-by";
+
+/// How the names of the two policies begin, the workloads' first.
+pub const POLICY_PREFIXES: [&str; 2] = ["vc-work-", "vc-cp-"];
+
+/// How the names of their companions begin: that of the virtual cluster's DNS, and that of snapshots.
+pub const COMPANION_PREFIXES: [&str; 2] = ["vc-kube-dns-", "vc-snapshot-"];
+
+/// How the name of the Secret with all values begins.
+pub const SECRET_PREFIX: &str = "vc-config-";
+
+/// The words in which people ask about the pods of a virtual cluster.
+pub static VOCABULARY: Vocabulary = Vocabulary {
+    roles: &[
+        Role {
+            name: "workload",
+            endpoint: |home, world| {
+                let (name, namespace) = virtual_cluster(home, world)?;
+                Ok(described_pod(&namespace, &[(MANAGED_BY, &name)], world))
+            },
+        },
+        Role {
+            name: "control-plane",
+            endpoint: |home, world| {
+                let (name, namespace) = virtual_cluster(home, world)?;
+                let labels = [("app", "vcluster"), ("release", name.as_str())];
+                Ok(described_pod(&namespace, &labels, world))
+            },
+        },
+        Role {
+            name: "dns",
+            endpoint: |home, world| {
+                let (name, namespace) = virtual_cluster(home, world)?;
+                let labels = [("k8s-app", "vcluster-kube-dns"), (MANAGED_BY, &name)];
+                Ok(described_pod(&namespace, &labels, world))
+            },
+        },
+        Role {
+            name: "host-dns",
+            endpoint: |_, world| {
+                let labels = [("k8s-app", "kube-dns")];
+                Ok(described_pod("kube-system", &labels, world))
+            },
+        },
+        Role {
+            name: "snapshot",
+            endpoint: |home, world| {
+                let (_, namespace) = virtual_cluster(home, world)?;
+                let labels = [("app", "vcluster-snapshot")];
+                Ok(described_pod(&namespace, &labels, world))
+            },
+        },
+        Role {
+            name: "platform",
+            endpoint: |_, world| {
+                let labels = [("app", "loft")];
+                Ok(described_pod("vcluster-platform", &labels, world))
+            },
+        },
+    ],
+    namespace: |home, world| {
+        let found = virtual_cluster(home, world);
+        found.ok().map(|(_, namespace)| namespace)
+    },
+};
+
+/// The name and namespace of the virtual cluster: as given, else as the policies' names say.
+fn virtual_cluster(home: &Home, world: &World) -> Result<(String, String), AskError> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for policy in world.policies().iter() {
+        let prefixes = POLICY_PREFIXES.iter();
+        let name = prefixes
+            .filter_map(|prefix| policy.name.strip_prefix(prefix))
+            .next();
+        let Some(name) = name else { continue };
+        let fits = |given: &Option<String>, own: &str| given.as_ref().is_none_or(|g| g == own);
+        let one = (name.to_owned(), policy.namespace.clone());
+        if fits(&home.subject, name)
+            && fits(&home.namespace, &policy.namespace)
+            && !found.contains(&one)
+        {
+            found.push(one);
+        }
+    }
+    match (found.as_slice(), &home.subject, &home.namespace) {
+        ([one], _, _) => Ok(one.clone()),
+        ([], Some(release), Some(namespace)) => Ok((release.clone(), namespace.clone())),
+        ([], _, _) => Err(AskError::Role(
+            "there is no policy vc-work-NAME or vc-cp-NAME to tell the virtual cluster; name it \
+             with --release and --namespace"
+                .to_owned(),
+        )),
+        (several, _, _) => {
+            let names: Vec<String> = several.iter().map(|(n, ns)| format!("{ns}/{n}")).collect();
+            Err(AskError::Role(format!(
+                "the policies belong to several virtual clusters ({}); choose one with --release \
+                 (and --namespace)",
+                names.join(", ")
+            )))
+        }
+    }
+}
