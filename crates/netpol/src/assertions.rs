@@ -336,9 +336,9 @@ mod tests {
     #[test]
     fn a_mistake_in_the_file_is_named_with_its_place() {
         let cases = [
-            ("allow:\n- from: workload\n", "to is missing"),
-            ("allow:\n- {from: workload, to: nobody}\n", "allow[0].to"),
-            ("deny:\n- {from: workload, to: dns, why: x}\n", "why"),
+            ("allow:\n- from: internet\n", "to is missing"),
+            ("allow:\n- {from: internet, to: nobody}\n", "allow[0].to"),
+            ("deny:\n- {from: internet, to: internet6, why: x}\n", "why"),
             ("allow: []\n", "no expectation"),
             ("", "no expectation"),
         ];
