@@ -55,6 +55,25 @@ fn items_of_lists_are_replaced_and_removed() {
 }
 
 #[test]
+fn the_only_items_of_a_block_list_leave_an_empty_one() {
+    for (stream, expected) in [
+        (
+            "kind: List\nitems:\n- name: vc-cp-a\n  x: {}\n# c\nz: 1\n",
+            "kind: List\nitems:\n  []\n# c\nz: 1\n",
+        ),
+        (
+            "kind: List\nitems:\n  - name: vc-cp-a\n",
+            "kind: List\nitems:\n    []\n",
+        ),
+    ] {
+        let object = first(stream);
+        let item = object.seat.item.as_ref().unwrap();
+        let edit = remove_items(stream.as_bytes(), &[item]).unwrap().remove(0);
+        assert_eq!(after(stream, edit), expected);
+    }
+}
+
+#[test]
 fn items_of_flow_lists_take_one_comma_along() {
     for (stream, gone, expected) in [
         (

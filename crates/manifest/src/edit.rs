@@ -118,10 +118,16 @@ pub fn remove_items(stream: &[u8], items: &[&Item]) -> Option<Vec<Edit>> {
     let leaving: HashSet<usize> = items.iter().map(|item| item.index).collect();
     let goes = |i: usize| leaving.contains(&i);
     if (0..siblings.len()).all(goes) {
-        // In block style the list stands on lines of its own, and must stay deeper than its key.
-        let text = if first.flow { "[]" } else { "  []" };
+        let (span, text) = if first.flow {
+            (first.list.clone(), "[]")
+        } else {
+            // In block style the list stands on lines of its own, and must stay deeper than its
+            // key. Its node may begin behind the first dash, and end behind the last line break.
+            let dash = dash_of(stream, siblings.first()?.start)?;
+            (dash..siblings.last()?.end, "  []")
+        };
         return Some(vec![Edit {
-            span: first.list.clone(),
+            span,
             text: text.to_owned(),
         }]);
     }
