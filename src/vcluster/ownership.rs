@@ -181,8 +181,12 @@ impl<'a, 'i> Ownership<'a, 'i> {
         } else {
             self.assign_to_secrets();
         }
-        if self.drafts.is_empty() && !self.said.files.is_empty() {
+        if self.said.files.is_empty() {
+            // Only what carries a config counts.
+        } else if self.drafts.is_empty() {
             self.take_files(release_objects);
+        } else {
+            self.take_running(release_objects);
         }
         self.attach_release_objects(release_objects);
         std::mem::take(&mut self.drafts)
@@ -202,6 +206,15 @@ impl<'a, 'i> Ownership<'a, 'i> {
         'a: 'o,
     {
         stated_namespace(object).or(self.home())
+    }
+
+    /// The namespace in which an object runs, as far as the stream and the environment say. Where
+    /// they contradict each other, `--namespace` settles it.
+    fn runs_in<'o>(&self, object: &'o Object) -> Option<&'o str>
+    where
+        'a: 'o,
+    {
+        stated_namespace(object).or(self.said.fallback_namespace.as_deref())
     }
 
     fn add(&mut self, draft: Draft<'i>) -> usize {
@@ -594,6 +607,29 @@ impl<'a, 'i> Ownership<'a, 'i> {
         }
     }
 
+    /// Files hold for all that run, not only for those that carry a config of their own: else one
+    /// object with a config would take the files away from the others.
+    fn take_running(&mut self, release_objects: &'i ReleaseObjects<'_>) {
+        for object in release_objects.all() {
+            let Some(release) = object.labels.get("release") else {
+                continue;
+            };
+            let is_meant = self.said.release.as_ref().is_none_or(|r| r == release);
+            if !is_meant || !is_main_workload(object, release) {
+                continue;
+            }
+            let namespace = self.resolved(object);
+            let is_known = self.named(release).iter().any(|i| {
+                let of_draft = self.namespace_of(*i);
+                let has_secret = self.drafts.get(*i).is_some_and(|d| d.secret.is_some());
+                has_secret || of_draft.is_none() || of_draft == namespace
+            });
+            if !is_known {
+                self.add(Draft::new(release, stated_namespace(object)));
+            }
+        }
+    }
+
     /// Gives each draft the other objects of its release, where its Secret leaves something open.
     fn attach_release_objects(&mut self, release_objects: &'i ReleaseObjects<'_>) {
         if self.drafts.iter().all(Draft::is_complete) {
@@ -602,9 +638,9 @@ impl<'a, 'i> Ownership<'a, 'i> {
         let releases = release_objects.by_release();
         let mut drafts = std::mem::take(&mut self.drafts);
         for draft in drafts.iter_mut().filter(|d| !d.is_complete()) {
-            let Some(objects) = releases.get(draft.name.as_str()) else {
-                continue;
-            };
+            let objects = releases
+                .get(draft.name.as_str())
+                .map_or(&[][..], Vec::as_slice);
             if let Err(problem) = self.settle_namespace(draft, objects) {
                 self.errors.push(problem);
                 continue;
@@ -625,20 +661,26 @@ impl<'a, 'i> Ownership<'a, 'i> {
     /// Finds the namespace of a draft whose carriers say none, and holds one that they say against
     /// what runs.
     fn settle_namespace(&self, draft: &mut Draft<'i>, objects: &[&Object]) -> Result<(), Problem> {
-        let main: Vec<&Object> = objects
-            .iter()
-            .copied()
-            .filter(|o| is_main_workload(o, &draft.name) && stated_namespace(o).is_some())
-            .collect();
+        let is_main = |o: &&Object| is_main_workload(o, &draft.name);
+        let main = objects.iter().copied().filter(is_main);
         if let Some(namespace) = draft.namespace.as_deref() {
-            let elsewhere = main.iter().all(|o| stated_namespace(o) != Some(namespace));
-            return match (main.first(), draft.annotated.first()) {
-                (Some(main), Some(carrier)) if elsewhere && draft.secret.is_none() => {
-                    Err(self.contradiction(main, carrier, "namespace"))
+            let carriers = draft.annotated.iter().copied();
+            let elsewhere = |o: &&Object| self.runs_in(o) != Some(namespace);
+            // What runs without a namespace that anything says, and carries no config, may be here.
+            let known = main.filter(|o| self.runs_in(o).is_some());
+            let carriers = carriers.filter(|o| is_main(o) && self.said.namespace.is_none());
+            let running: Vec<&Object> = known.chain(carriers).collect();
+            let other = draft.annotated.iter().find(|o| !is_main(o) || !elsewhere(o));
+            return match (running.first(), other) {
+                (Some(main), Some(carrier))
+                    if running.iter().all(elsewhere) && draft.secret.is_none() =>
+                {
+                    Err(self.contradiction(&draft.name, main, carrier, "namespace"))
                 }
                 _ => Ok(()),
             };
         }
+        let main: Vec<&Object> = main.filter(|o| stated_namespace(o).is_some()).collect();
         // A Secret without a namespace says that the release's is meant.
         if draft.secret.is_some() {
             return Ok(());
@@ -654,7 +696,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         };
         let namespace = stated_namespace(first);
         if let Some(other) = others.iter().find(|o| stated_namespace(o) != namespace) {
-            return Err(self.contradiction(first, other, "namespace"));
+            return Err(self.contradiction(&draft.name, first, other, "namespace"));
         }
         draft.namespace = namespace.map(str::to_owned);
         Ok(())
@@ -681,14 +723,18 @@ impl<'a, 'i> Ownership<'a, 'i> {
             return Ok(());
         };
         match weighed.iter().find(|o| chart(o) != chart(first)) {
-            Some(other) => Err(self.contradiction(first, other, "chart")),
+            Some(other) => Err(self.contradiction(&draft.name, first, other, "chart")),
             None => Ok(()),
         }
     }
 
-    fn contradiction(&self, first: &Object, second: &Object, what: &str) -> Problem {
-        let release = second.labels.get("release").or(first.labels.get("release"));
-        let release = release.map_or("", String::as_str);
+    fn contradiction(
+        &self,
+        release: &str,
+        first: &Object,
+        second: &Object,
+        what: &str,
+    ) -> Problem {
         let message = format!(
             "{} (document {}) is of the release {release} too, and the two say different {what}s",
             first.describe(),
