@@ -300,14 +300,16 @@ impl<'b> View<'b> {
 /// Whether a document has the same text, but for what separates it from its neighbours: the first
 /// one may get a marker, and the last one the line break that it lacked.
 fn is_same_text(old: &[u8], new: &[u8]) -> bool {
-    fn text(body: &[u8]) -> &[u8] {
+    fn without_break(body: &[u8]) -> &[u8] {
         let body = body.strip_prefix(b"\r").unwrap_or(body);
         body.strip_prefix(b"\n").unwrap_or(body)
     }
-    let (old, new) = (text(old), text(new));
+    let new = without_break(new);
     let ended = new.strip_suffix(b"\n");
     let ended = ended.map(|text| text.strip_suffix(b"\r").unwrap_or(text));
-    old == new || ended == Some(old)
+    // An empty line at the beginning stays, behind the line break of the marker.
+    let same = |old: &[u8]| old == new || ended == Some(old);
+    same(without_break(old)) || same(old)
 }
 
 /// The item of a list, or of a list in it, that begins at a byte of the text.
