@@ -647,7 +647,12 @@ impl<'a, 'i> Ownership<'a, 'i> {
             }
             let namespace = draft.namespace.as_deref().or(self.home());
             let is_near = |o: &&Object| {
-                let stated = stated_namespace(o);
+                // Policies that the last run made for one namesake say nothing of the other.
+                let stated = if o.is_own_policy() {
+                    o.namespace.as_deref().or(self.home())
+                } else {
+                    stated_namespace(o)
+                };
                 stated.is_none() || namespace.is_none() || stated == namespace
             };
             draft.release_objects = objects.iter().copied().filter(is_near).collect();
@@ -670,7 +675,10 @@ impl<'a, 'i> Ownership<'a, 'i> {
             let known = main.filter(|o| self.runs_in(o).is_some());
             let carriers = carriers.filter(|o| is_main(o) && self.said.namespace.is_none());
             let running: Vec<&Object> = known.chain(carriers).collect();
-            let other = draft.annotated.iter().find(|o| !is_main(o) || !elsewhere(o));
+            let other = draft
+                .annotated
+                .iter()
+                .find(|o| !is_main(o) || !elsewhere(o));
             return match (running.first(), other) {
                 (Some(main), Some(carrier))
                     if running.iter().all(elsewhere) && draft.secret.is_none() =>
@@ -728,13 +736,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         }
     }
 
-    fn contradiction(
-        &self,
-        release: &str,
-        first: &Object,
-        second: &Object,
-        what: &str,
-    ) -> Problem {
+    fn contradiction(&self, release: &str, first: &Object, second: &Object, what: &str) -> Problem {
         let message = format!(
             "{} (document {}) is of the release {release} too, and the two say different {what}s",
             first.describe(),
