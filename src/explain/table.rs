@@ -87,9 +87,11 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut current));
         }
         let mut rest = word;
-        while length(rest) > width {
+        let mut left = length(word);
+        while left > width {
             let (head, tail) = break_word(rest, width);
             lines.push(head.to_owned());
+            left -= length(head);
             rest = tail;
         }
         rest.clone_into(&mut current);

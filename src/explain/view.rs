@@ -45,15 +45,9 @@ impl View {
         let policies = world.policies_mut();
         let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
         let mut there: HashSet<_> = policies.iter().map(name).collect();
-        for policy in &makes {
-            let is_there = !there.insert(name(policy));
-            if is_there && options.said.files.is_empty() {
-                continue;
-            }
-            if !(is_there && policies.replace(policy)) {
-                policies.add(policy.clone());
-            }
-        }
+        let replaces = !options.said.files.is_empty();
+        let put = makes.iter().filter(|p| there.insert(name(p)) || replaces);
+        policies.put(put.cloned());
         policies.note_causes(&makes);
         // The chart's own companions have causes too, whether or not the missing ones are made.
         if !options.companions && policies.iter().count() > makes.len() {

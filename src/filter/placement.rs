@@ -3,6 +3,7 @@
 //! Finds the copies that are there, and turns policies into changes of the stream. What a policy
 //! says is settled before.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use super::Action;
@@ -28,9 +29,8 @@ pub(super) struct Placement<'a> {
     list: Option<&'a SoleList>,
     /// The namespace of objects that say none.
     home: Option<&'a str>,
-    /// The policies of the stream that are named like ours, as places in the index.
-    by_name: HashMap<&'a str, Vec<usize>>,
-    claimed: Vec<bool>,
+    /// The policies of each name and namespace that nobody has taken yet, as places in the index.
+    unclaimed: HashMap<(&'a str, Option<&'a str>), Cell<Vec<usize>>>,
     /// Items that go out of their lists.
     leaving: Vec<&'a Object>,
     pub(super) edits: Vec<Edit>,
@@ -69,13 +69,14 @@ impl<'a> Placement<'a> {
         list: Option<&'a SoleList>,
         home: Option<&'a str>,
     ) -> Self {
-        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut unclaimed: HashMap<_, Cell<Vec<usize>>> = HashMap::new();
         for (i, object) in index.objects.iter().enumerate() {
             if let (true, Some(name)) = (
                 object.is_network_policy() && !object.is_hook(),
                 &object.name,
             ) {
-                by_name.entry(name).or_default().push(i);
+                let place = (name.as_str(), object.namespace.as_deref());
+                unclaimed.entry(place).or_default().get_mut().push(i);
             }
         }
         Self {
@@ -83,8 +84,7 @@ impl<'a> Placement<'a> {
             index,
             list,
             home,
-            by_name,
-            claimed: vec![false; index.objects.len()],
+            unclaimed,
             leaving: Vec::new(),
             edits: Vec::new(),
             missing: Vec::new(),
@@ -95,26 +95,23 @@ impl<'a> Placement<'a> {
     }
 
     /// The copies of a policy in the stream, none of which has been taken for another's.
-    fn copies(&mut self, wanted: &Wanted<'_>) -> Vec<&'a Object> {
-        let index = self.index;
-        let mut found = Vec::new();
-        for i in self.by_name.get(wanted.name).into_iter().flatten() {
-            let (Some(object), Some(claimed)) = (index.objects.get(*i), self.claimed.get_mut(*i))
-            else {
-                continue;
-            };
-            let here = match (object.namespace.as_deref(), self.home) {
-                // It is of the release's namespace; of which, only the environment says.
-                (None, Some(home)) => wanted.only || wanted.namespaces.contains(&Some(home)),
-                (None, None) => true,
-                (namespace, _) => wanted.namespaces.contains(&namespace),
-            };
-            if here && !*claimed {
-                *claimed = true;
-                found.push(object);
-            }
+    fn copies(&self, wanted: &Wanted<'_>) -> Vec<&'a Object> {
+        let mut found: Vec<usize> = Vec::new();
+        let mut take = |namespace: Option<&str>| {
+            let places = self.unclaimed.get(&(wanted.name, namespace));
+            found.extend(places.map(Cell::take).into_iter().flatten());
+        };
+        for namespace in wanted.namespaces.into_iter().flatten() {
+            take(Some(namespace));
         }
-        found
+        // One without a namespace is of the release's; of which, only the environment says.
+        let home_is_meant = |home| wanted.only || wanted.namespaces.contains(&Some(home));
+        if self.home.is_none_or(home_is_meant) {
+            take(None);
+        }
+        found.sort_unstable();
+        let objects = &self.index.objects;
+        found.iter().filter_map(|i| objects.get(*i)).collect()
     }
 
     pub(super) fn place(&mut self, cluster: &VirtualCluster, plan: &'a Plan) {

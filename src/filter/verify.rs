@@ -5,7 +5,7 @@
 //! same bytes, and every other item of a changed list the same value. What no edit touches goes out
 //! as a slice of the input, so it needs no proof.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde_json::Value;
@@ -73,20 +73,22 @@ fn unprovable(what: &str) -> Problem {
 
 /// How often each of the planned policies is there.
 struct Count<'c> {
-    /// For each name the places of its policies among the expected ones.
-    by_name: HashMap<&'c str, Vec<usize>>,
+    /// For each name and namespace the place of its policy among the expected ones.
+    places: HashMap<(&'c str, Option<&'c str>), usize>,
     expected: &'c [Expected<'c>],
     found: Vec<usize>,
 }
 
 impl<'c> Count<'c> {
     fn of(expected: &'c [Expected<'c>]) -> Self {
-        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut places = HashMap::new();
         for (i, expected) in expected.iter().enumerate() {
-            by_name.entry(&expected.policy.name).or_default().push(i);
+            let policy = expected.policy;
+            let place = (policy.name.as_str(), policy.namespace.as_deref());
+            places.entry(place).or_insert(i);
         }
         Self {
-            by_name,
+            places,
             expected,
             found: vec![0; expected.len()],
         }
@@ -97,11 +99,8 @@ impl<'c> Count<'c> {
         if !object.is_network_policy() || object.is_hook() {
             return None;
         }
-        let known = self.by_name.get(object.name.as_deref()?)?;
-        known.iter().copied().find(|i| {
-            let expected = self.expected.get(*i);
-            expected.is_some_and(|e| e.policy.namespace == object.namespace)
-        })
+        let place = (object.name.as_deref()?, object.namespace.as_deref());
+        self.places.get(&place).copied()
     }
 
     fn take(&mut self, object: &Object) -> Option<usize> {
@@ -216,12 +215,12 @@ struct View<'b> {
 impl<'b> View<'b> {
     fn of(bytes: &'b [u8], count: &Count<'_>) -> Self {
         let index = Index::of(bytes);
-        let mut ours: Vec<usize> = Vec::new();
+        let mut ours: HashSet<usize> = HashSet::new();
         let mut policies = Vec::new();
         for object in index.objects {
             let own = object.is_own_policy() || count.planned(&object).is_some();
             if own && object.seat.item.is_none() && !object.is_hook() {
-                ours.push(object.seat.document.span.start);
+                ours.insert(object.seat.document.span.start);
             }
             if let Some(place) = count.planned(&object) {
                 policies.push((object, place));
@@ -261,39 +260,33 @@ impl<'b> View<'b> {
 
     /// Whether each planned policy that begins before `end` says what was planned.
     fn compare_policies(&self, count: &mut Count<'_>, end: usize) -> Result<(), Problem> {
-        for (object, place) in &self.policies {
-            if object.seat.document.span.start >= end {
-                continue;
-            }
-            count.take(object);
-            let Some(expected) = count.expected.get(*place) else {
+        let start = |object: &Object| object.seat.document.span.start;
+        // A document is read once, however many policies it has.
+        let same_document = |a: &(Object, usize), b: &(Object, usize)| start(&a.0) == start(&b.0);
+        for policies in self.policies.chunk_by(same_document) {
+            let Some((first, _)) = policies.first().filter(|(object, _)| start(object) < end)
+            else {
                 continue;
             };
-            let written = self
-                .value(object)
-                .and_then(|value| serde_json::from_value::<Written>(value).ok());
-            let name = &expected.policy.name;
-            let Some(written) = written else {
-                return Err(unprovable(&format!("{name} would not be readable")));
-            };
-            if let Some(field) = written.difference(expected.policy, &expected.annotations) {
-                return Err(unprovable(&format!("{field} of {name} would be another")));
+            let body = self.body(&first.seat.document);
+            let tree = std::str::from_utf8(body).ok().map(Tree::parse);
+            let root = tree.as_ref().and_then(|tree| tree.as_ref().ok()?.root());
+            let items = root.map(items_by_start).unwrap_or_default();
+            for (object, place) in policies {
+                count.take(object);
+                let Some(expected) = count.expected.get(*place) else {
+                    continue;
+                };
+                let node = match &object.seat.item {
+                    None => root,
+                    Some(item) => (item.span.start)
+                        .checked_sub(object.seat.document.body.start)
+                        .and_then(|start| items.get(&start).copied()),
+                };
+                compare_policy(node, expected)?;
             }
         }
         Ok(())
-    }
-
-    /// The value of an object.
-    fn value(&self, object: &Object) -> Option<Value> {
-        let document = &object.seat.document;
-        let text = std::str::from_utf8(self.body(document)).ok()?;
-        let tree = Tree::parse(text).ok()?;
-        let root = tree.root()?;
-        let Some(item) = &object.seat.item else {
-            return Some(root.to_json());
-        };
-        let start = item.span.start.checked_sub(document.body.start)?;
-        node_at(root, start).map(Node::to_json)
     }
 }
 
@@ -312,17 +305,32 @@ fn is_same_text(old: &[u8], new: &[u8]) -> bool {
     same(without_break(old)) || same(old)
 }
 
-/// The item of a list, or of a list in it, that begins at a byte of the text.
-fn node_at(node: Node<'_>, start: usize) -> Option<Node<'_>> {
-    let items = node.get("items")?;
-    items.items().find_map(|item| {
-        let span = item.span();
-        if span.start == start {
-            return Some(item);
+/// Whether a node says what was planned for a policy.
+fn compare_policy(node: Option<Node<'_>>, expected: &Expected<'_>) -> Result<(), Problem> {
+    let written = node.and_then(|node| serde_json::from_value::<Written>(node.to_json()).ok());
+    let name = &expected.policy.name;
+    let Some(written) = written else {
+        return Err(unprovable(&format!("{name} would not be readable")));
+    };
+    match written.difference(expected.policy, &expected.annotations) {
+        Some(field) => Err(unprovable(&format!("{field} of {name} would be another"))),
+        None => Ok(()),
+    }
+}
+
+/// The items of a list and of the lists in it, each by the byte at which it begins.
+fn items_by_start(list: Node<'_>) -> HashMap<usize, Node<'_>> {
+    let mut found = HashMap::new();
+    let mut lists = vec![list];
+    while let Some(items) = lists.pop().map(|list| list.get("items")) {
+        for item in items.into_iter().flat_map(Node::items) {
+            // An item that several aliases name is looked at once.
+            if found.insert(item.span().start, item).is_none() {
+                lists.push(item);
+            }
         }
-        let inside = span.start < start && start < span.end;
-        inside.then(|| node_at(item, start)).flatten()
-    })
+    }
+    found
 }
 
 /// The value of a list without our policies and without what a KRM function says of its work;

@@ -8,7 +8,7 @@
 //! read in [`super::sources`].
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::sources::{Said, object_place};
 use crate::filter::index::{Index, IndexedObject as Object};
@@ -129,14 +129,60 @@ impl<'s> ReleaseObjects<'s> {
     }
 
     /// The objects of each release.
-    fn by_release(&self) -> HashMap<&str, Vec<&Object>> {
-        let mut releases: HashMap<&str, Vec<&Object>> = HashMap::new();
+    fn by_release(&self, home: Option<&str>) -> HashMap<&str, Relatives<'_>> {
+        let mut releases: HashMap<&str, Relatives<'_>> = HashMap::new();
         for object in self.all() {
             if let Some(release) = object.labels.get("release") {
-                releases.entry(release).or_default().push(object);
+                let relatives = releases.entry(release.as_str()).or_default();
+                relatives.add(release, object, home);
             }
         }
         releases
+    }
+}
+
+/// The objects of one release, in the order of the stream.
+#[derive(Default)]
+struct Relatives<'o> {
+    all: Vec<&'o Object>,
+    /// Those that run the control plane.
+    main: Vec<&'o Object>,
+    /// The places among all of those that state a namespace, or none.
+    by_namespace: HashMap<Option<String>, Vec<usize>>,
+    /// The namespaces that those state that run the control plane.
+    main_namespaces: HashSet<&'o str>,
+}
+
+impl<'o> Relatives<'o> {
+    fn add(&mut self, release: &str, object: &'o Object, home: Option<&str>) {
+        let stated = stated_namespace(object);
+        // Policies that the last run made for one namesake say nothing of the other.
+        let namespace = if object.is_own_policy() {
+            object.namespace.as_deref().or(home)
+        } else {
+            stated
+        };
+        let namespace = namespace.map(str::to_owned);
+        let places = self.by_namespace.entry(namespace).or_default();
+        places.push(self.all.len());
+        self.all.push(object);
+        if is_main_workload(object, release) {
+            self.main.push(object);
+            self.main_namespaces.extend(stated);
+        }
+    }
+
+    /// Those that may be in a namespace, as far as they state one.
+    fn near(&self, namespace: Option<&str>) -> Vec<&'o Object> {
+        if namespace.is_none() {
+            return self.all.clone();
+        }
+        let places = [None, namespace.map(str::to_owned)];
+        let places = places.map(|namespace| self.by_namespace.get(&namespace));
+        let mut places: Vec<usize> = places.into_iter().flatten().flatten().copied().collect();
+        places.sort_unstable();
+        let objects = places.iter().filter_map(|place| self.all.get(*place));
+        objects.copied().collect()
     }
 }
 
@@ -148,6 +194,11 @@ pub(super) struct Ownership<'a, 'i> {
     drafts: Vec<Draft<'i>>,
     /// The drafts of each name.
     by_name: HashMap<String, Vec<usize>>,
+    /// The first draft of each name in each namespace.
+    by_namespace: HashMap<String, HashMap<Option<String>, usize>>,
+    /// For each name what the first annotation of each of its virtual clusters says, read when
+    /// it is asked for.
+    carried: HashMap<String, HashSet<&'i str>>,
     pub(super) errors: Report,
     pub(super) warnings: Report,
 }
@@ -156,8 +207,8 @@ pub(super) struct Ownership<'a, 'i> {
 enum Claim {
     /// It belongs to this one.
     To(usize),
-    /// It can only repeat what other objects say: one of these virtual clusters is meant.
-    Repeats(Vec<usize>),
+    /// It can only repeat what other objects say: a virtual cluster of these names is meant.
+    Repeats(Vec<String>),
 }
 
 impl<'a, 'i> Ownership<'a, 'i> {
@@ -168,6 +219,8 @@ impl<'a, 'i> Ownership<'a, 'i> {
             stream,
             drafts: Vec::new(),
             by_name: HashMap::new(),
+            by_namespace: HashMap::new(),
+            carried: HashMap::new(),
             errors: Report::default(),
             warnings: Report::default(),
         }
@@ -219,6 +272,10 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     fn add(&mut self, draft: Draft<'i>) -> usize {
         let place = self.drafts.len();
+        let namespace = draft.namespace.as_deref().or(self.home());
+        let namespace = namespace.map(str::to_owned);
+        let namespaces = self.by_namespace.entry(draft.name.clone()).or_default();
+        namespaces.entry(namespace).or_insert(place);
         self.by_name
             .entry(draft.name.clone())
             .or_default()
@@ -229,6 +286,12 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     fn named(&self, name: &str) -> &[usize] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first draft of a name in a namespace, where none is one too.
+    fn in_namespace(&self, name: &str, namespace: Option<&str>) -> Option<usize> {
+        let namespaces = self.by_namespace.get(name)?;
+        namespaces.get(&namespace.map(str::to_owned)).copied()
     }
 
     fn namespace_of(&self, draft: usize) -> Option<&str> {
@@ -295,10 +358,12 @@ impl<'a, 'i> Ownership<'a, 'i> {
     fn take_secret(&mut self, object: &'i Object, name: &str) {
         let namespace = self.resolved(object);
         // Without a namespace of its own, it may be in that of another Secret of its name.
-        let same = self.named(name).iter().copied().find(|i| {
-            let other = self.namespace_of(*i);
-            other == namespace || other.is_none() || namespace.is_none()
-        });
+        let same = if namespace.is_some() {
+            let places = [None, namespace].map(|n| self.in_namespace(name, n));
+            places.into_iter().flatten().min()
+        } else {
+            self.named(name).first().copied()
+        };
         let first = same.and_then(|i| self.drafts.get(i)?.secret);
         let Some(first) = first else {
             self.add(Draft {
@@ -340,12 +405,12 @@ impl<'a, 'i> Ownership<'a, 'i> {
         for object in index.carriers().filter(|o| o.config_annotation().is_some()) {
             match self.claim_among_secrets(object) {
                 Ok(Claim::To(draft)) => self.annotate(draft, object),
-                Ok(Claim::Repeats(drafts)) => repeating.push((object, drafts)),
+                Ok(Claim::Repeats(names)) => repeating.push((object, names)),
                 Err(problem) => self.refuse(object, problem),
             }
         }
-        for (object, drafts) in repeating {
-            self.check_repetition(object, &drafts);
+        for (object, names) in repeating {
+            self.check_repetition(object, &names);
         }
     }
 
@@ -357,34 +422,41 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     /// An object that can't be told to be of one virtual cluster may repeat the config of one, as
     /// a chart's global annotations do, but not bring one.
-    fn check_repetition(&mut self, object: &Object, drafts: &[usize]) {
+    fn check_repetition(&mut self, object: &Object, names: &[String]) {
         let text = object.config_annotation().unwrap_or_default().trim();
-        let repeats = drafts
-            .iter()
-            .filter_map(|i| self.drafts.get(*i))
-            .flat_map(|d| d.annotated.first().copied().into_iter().chain(d.secret))
-            .filter_map(Object::config_annotation)
-            .any(|known| known.trim() == text);
+        let repeats = names.iter().any(|name| self.is_carried(name, text));
         if repeats || says_nothing(text) {
             return;
         }
         let several = self.drafts.len() > 1;
-        let message = match drafts.first().and_then(|i| self.drafts.get(*i)) {
-            Some(draft) if several => format!(
-                "the object is not in the namespace of the virtual cluster {}, so its annotation \
-                 can't be that one's config",
-                draft.name
+        let message = match names.first() {
+            Some(name) if several => format!(
+                "the object is not in the namespace of the virtual cluster {name}, so its \
+                 annotation can't be that one's config"
             ),
-            Some(draft) => format!(
-                "the object is in another namespace than the virtual cluster {}, so its \
-                 annotation can't be that one's config",
-                draft.name
+            Some(name) => format!(
+                "the object is in another namespace than the virtual cluster {name}, so its \
+                 annotation can't be that one's config"
             ),
             None => "nothing says to which virtual cluster the annotation belongs".to_owned(),
         };
         let help = "give the object the label release and the metadata.namespace of the virtual \
                     cluster that the config is for, or remove the annotation";
         self.refuse(object, Problem::error(message).help(help));
+    }
+
+    /// Whether the first annotation of some virtual cluster of the name says a text.
+    fn is_carried(&mut self, name: &str, text: &str) -> bool {
+        if !self.carried.contains_key(name) {
+            let drafts = self.named(name).iter().filter_map(|i| self.drafts.get(*i));
+            let first =
+                drafts.flat_map(|d| d.annotated.first().copied().into_iter().chain(d.secret));
+            let texts = first.filter_map(Object::config_annotation).map(str::trim);
+            self.carried.insert(name.to_owned(), texts.collect());
+        }
+        self.carried
+            .get(name)
+            .is_some_and(|texts| texts.contains(text))
     }
 
     /// The virtual cluster that an annotated object belongs to, where Secrets name them.
@@ -396,14 +468,14 @@ impl<'a, 'i> Ownership<'a, 'i> {
         }
         // With several virtual clusters a name is no claim: anyone may choose it.
         let Some(named) = pointers.release.or(pointers.instance) else {
-            return Ok(Claim::Repeats(self.pointed_to_by_name(object)));
+            let names = self.pointed_to_by_name(object).map(str::to_owned);
+            return Ok(Claim::Repeats(names.collect()));
         };
-        let known = self.named(named);
-        if known.is_empty() {
+        if self.named(named).is_empty() {
             return Err(self.other_release_of_object(named));
         }
         let Some(found) = by_label.or_else(|| self.near(named, object)) else {
-            return Ok(Claim::Repeats(known.to_vec()));
+            return Ok(Claim::Repeats(vec![named.to_owned()]));
         };
         match pointers.own_name {
             Some(own) if own != named && self.near(own, object).is_some() => Err(two_pointers()),
@@ -424,9 +496,10 @@ impl<'a, 'i> Ownership<'a, 'i> {
         }
         let named = pointers.release.or(pointers.instance);
         match named {
-            Some(name) if is_name(name) => Ok(Claim::Repeats(vec![0])),
+            Some(name) if is_name(name) => Ok(Claim::Repeats(vec![name.to_owned()])),
             Some(name)
-                if self.pointed_to_by_name(object).is_empty() || pointers.release.is_some() =>
+                if pointers.release.is_some()
+                    || self.pointed_to_by_name(object).next().is_none() =>
             {
                 Err(self.other_release_of_object(name))
             }
@@ -449,8 +522,11 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     /// The virtual cluster of a name that an object may belong to.
     fn near(&self, name: &str, object: &Object) -> Option<usize> {
-        let mut near = self.named(name).iter().copied();
-        near.find(|i| self.is_near(*i, object))
+        if let [only] = self.named(name) {
+            return Some(*only).filter(|only| self.is_near(*only, object));
+        }
+        let place = self.in_namespace(name, self.resolved(object));
+        place.filter(|place| self.is_near(*place, object))
     }
 
     fn other_release_of_object(&self, release: &str) -> Problem {
@@ -465,19 +541,17 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     /// The virtual clusters that an object's name points to: `X`, `X-headless`, `vc-X`,
     /// `vc-config-X`.
-    fn pointed_to_by_name(&self, object: &Object) -> Vec<usize> {
-        let Some(name) = object.name.as_deref() else {
-            return Vec::new();
-        };
+    fn pointed_to_by_name<'o>(&self, object: &'o Object) -> impl Iterator<Item = &'o str> {
+        let name = object.name.as_deref();
         let candidates = [
-            Some(name),
-            name.strip_suffix("-headless"),
-            name.strip_prefix("vc-config-"),
-            name.strip_prefix("vc-workload-"),
-            name.strip_prefix("vc-"),
+            name,
+            name.and_then(|name| name.strip_suffix("-headless")),
+            name.and_then(|name| name.strip_prefix("vc-config-")),
+            name.and_then(|name| name.strip_prefix("vc-workload-")),
+            name.and_then(|name| name.strip_prefix("vc-")),
         ];
-        let named = candidates.into_iter().flatten().map(|c| self.named(c));
-        named.flatten().copied().collect()
+        let candidates = candidates.into_iter().flatten();
+        candidates.filter(|name| !self.named(name).is_empty())
     }
 
     /// Makes a virtual cluster of what annotated objects say, where no Secret names any.
@@ -498,18 +572,15 @@ impl<'a, 'i> Ownership<'a, 'i> {
         }
         // Those that say no namespace are of the virtual cluster that others have named.
         for (object, name) in without_namespace {
-            let known = self.named(&name).to_vec();
-            let home = self.home();
-            let in_home = |i: &usize| self.namespace_of(*i) == home;
-            match known.as_slice() {
+            match self.named(&name) {
                 [] => {
                     let draft = self.draft_of(&name, None);
                     self.annotate(draft, object);
                 }
-                [only] => self.annotate(*only, object),
-                several => match several.iter().copied().find(in_home) {
+                &[only] => self.annotate(only, object),
+                _ => match self.in_namespace(&name, self.home()) {
                     Some(draft) if !is_cluster_scoped(object) => self.annotate(draft, object),
-                    _ => self.check_repetition(object, several),
+                    _ => self.check_repetition(object, &[name]),
                 },
             }
         }
@@ -517,11 +588,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     /// The draft of a name in a namespace, made where it is not there.
     fn draft_of(&mut self, name: &str, namespace: Option<&str>) -> usize {
-        let same = |i: &usize| {
-            let draft = self.drafts.get(*i);
-            draft.is_some_and(|d| d.namespace.as_deref() == namespace)
-        };
-        match self.named(name).iter().copied().find(same) {
+        match self.in_namespace(name, namespace) {
             Some(draft) => draft,
             None => self.add(Draft::new(name, namespace)),
         }
@@ -564,7 +631,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
     /// The virtual clusters that files are the config of, where no object carries one: the one
     /// that is named, or those that the stream's objects are of.
     fn take_files(&mut self, release_objects: &'i ReleaseObjects<'_>) {
-        let releases = release_objects.by_release();
+        let releases = release_objects.by_release(self.home());
         let mut names: Vec<&str> = Vec::new();
         for object in release_objects.all() {
             if let Some(release) = object.labels.get("release")
@@ -589,14 +656,13 @@ impl<'a, 'i> Ownership<'a, 'i> {
             self.errors.push(no_name(Place::default()));
         }
         for name in names {
-            let objects = releases.get(name).map_or(&[][..], Vec::as_slice);
-            let mut namespaces: Vec<Option<&str>> = Vec::new();
-            for object in objects.iter().filter(|o| is_main_workload(o, name)) {
-                let namespace = stated_namespace(object);
-                if !namespaces.contains(&namespace) {
-                    namespaces.push(namespace);
-                }
-            }
+            let main = releases.get(name).map_or(&[][..], |objects| &objects.main);
+            let mut known = HashSet::new();
+            let mut namespaces: Vec<Option<&str>> = main
+                .iter()
+                .map(|object| stated_namespace(object))
+                .filter(|namespace| known.insert(*namespace))
+                .collect();
             // Where nothing runs, the namespace is settled like that of any other.
             if namespaces.is_empty() {
                 namespaces.push(None);
@@ -610,6 +676,8 @@ impl<'a, 'i> Ownership<'a, 'i> {
     /// Files hold for all that run, not only for those that carry a config of their own: else one
     /// object with a config would take the files away from the others.
     fn take_running(&mut self, release_objects: &'i ReleaseObjects<'_>) {
+        let secrets = self.drafts.iter().filter(|d| d.secret.is_some());
+        let with_secret: HashSet<String> = secrets.map(|d| d.name.clone()).collect();
         for object in release_objects.all() {
             let Some(release) = object.labels.get("release") else {
                 continue;
@@ -619,11 +687,11 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 continue;
             }
             let namespace = self.resolved(object);
-            let is_known = self.named(release).iter().any(|i| {
-                let of_draft = self.namespace_of(*i);
-                let has_secret = self.drafts.get(*i).is_some_and(|d| d.secret.is_some());
-                has_secret || of_draft.is_none() || of_draft == namespace
-            });
+            let namespaces = self.by_namespace.get(release);
+            let is_known = with_secret.contains(release)
+                || namespaces.is_some_and(|known| {
+                    known.contains_key(&None) || known.contains_key(&namespace.map(str::to_owned))
+                });
             if !is_known {
                 self.add(Draft::new(release, stated_namespace(object)));
             }
@@ -635,27 +703,17 @@ impl<'a, 'i> Ownership<'a, 'i> {
         if self.drafts.iter().all(Draft::is_complete) {
             return;
         }
-        let releases = release_objects.by_release();
+        let releases = release_objects.by_release(self.home());
+        let none = Relatives::default();
         let mut drafts = std::mem::take(&mut self.drafts);
         for draft in drafts.iter_mut().filter(|d| !d.is_complete()) {
-            let objects = releases
-                .get(draft.name.as_str())
-                .map_or(&[][..], Vec::as_slice);
+            let objects = releases.get(draft.name.as_str()).unwrap_or(&none);
             if let Err(problem) = self.settle_namespace(draft, objects) {
                 self.errors.push(problem);
                 continue;
             }
             let namespace = draft.namespace.as_deref().or(self.home());
-            let is_near = |o: &&Object| {
-                // Policies that the last run made for one namesake say nothing of the other.
-                let stated = if o.is_own_policy() {
-                    o.namespace.as_deref().or(self.home())
-                } else {
-                    stated_namespace(o)
-                };
-                stated.is_none() || namespace.is_none() || stated == namespace
-            };
-            draft.release_objects = objects.iter().copied().filter(is_near).collect();
+            draft.release_objects = objects.near(namespace);
             if let Err(problem) = self.check_chart(draft) {
                 self.errors.push(problem);
             }
@@ -665,13 +723,21 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     /// Finds the namespace of a draft whose carriers say none, and holds one that they say against
     /// what runs.
-    fn settle_namespace(&self, draft: &mut Draft<'i>, objects: &[&Object]) -> Result<(), Problem> {
+    fn settle_namespace(
+        &self,
+        draft: &mut Draft<'i>,
+        objects: &Relatives<'_>,
+    ) -> Result<(), Problem> {
         let is_main = |o: &&Object| is_main_workload(o, &draft.name);
-        let main = objects.iter().copied().filter(is_main);
         if let Some(namespace) = draft.namespace.as_deref() {
+            // Where something that runs states this very namespace, nothing contradicts it.
+            if draft.secret.is_some() || objects.main_namespaces.contains(namespace) {
+                return Ok(());
+            }
             let carriers = draft.annotated.iter().copied();
             let elsewhere = |o: &&Object| self.runs_in(o) != Some(namespace);
             // What runs without a namespace that anything says, and carries no config, may be here.
+            let main = objects.main.iter().copied();
             let known = main.filter(|o| self.runs_in(o).is_some());
             let carriers = carriers.filter(|o| is_main(o) && self.said.namespace.is_none());
             let running: Vec<&Object> = known.chain(carriers).collect();
@@ -680,24 +746,26 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 .iter()
                 .find(|o| !is_main(o) || !elsewhere(o));
             return match (running.first(), other) {
-                (Some(main), Some(carrier))
-                    if running.iter().all(elsewhere) && draft.secret.is_none() =>
-                {
+                (Some(main), Some(carrier)) if running.iter().all(elsewhere) => {
                     Err(self.contradiction(&draft.name, main, carrier, "namespace"))
                 }
                 _ => Ok(()),
             };
         }
-        let main: Vec<&Object> = main.filter(|o| stated_namespace(o).is_some()).collect();
         // A Secret without a namespace says that the release's is meant.
         if draft.secret.is_some() {
             return Ok(());
         }
-        let others = objects.iter().copied();
+        let states_a_namespace = |o: &&Object| stated_namespace(o).is_some();
+        let main = objects.main.iter().copied().filter(states_a_namespace);
+        let main: Vec<&Object> = main.collect();
         let others: Vec<&Object> = match (main.is_empty(), self.home()) {
             (false, _) => main,
             (true, Some(_)) => Vec::new(),
-            (true, None) => others.filter(|o| stated_namespace(o).is_some()).collect(),
+            (true, None) => {
+                let all = objects.all.iter().copied();
+                all.filter(states_a_namespace).collect()
+            }
         };
         let Some(first) = others.first() else {
             return Ok(());

@@ -88,6 +88,22 @@ pub struct Allowance {
     pods: BTreeMap<PodClass, Ports>,
 }
 
+/// A set of peers and ports that others are held against.
+#[derive(Debug, Clone)]
+pub struct Known {
+    allowance: Allowance,
+    everywhere: Ports,
+}
+
+impl From<Allowance> for Known {
+    fn from(allowance: Allowance) -> Self {
+        Self {
+            everywhere: allowance.everywhere(),
+            allowance,
+        }
+    }
+}
+
 impl Policies {
     /// What the pod lets through in a direction, rule by rule, in the order of the policies.
     ///
@@ -236,10 +252,20 @@ impl Allowance {
     /// gains something; which of them had it before, the other one tells.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        let (ours, theirs) = (self.everywhere(), other.everywhere());
+        self.without(other, &other.everywhere())
+    }
+
+    /// The same beside a set that many are held against.
+    #[must_use]
+    pub fn difference_from(&self, known: &Known) -> Self {
+        self.without(&known.allowance, &known.everywhere)
+    }
+
+    fn without(&self, other: &Self, theirs: &Ports) -> Self {
+        let ours = self.everywhere();
         let pods = self.pods.iter().filter_map(|(class, ports)| {
             // What everyone gets here anyway is said once, of everyone.
-            let left = ports.difference(&ours).difference(&theirs);
+            let left = ports.difference(&ours).difference(theirs);
             let left = if left.is_empty() {
                 left
             } else {
@@ -248,7 +274,7 @@ impl Allowance {
             (!left.is_empty()).then(|| (class.clone(), left))
         });
         Self {
-            everyone: self.everyone.difference(&theirs),
+            everyone: self.everyone.difference(theirs),
             addresses: self.addresses.difference(&other.addresses),
             pods: pods.collect(),
         }

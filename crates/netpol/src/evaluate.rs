@@ -12,16 +12,52 @@ use crate::model::policy::{Direction, Peer, Policy, Rule};
 use crate::sets::address_ports::Region;
 use crate::sets::addresses::AddressSet;
 use crate::sets::ports::Ports;
+use crate::sets::selector::{Labels, Selector};
 
 /// Policies, found by namespace.
 #[derive(Debug, Clone, Default)]
 pub struct Policies {
     all: Vec<Policy>,
-    by_namespace: HashMap<String, Vec<usize>>,
+    by_namespace: HashMap<String, Namespace>,
+}
+
+/// The policies of one namespace, as places among all.
+#[derive(Debug, Clone, Default)]
+struct Namespace {
+    /// Those that ask for no label of one value.
+    any: Vec<usize>,
+    /// The others, each at one label that its selector asks for.
+    by_label: HashMap<(String, String), Vec<usize>>,
+}
+
+impl Namespace {
+    fn add(&mut self, place: usize, selector: &Selector) {
+        let labels = selector.fixed_labels().into_iter();
+        // The label that the fewest others ask for tells the most.
+        let rarest = labels.min_by_key(|label| self.by_label.get(label).map_or(0, Vec::len));
+        match rarest {
+            Some(label) => self.by_label.entry(label).or_default().push(place),
+            None => self.any.push(place),
+        }
+    }
+
+    /// The places of all policies that can select a pod of these labels, in order.
+    fn candidates(&self, labels: &Labels) -> Vec<usize> {
+        let mut found = self.any.clone();
+        for (key, value) in labels {
+            if self.by_label.is_empty() {
+                break;
+            }
+            let label = (key.clone(), value.clone());
+            found.extend(self.by_label.get(&label).into_iter().flatten());
+        }
+        found.sort_unstable();
+        found
+    }
 }
 
 /// One rule of one policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Eq)]
 pub struct RuleRef<'a> {
     /// The policy.
     pub policy: &'a Policy,
@@ -31,7 +67,22 @@ pub struct RuleRef<'a> {
     pub index: usize,
 }
 
+impl PartialEq for RuleRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        // Most are of one and the same policy, which need not be compared with itself.
+        self.index == other.index
+            && self.direction == other.direction
+            && (std::ptr::eq(self.policy, other.policy) || self.policy == other.policy)
+    }
+}
+
 impl<'a> RuleRef<'a> {
+    /// What tells it from the other rules of the same set of policies and direction.
+    #[must_use]
+    pub fn key(&self) -> (*const Policy, usize) {
+        (std::ptr::from_ref(self.policy), self.index)
+    }
+
     /// The rule itself.
     #[must_use]
     pub fn rule(&self) -> Option<&'a Rule> {
@@ -190,20 +241,34 @@ impl Policies {
         self.by_namespace
             .entry(policy.namespace.clone())
             .or_default()
-            .push(self.all.len());
+            .add(self.all.len(), &policy.selector);
         self.all.push(policy);
     }
 
-    /// Puts another policy in the place of each of the same name and namespace, and says whether
-    /// there was one.
-    pub fn replace(&mut self, policy: &Policy) -> bool {
-        let same = |p: &&mut Policy| p.name == policy.name && p.namespace == policy.namespace;
-        let mut found = false;
-        for old in self.all.iter_mut().filter(same) {
-            old.clone_from(policy);
-            found = true;
+    /// Puts each policy in the place of those of its name and namespace, and adds it where there
+    /// are none.
+    pub fn put(&mut self, policies: impl IntoIterator<Item = Policy>) {
+        let mut all = std::mem::take(&mut self.all);
+        let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
+        let mut places: HashMap<_, Vec<usize>> = HashMap::new();
+        for (place, policy) in all.iter().enumerate() {
+            places.entry(name(policy)).or_default().push(place);
         }
-        found
+        for policy in policies {
+            let same = places.entry(name(&policy)).or_default();
+            if same.is_empty() {
+                same.push(all.len());
+                all.push(policy);
+                continue;
+            }
+            for place in same {
+                if let Some(old) = all.get_mut(*place) {
+                    old.clone_from(&policy);
+                }
+            }
+        }
+        // A policy may select other pods than the one that it replaces.
+        *self = all.into_iter().collect();
     }
 
     /// Notes what made the rules of policies, as [`Policy::note_causes`] does, by name.
@@ -230,9 +295,10 @@ impl Policies {
     pub fn isolating(&self, pod: &Pod, direction: Direction) -> impl Iterator<Item = &Policy> {
         self.by_namespace
             .get(&pod.namespace)
+            .map(|namespace| namespace.candidates(&pod.labels))
             .into_iter()
             .flatten()
-            .filter_map(|&i| self.all.get(i))
+            .filter_map(|i| self.all.get(i))
             .filter(move |p| p.rules(direction).is_some() && p.selector.matches(&pod.labels))
     }
 

@@ -140,6 +140,17 @@ impl Selector {
         self.requirements.is_empty()
     }
 
+    /// The one value that any match must have of a key.
+    #[must_use]
+    pub fn fixed(&self, key: &str) -> Option<&str> {
+        let asks = self.requirements.iter().filter(|(k, _)| k == key);
+        let mut values = asks.filter_map(|(_, ask)| match ask {
+            Ask::In(values) if values.len() == 1 => values.first(),
+            _ => None,
+        });
+        values.next_back().map(String::as_str)
+    }
+
     /// The labels that any match must have, where the selector fixes them to one value.
     #[must_use]
     pub fn fixed_labels(&self) -> Labels {
@@ -152,6 +163,16 @@ impl Selector {
             }
         }
         labels
+    }
+
+    /// The values that a key must have one of; where it only must be there, `None` as a value.
+    pub fn asked_values(&self, key: &str) -> impl Iterator<Item = Option<&str>> {
+        let asks = self.requirements.iter().filter(move |(k, _)| k == key);
+        asks.flat_map(|(_, ask)| match ask {
+            Ask::In(values) => values.iter().map(|value| Some(value.as_str())).collect(),
+            Ask::Exists => vec![None],
+            Ask::NotIn(_) | Ask::DoesNotExist => Vec::new(),
+        })
     }
 
     /// Label sets that it matches, one for each choice of values that it leaves (`In` of several):
