@@ -93,10 +93,16 @@ impl Index {
     /// Reads the documents that can matter.
     #[must_use]
     pub fn of(stream: &[u8]) -> Self {
+        Self::of_documents(stream, documents::split(stream))
+    }
+
+    /// Reads those of some documents of a stream that can matter; they come in their order.
+    #[must_use]
+    pub fn of_documents(stream: &[u8], documents: impl IntoIterator<Item = Document>) -> Self {
         let mut index = Self::default();
         let mut needles = Needles::new(stream);
         let mut before: Option<Document> = None;
-        for (i, document) in documents::split(stream).enumerate() {
+        for (i, document) in documents.into_iter().enumerate() {
             if needles.hit(&document.span) {
                 index.read(stream, i + 1, &document, before.as_ref());
             }

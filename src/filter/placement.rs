@@ -52,6 +52,8 @@ pub(super) struct Expected<'a> {
     pub(super) policy: &'a Policy,
     /// Its annotations, Helm 4's among them.
     pub(super) annotations: BTreeMap<String, String>,
+    /// The text that was written for it, and read back.
+    pub(super) text: String,
 }
 
 /// A policy of some virtual cluster, by which copies of it are found.
@@ -165,13 +167,14 @@ impl<'a> Placement<'a> {
             let header = template.filter(|_| !cluster.helm4);
             self.note(Deed::Injected, policy, None);
             self.missing.push(Missing {
-                text,
+                text: text.clone(),
                 header: header.map(|t| install_order::source_line(&t)),
             });
         }
         self.expected.push(Expected {
             policy,
             annotations,
+            text,
         });
     }
 

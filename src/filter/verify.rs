@@ -4,6 +4,9 @@
 //! what was planned. And nothing else has changed: every other document of the changed parts is the
 //! same bytes, and every other item of a changed list the same value. What no edit touches goes out
 //! as a slice of the input, so it needs no proof.
+//!
+//! No text is read twice. What the index says of a document holds as long as the document is cut
+//! the same way, and so does what was read back of a policy's text.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -14,7 +17,7 @@ use super::placement::Expected;
 use crate::filter::index::{Index, IndexedObject as Object};
 use crate::filter::roundtrip::Written;
 use manifest::diagnostic::Problem;
-use manifest::documents::{self, Document};
+use manifest::documents::{self, Document, Start};
 use manifest::edit::{self, Edit};
 use manifest::yaml::{Node, Tree};
 
@@ -103,10 +106,45 @@ impl<'c> Count<'c> {
         self.places.get(&place).copied()
     }
 
-    fn take(&mut self, object: &Object) -> Option<usize> {
-        let place = self.planned(object)?;
-        *self.found.get_mut(place)? += 1;
-        Some(place)
+    fn take(&mut self, object: &Object) {
+        if let Some(place) = self.planned(object) {
+            self.take_place(place);
+        }
+    }
+
+    fn take_place(&mut self, place: usize) {
+        if let Some(found) = self.found.get_mut(place) {
+            *found += 1;
+        }
+    }
+
+    /// Whether an object in a document of its own is one of our policies.
+    fn is_ours(&self, object: &Object) -> bool {
+        let own = object.is_own_policy() || self.planned(object).is_some();
+        own && object.seat.item.is_none() && !object.is_hook()
+    }
+
+    /// The planned policy whose text a document is, to the byte: that text was read back and
+    /// compared with the plan. Only comments of plain characters may stand before it.
+    fn written(&self, body: &[u8], start: Start) -> Option<usize> {
+        const NAME: &[u8] = b"\n  name: ";
+        const NAMESPACE: &[u8] = b"\n  namespace: ";
+        if !matches!(start, Start::Bare | Start::Marker) {
+            return None;
+        }
+        let from_name = body.get(memchr::memmem::find(body, NAME)? + NAME.len()..)?;
+        let (name, rest) = from_name.split_at_checked(memchr::memchr(b'\n', from_name)?)?;
+        let namespace = rest.strip_prefix(NAMESPACE);
+        let namespace = namespace.and_then(|n| n.get(..memchr::memchr(b'\n', n)?));
+        let namespace = namespace.map(std::str::from_utf8).transpose().ok()?;
+        let known = self
+            .places
+            .get(&(std::str::from_utf8(name).ok()?, namespace));
+        known.copied().filter(|place| {
+            let text = self.expected.get(*place).map(|e| e.text.as_bytes());
+            text.and_then(|text| body.strip_suffix(text))
+                .is_some_and(|before| is_plain_comment(before, start))
+        })
     }
 
     fn first_wrong(&self) -> Option<&str> {
@@ -179,14 +217,54 @@ impl Part<'_> {
         let tail_end = self.span.end.saturating_add(TAIL).min(stream.len());
         let tail = stream.get(self.span.end..tail_end).unwrap_or_default();
         let before = stream.get(self.span.start..tail_end).unwrap_or_default();
-        let after = [self.edited(stream)?, tail.to_vec()].concat();
-        let old = View::of(before, count);
-        let new = View::of(&after, count);
+        let mut after = self.edited(stream)?;
+        let end = after.len();
+        after.extend_from_slice(tail);
+        let mut old_documents: Vec<Document> = documents::split(before).collect();
+        let mut new_documents: Vec<Document> = documents::split(&after).collect();
+        // What follows the part and is cut the same way is the same.
+        let same = old_documents.iter().rev().zip(new_documents.iter().rev());
+        let same = same.take_while(|(old, new)| {
+            new.span.start >= end && before.get(old.span.clone()) == after.get(new.span.clone())
+        });
+        let same = same.count();
+        old_documents.truncate(old_documents.len() - same);
+        new_documents.truncate(new_documents.len() - same);
+        let old = View::of(before, old_documents, count, |document| {
+            let ours = self.was_ours(document, claim.index, count)?;
+            Some(if ours { Known::Ours } else { Known::Other })
+        });
+        let new = View::of(&after, new_documents, count, |document| {
+            let body = after.get(document.body.clone())?;
+            count.written(body, document.start).map(Known::Written)
+        });
         if new.unreadable > old.unreadable {
             return Err(unprovable("a document would not be readable any more"));
         }
         old.compare(&new)?;
-        new.compare_policies(count, after.len() - tail.len())
+        new.compare_policies(count, end)
+    }
+
+    /// Whether a document of the part, as it was, is one of our policies; `None` where the index
+    /// does not know it.
+    fn was_ours(&self, document: &Document, index: &Index, count: &Count<'_>) -> Option<bool> {
+        let at = |place: &usize| place + self.span.start;
+        let start = at(&document.span.start);
+        let first = index
+            .objects
+            .partition_point(|object| object.seat.document.span.start < start);
+        let mut objects = index
+            .objects
+            .iter()
+            .skip(first)
+            .take_while(|object| object.seat.document.span.start == start)
+            .peekable();
+        let known = &objects.peek()?.seat.document;
+        let same_body = known.body == (at(&document.body.start)..at(&document.body.end));
+        if !same_body || known.start != document.start {
+            return None;
+        }
+        Some(objects.any(|object| count.is_ours(object)))
     }
 
     /// The part as it will be written.
@@ -202,6 +280,17 @@ impl Part<'_> {
     }
 }
 
+/// What is known of a document that is not read again.
+#[derive(Clone, Copy)]
+enum Known {
+    /// It is one of our policies.
+    Ours,
+    /// It is something else.
+    Other,
+    /// It is the text that was written for the policy at this place among the expected ones.
+    Written(usize),
+}
+
 /// A part of a stream, read.
 struct View<'b> {
     bytes: &'b [u8],
@@ -209,17 +298,41 @@ struct View<'b> {
     others: Vec<Document>,
     /// The objects that are planned policies, with their places among the expected ones.
     policies: Vec<(Object, usize)>,
+    /// The planned policies that were read back as they stand here, and where they begin.
+    written: Vec<(usize, usize)>,
     unreadable: usize,
 }
 
 impl<'b> View<'b> {
-    fn of(bytes: &'b [u8], count: &Count<'_>) -> Self {
-        let index = Index::of(bytes);
+    fn of(
+        bytes: &'b [u8],
+        documents: Vec<Document>,
+        count: &Count<'_>,
+        known: impl Fn(&Document) -> Option<Known>,
+    ) -> Self {
         let mut ours: HashSet<usize> = HashSet::new();
+        let mut written = Vec::new();
+        let mut unknown = Vec::new();
+        for document in &documents {
+            let start = document.span.start;
+            match known(document) {
+                Some(Known::Ours) => _ = ours.insert(start),
+                Some(Known::Other) => {}
+                Some(Known::Written(place)) => {
+                    ours.insert(start);
+                    written.push((place, start));
+                }
+                None => unknown.push(document.clone()),
+            }
+        }
+        let index = if unknown.is_empty() {
+            Index::default()
+        } else {
+            Index::of_documents(bytes, unknown)
+        };
         let mut policies = Vec::new();
         for object in index.objects {
-            let own = object.is_own_policy() || count.planned(&object).is_some();
-            if own && object.seat.item.is_none() && !object.is_hook() {
+            if count.is_ours(&object) {
                 ours.insert(object.seat.document.span.start);
             }
             if let Some(place) = count.planned(&object) {
@@ -227,12 +340,13 @@ impl<'b> View<'b> {
             }
         }
         let body = |d: &Document| bytes.get(d.body.clone()).unwrap_or_default();
-        let others = documents::split(bytes)
-            .filter(|d| !ours.contains(&d.span.start) && !documents::says_nothing(body(d)));
+        let mut others = documents;
+        others.retain(|d| !ours.contains(&d.span.start) && !documents::says_nothing(body(d)));
         Self {
             bytes,
-            others: others.collect(),
+            others,
             policies,
+            written,
             unreadable: index.unreadable.len(),
         }
     }
@@ -260,6 +374,11 @@ impl<'b> View<'b> {
 
     /// Whether each planned policy that begins before `end` says what was planned.
     fn compare_policies(&self, count: &mut Count<'_>, end: usize) -> Result<(), Problem> {
+        for (place, start) in &self.written {
+            if *start < end {
+                count.take_place(*place);
+            }
+        }
         let start = |object: &Object| object.seat.document.span.start;
         // A document is read once, however many policies it has.
         let same_document = |a: &(Object, usize), b: &(Object, usize)| start(&a.0) == start(&b.0);
@@ -288,6 +407,21 @@ impl<'b> View<'b> {
         }
         Ok(())
     }
+}
+
+/// Whether a text before a policy's says nothing to any reader: blank lines and comments, of plain
+/// characters alone.
+fn is_plain_comment(text: &[u8], start: Start) -> bool {
+    // The first line stands behind the marker's dashes.
+    let first = text.first().is_none_or(|b| matches!(b, b'\n' | b' '));
+    let says_nothing = |line: &[u8]| {
+        let line = line.trim_ascii();
+        line.is_empty() || line.starts_with(b"#")
+    };
+    (first || start == Start::Bare)
+        && (text.is_empty() || text.ends_with(b"\n"))
+        && text.iter().all(|b| matches!(b, b'\n' | b' '..=b'~'))
+        && text.split(|b| *b == b'\n').all(says_nothing)
 }
 
 /// Whether a document has the same text, but for what separates it from its neighbours: the first
@@ -407,8 +541,15 @@ mod tests {
         policies::policies(&subject, &settings).remove(1)
     }
 
-    /// What comes of an edit that takes the place of `old` in a stream.
+    /// What comes of an edit that takes the place of `old` in a stream, whether the policy's text
+    /// was read back or is read now.
     fn outcome(stream: &str, old: &str, new: &str) -> Result<(), String> {
+        let outcome = outcome_with(&text(), stream, old, new);
+        assert_eq!(outcome.is_ok(), outcome_with("", stream, old, new).is_ok());
+        outcome
+    }
+
+    fn outcome_with(written: &str, stream: &str, old: &str, new: &str) -> Result<(), String> {
         let policy = control_plane();
         let start = stream.find(old).unwrap();
         let edits = [Edit {
@@ -419,6 +560,7 @@ mod tests {
         let expected = [Expected {
             policy: &policy,
             annotations: BTreeMap::new(),
+            text: written.to_owned(),
         }];
         let claim = Claim {
             stream: stream.as_bytes(),
@@ -440,6 +582,51 @@ mod tests {
     #[test]
     fn what_was_planned_is_proved() {
         assert_eq!(outcome(BEFORE, OURS, &text()), Ok(()));
+    }
+
+    #[test]
+    fn a_text_that_was_read_back_is_known_by_its_bytes_alone() {
+        let policy = control_plane();
+        let expected = [Expected {
+            policy: &policy,
+            annotations: BTreeMap::new(),
+            text: text(),
+        }];
+        let count = Count::of(&expected);
+        let written = |before: &str, start: Start, behind: &str| {
+            let body = format!("{before}{}{behind}", text());
+            count.written(body.as_bytes(), start)
+        };
+        for before in ["\n", "\n# Source: a/b.yaml\n", " # a\n\n# b\n", "  \n"] {
+            assert_eq!(written(before, Start::Marker, ""), Some(0), "{before:?}");
+        }
+        assert_eq!(written("# a\n", Start::Bare, ""), Some(0));
+        // What another reader may see in it is read.
+        for before in [
+            "#\n",
+            "\na: b\n",
+            "\n# \u{85}\n",
+            "\n#\t\n",
+            "\n# \r\n",
+            "\n# a",
+        ] {
+            assert_eq!(written(before, Start::Marker, ""), None, "{before:?}");
+        }
+        assert_eq!(written("\n", Start::Directives, ""), None);
+        assert_eq!(written("\n", Start::Glued, ""), None);
+        assert_eq!(written("\n", Start::Marker, "a: b\n"), None);
+    }
+
+    #[test]
+    fn a_policy_that_was_read_back_still_has_its_bounds_proved() {
+        // It takes the next document's marker along.
+        let next = format!("{OURS}---\n");
+        assert!(outcome(BEFORE, &next, &text()).is_err());
+        // It is there, and once more behind it.
+        let again = format!("{0}---\n{0}", text());
+        assert!(outcome(BEFORE, OURS, &again).unwrap_err().contains("once"));
+        // Something follows it in its document.
+        assert!(outcome(BEFORE, OURS, &format!("{}a: b\n", text())).is_err());
     }
 
     #[test]
