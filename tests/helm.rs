@@ -654,3 +654,72 @@ fn an_umbrella_chart_and_its_alias_are_seen_through() {
         assert_eq!(shown.len(), 2, "{helm}");
     }
 }
+
+/// `scripts/against-chart` with one values file.
+fn against_chart(chart: &Path, values: &str) -> Run {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let values = root.join("tests/values").join(values);
+    let mut command = Command::new(root.join("scripts/against-chart"));
+    Run::of(command.arg("--values").arg(values).arg(chart), "")
+}
+
+#[test]
+fn our_policies_are_compared_with_those_of_a_chart() {
+    const FILE: &str = "public-egress-cidr.yaml";
+    let values = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/values/public-egress-cidr.yaml"
+    );
+    let flags = ["--values", values, Helm::Three.filtered()];
+    let stream = template(Helm::Three, "my-vcluster", &flags).printed();
+    let ours = documents(&stream);
+    let ours: Vec<&str> = ours
+        .iter()
+        .filter(|document| document.is_policy())
+        .map(|document| document.text.as_str())
+        .collect();
+    assert_eq!(ours.len(), 2, "{stream}");
+
+    // A chart that renders our own policies is equal to us.
+    let folder = folder();
+    let chart = folder.path().join("vcluster");
+    copy(Path::new(MINI), &chart);
+    let policies = chart.join("templates/networkpolicy.yaml");
+    let text = ours.join("\n---\n");
+    fs::write(&policies, &text).expect("a template");
+    let equal = against_chart(&chart, FILE);
+    assert_eq!(equal.code, Some(0), "{}{}", equal.stdout, equal.stderr);
+    let summary = "2 runs: 2 equal; 4 policies are equal";
+    assert!(equal.stdout.contains(summary), "{}", equal.stdout);
+
+    // One port differs.
+    fs::write(&policies, text.replacen("1053", "1054", 1)).expect("a template");
+    let differs = against_chart(&chart, FILE);
+    assert_eq!(differs.code, Some(1), "{}", differs.stdout);
+    let field = "spec.egress[0].ports[0].port: ours is 1053, expected is 1054";
+    assert!(differs.stdout.contains(field), "{}", differs.stdout);
+
+    // Nothing to compare.
+    fs::write(&policies, "").expect("a template");
+    let nothing = against_chart(&chart, "disabled.yaml");
+    assert_eq!(nothing.code, Some(1), "{}", nothing.stdout);
+    assert!(nothing.stderr.contains("Nothing was compared"));
+
+    // No chart at all.
+    assert_eq!(against_chart(folder.path(), FILE).code, Some(2));
+}
+
+#[test]
+fn each_values_file_says_what_it_tries() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/values");
+    let files: Vec<_> = fs::read_dir(root)
+        .expect("a folder")
+        .map(|file| file.expect("a file").path())
+        .collect();
+    assert!(files.len() >= 20, "{}", files.len());
+    for file in files {
+        let text = fs::read_to_string(&file).expect("text");
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with("# ") && first.ends_with('.'), "{file:?}");
+    }
+}
