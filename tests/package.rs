@@ -638,6 +638,38 @@ fn no_image_is_taken_by_a_tag() {
     }
 }
 
+/// Somebody can move the tag of an action to another commit. The comment lets dependabot update both.
+#[test]
+fn workflows_pin_actions_by_commit_and_dependencies_by_lock_file() {
+    let mut count = 0;
+    for entry in fs::read_dir(Path::new(ROOT).join(".github/workflows")).expect("workflows") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a file");
+        for line in text.lines().map(str::trim) {
+            if let Some((_, action)) = line.split_once("uses: ") {
+                let (commit, version) = action
+                    .split_once('@')
+                    .and_then(|(_, rest)| rest.split_once(" # v"))
+                    .unwrap_or_else(|| panic!("{}: {line}", path.display()));
+                let is_commit = commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
+                assert!(
+                    is_commit && version.split('.').count() == 3,
+                    "{}: {line}",
+                    path.display()
+                );
+                count += 1;
+            }
+            let takes_lock_file = ["build", "check", "test", "install"]
+                .iter()
+                .any(|command| line.contains(&format!("cargo {command} ")));
+            if takes_lock_file {
+                assert!(line.contains("--locked"), "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(count > 0, "no workflow uses an action");
+}
+
 #[test]
 fn the_plugins_name_the_same_program() {
     for file in ["plugin/helm3.yaml", "plugin/helm4.yaml"] {
