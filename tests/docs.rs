@@ -80,7 +80,7 @@ fn fits(shown: &str, printed: &str) -> bool {
     open || rest.is_empty()
 }
 
-/// Runs the examples of a page by one Helm, and says how many there were.
+/// Runs the examples of a page with one Helm, and returns how many there were.
 fn run(name: &str, helm: Helm, prepare: impl Fn(&Path)) -> usize {
     let page = fs::read_to_string(Path::new(ROOT).join("docs").join(name)).expect("a page");
     let home = tempfile::tempdir().expect("a folder");
@@ -144,7 +144,7 @@ fn run(name: &str, helm: Helm, prepare: impl Fn(&Path)) -> usize {
             }
             ["text", "output"] => {
                 let Some(ran) = last.take() else { continue };
-                // What the install hook says is told elsewhere.
+                // The pages do not show what the install hook prints.
                 let printed: String = ran
                     .stdout
                     .split_inclusive('\n')
@@ -193,7 +193,7 @@ fn check_and_explain() {
         let work = home.join("work");
         let example = |name: &str| Path::new(ROOT).join("examples").join(name);
         fs::copy(example("rendered.yaml"), work.join("chart.yaml")).expect("a chart");
-        fs::copy(example("expectations.yaml"), work.join("expectations.yaml")).expect("promises");
+        fs::copy(example("expectations.yaml"), work.join("expectations.yaml")).expect("assertions");
         let filter = "vcluster-netpol < chart.yaml > rendered.yaml";
         let mut shell = Command::new("sh");
         shell.args(["-euc", filter]).current_dir(&work);
@@ -206,9 +206,9 @@ fn check_and_explain() {
     assert_eq!(run("check.md", ALL[0], with_chart), 4);
 }
 
-/// What docs/integrations.md warns of: should kubectl learn to run functions, say so there.
+/// docs/integrations.md says that kubectl ignores functions: change it if kubectl runs them.
 #[test]
-fn kubectl_passes_over_a_function_without_a_word() {
+fn kubectl_ignores_a_function_without_a_warning() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/integrations.md")).expect("a page");
     for helm in ALL {
         let folder = tempfile::tempdir().expect("a folder");
@@ -232,28 +232,108 @@ fn kubectl_passes_over_a_function_without_a_word() {
     }
 }
 
-/// No link of the pages leads nowhere.
+/// The README shows what the first of its two commands prints, and a picture of the policies.
+#[test]
+fn readme_shows_what_the_filter_prints() {
+    let printed = of_the_example(&[]);
+    let page = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("a page");
+    let shown = blocks(&page)
+        .into_iter()
+        .find(|block| block.text.starts_with("---\n"))
+        .expect("a block with the first lines");
+    assert!(
+        fits(&shown.text, &printed),
+        "README.md shows:\n{}\nand it is:\n{printed}",
+        shown.text
+    );
+}
+
+/// With UPDATE_CASES=1 the picture is written again.
+#[test]
+fn picture_is_what_explain_prints() {
+    let printed = of_the_example(&["explain", "--output", "svg"]);
+    let picture = Path::new(ROOT).join("docs/example.svg");
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        fs::write(&picture, &printed).expect("a picture");
+    }
+    assert!(
+        fs::read_to_string(&picture).is_ok_and(|committed| committed == printed),
+        "docs/example.svg is out of date: UPDATE_CASES=1 cargo test --test docs picture"
+    );
+}
+
+/// What the program prints for examples/rendered.yaml.
+fn of_the_example(words: &[&str]) -> String {
+    let example = fs::read_to_string(Path::new(ROOT).join("examples/rendered.yaml"));
+    let mut command = Command::new(FILTER);
+    Run::of(
+        command.args(words).env_clear(),
+        &example.expect("an example"),
+    )
+    .printed()
+}
+
+/// The anchor that GitHub gives a heading: its letters, digits and hyphens, spaces as hyphens.
+fn anchor(heading: &str) -> String {
+    heading
+        .chars()
+        .filter_map(|c| match c {
+            ' ' => Some('-'),
+            '-' | '_' => Some(c),
+            _ if c.is_alphanumeric() => Some(c.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The anchors of a page: its headings outside of code blocks.
+fn anchors(page: &str) -> Vec<String> {
+    let mut in_code = false;
+    let mut anchors = Vec::new();
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        } else if !in_code && line.starts_with('#') {
+            anchors.push(anchor(line.trim_start_matches('#').trim()));
+        }
+    }
+    anchors
+}
+
+/// Every link of a page leads to a file, and to a heading if it names one.
 #[test]
 fn links_lead_to_files() {
-    let mut pages: Vec<_> = fs::read_dir(Path::new(ROOT).join("docs"))
-        .expect("docs/")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "md"))
-        .collect();
-    pages.push(Path::new(ROOT).join("README.md"));
-    for page in pages {
+    let pages_of = |folder: &str| {
+        fs::read_dir(Path::new(ROOT).join(folder))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|e| e == "md"))
+    };
+    for page in pages_of("docs").chain(pages_of(".")) {
         let text = fs::read_to_string(&page).expect("a page");
-        for link in text
+        for (link, _) in text
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split_once(')'))
         {
-            let file = link.0.split('#').next().unwrap_or_default();
-            if file.is_empty() || file.contains("://") {
+            if link.contains("://") {
                 continue;
             }
-            let target = page.parent().expect("a folder").join(file);
-            assert!(target.exists(), "{}: {file}", page.display());
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                page.clone()
+            } else {
+                page.parent().expect("a folder").join(file)
+            };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).expect("a page");
+                assert!(
+                    anchors(&text).iter().any(|anchor| anchor == heading),
+                    "{}: {link}",
+                    page.display()
+                );
+            }
         }
     }
 }
