@@ -1,0 +1,165 @@
+//! What must be true of every explanation. The runs of `vcluster-netpol explain` are in
+//! tests/cases/explain.
+
+use vcluster_netpol::explain::view::View;
+use vcluster_netpol::explain::{self, Explanation};
+use vcluster_netpol::filter::Options;
+use vcluster_netpol::vcluster::sources::{ConfigFile, Said};
+
+fn options(config: &str) -> Options {
+    Options {
+        said: Said {
+            files: vec![ConfigFile {
+                name: "values.yaml".to_owned(),
+                text: config.to_owned(),
+            }],
+            release: Some("a".to_owned()),
+            ..Said::default()
+        },
+        ..Options::default()
+    }
+}
+
+fn explanation(config: &str, companions: bool) -> Explanation {
+    let options = Options {
+        companions,
+        ..options(config)
+    };
+    Explanation::of(&View::read(b"", "nothing", &options).unwrap())
+}
+
+fn surprises(config: &str, companions: bool) -> String {
+    let found = explanation(config, companions).surprises;
+    let found: Vec<String> = found.into_iter().map(|s| s.what).collect();
+    found.join("\n")
+}
+
+const DEFAULTS: &str = "enabled: true\n";
+
+fn what_is_open_by_default_is_found() {
+    let found = surprises(DEFAULTS, false);
+    for part in [
+        "control plane of a may talk to everyone on 443,6443,8443/TCP",
+        "workloads of a reach 169.254.169.254",
+        "every pod with app=loft, in whatever namespace, may come in to control plane of a",
+        "a tenant's pod can bear app=vcluster-snapshot",
+    ] {
+        assert!(found.contains(part), "{part}:\n{found}");
+    }
+    assert_eq!(found.lines().count(), 4, "{found}");
+}
+
+fn what_a_config_closes_is_not_said_to_be_open() {
+    let excepted =
+        "{enabled: true, workload: {publicEgress: {except: [10.0.0.0/8, 169.254.0.0/16]}}}";
+    assert!(!surprises(excepted, false).contains("169.254"));
+    let none = "{enabled: true, workload: {publicEgress: {enabled: false}}}";
+    assert!(!surprises(none, false).contains("169.254"));
+}
+
+fn what_a_config_opens_is_said_with_its_field() {
+    let open = "{enabled: true, workload: {egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}], \
+                ingress: [{ports: [{port: 80}]}]}, controlPlane: {ingress: \
+                [{from: [{namespaceSelector: {}}], ports: [{port: 9}]}]}}";
+    let found = explanation(open, false).surprises;
+    let close = |part: &str| -> &str {
+        let found = found.iter().find(|s| s.what.contains(part));
+        &found.unwrap_or_else(|| panic!("nothing says {part}")).close
+    };
+    assert!(
+        close("everyone may come in to workloads of a on 80/TCP").contains("workload.ingress[0]")
+    );
+    assert!(close("every pod, in whatever namespace").contains("controlPlane.ingress[0]"));
+    assert!(close("fd00:ec2::254").contains("workload.egress[0]"));
+}
+
+fn a_label_is_a_way_out_only_where_a_policy_gives_one() {
+    let alone = surprises(DEFAULTS, false);
+    assert!(
+        alone.contains("no more than 1053,8443/TCP, 1053/UDP"),
+        "{alone}"
+    );
+    let with = surprises(DEFAULTS, true);
+    assert!(
+        with.contains("may talk to everyone on 443,6443,8443/TCP and is let in"),
+        "{with}"
+    );
+}
+
+fn rules_that_a_stream_has_otherwise_than_its_config_have_no_cause() {
+    let options = options("{enabled: true, workload: {egress: [{ports: [{port: 7}]}]}}");
+    let made = explanation(
+        "{enabled: true, workload: {egress: [{ports: [{port: 7}]}]}}",
+        false,
+    );
+    assert_eq!(made.policies[0].egress.rules[3].cause, "workload.egress[0]");
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: vc-config-a\n  labels: {app: \
+                  vcluster, release: a}\nstringData:\n  config.yaml: |\n    policies: {networkPolicy: \
+                  {enabled: true}}\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                  metadata: {name: vc-work-a}\nspec:\n  podSelector: {matchLabels: \
+                  {vcluster.loft.sh/managed-by: a}}\n  policyTypes: [Ingress]\n  ingress:\n  - from: \
+                  [{podSelector: {matchLabels: {release: a}}}]\n  - from: [{podSelector: {}}]\n";
+    let view = View::read(secret.as_bytes(), "stream", &Options::default()).unwrap();
+    let stream = Explanation::of(&view);
+    let causes: Vec<&str> = (stream.policies[0].ingress.rules.iter())
+        .map(|r| r.cause.as_str())
+        .collect();
+    assert_eq!(causes, ["built-in default", "spec.ingress[1]"]);
+    // A config that is given takes the place of what stands there.
+    let options = Options {
+        said: Said {
+            release: None,
+            ..options.said
+        },
+        ..options
+    };
+    let view = View::read(secret.as_bytes(), "stream", &options).unwrap();
+    let rules = &Explanation::of(&view).policies[0].egress.rules;
+    assert_eq!(rules[3].cause, "workload.egress[0]");
+}
+
+fn no_form_is_broken_by_what_a_name_may_hold() {
+    let stream = "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {name: 'a\"|<b>`#'}\n\
+                  spec:\n  podSelector: {matchLabels: {a: '\"]-->x|`<script>'}}\n  ingress:\n  # a | \"b\" \
+                  <c>\n  - ports: [{port: 1}]\n";
+    let view = View::read(stream.as_bytes(), "stream", &Options::default()).unwrap();
+    let explanation = Explanation::of(&view);
+    let svg = explain::svg(&explanation);
+    assert!(
+        !svg.contains("<script>") && svg.contains("&lt;script&gt;"),
+        "{svg}"
+    );
+    for line in explain::dot(&explanation).lines() {
+        let quotes = line
+            .replace("\\\\", "")
+            .replace("\\\"", "")
+            .matches('"')
+            .count();
+        assert_eq!(quotes % 2, 0, "{line}");
+    }
+    for line in explain::mermaid(&explanation)
+        .lines()
+        .filter(|l| !l.starts_with("%%"))
+    {
+        assert_eq!(line.matches('"').count() % 2, 0, "{line}");
+        assert!(!line.contains("<script>"), "{line}");
+    }
+    let tables = explain::markdown(&explanation);
+    for row in tables.lines().filter(|l| l.starts_with("| 0")) {
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+    }
+    for width in [20, 76, 100] {
+        assert!(!explain::text(&explanation, width).is_empty());
+    }
+}
+
+crate::registry::tests! {
+    fast: [
+        what_is_open_by_default_is_found,
+        what_a_config_closes_is_not_said_to_be_open,
+        what_a_config_opens_is_said_with_its_field,
+        a_label_is_a_way_out_only_where_a_policy_gives_one,
+        rules_that_a_stream_has_otherwise_than_its_config_have_no_cause,
+        no_form_is_broken_by_what_a_name_may_hold,
+    ],
+}

@@ -1,0 +1,97 @@
+//! All integration tests, in one program.
+//!
+//! | call | what |
+//! |---|---|
+//! | `cargo test --test integration` | both tiers |
+//! | `cargo test --test integration fast::` | the fast tier: nothing but this checkout |
+//! | `cargo test --test integration slow::` | the real Helms, installs, packages, shared cases |
+//! | `cargo test --test integration cases::filter::strict` | one case folder of tests/cases |
+//!
+//! A new test is a function that its module lists in `tests!`; a new module is listed in
+//! [`functions`]. See `registry.rs`.
+
+#![deny(dead_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by stopping"
+)]
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use registry::Test;
+
+mod registry;
+mod support;
+
+mod account;
+mod argocd;
+mod cases;
+mod check;
+mod corpus;
+mod diff;
+mod docs;
+mod doctor;
+mod exec;
+mod explain;
+mod helm;
+mod install;
+mod lint;
+mod migrate;
+mod names;
+mod package;
+mod plugin;
+mod reach_random;
+mod reachability;
+mod torture;
+mod validation;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    registry::note_where_tests_panic();
+    libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+/// The tests that are functions.
+fn functions() -> Vec<Test> {
+    [
+        account::TESTS,
+        argocd::TESTS,
+        cases::TESTS,
+        check::TESTS,
+        diff::TESTS,
+        docs::TESTS,
+        doctor::TESTS,
+        exec::TESTS,
+        explain::TESTS,
+        helm::TESTS,
+        install::TESTS,
+        lint::TESTS,
+        lint::random::TESTS,
+        migrate::TESTS,
+        migrate::in_place::TESTS,
+        migrate::random::TESTS,
+        names::TESTS,
+        package::TESTS,
+        plugin::TESTS,
+        reach_random::TESTS,
+        registry::TESTS,
+        torture::TESTS,
+    ]
+    .concat()
+}
+
+/// All tests: the functions, the case folders, and the shared cases.
+fn trials() -> Vec<Trial> {
+    let functions = functions().into_iter().map(Test::trial);
+    functions
+        .chain(cases::trials())
+        .chain(corpus::trials())
+        .chain(reachability::trials())
+        .chain(torture::trials())
+        .chain(validation::trials())
+        .collect()
+}
