@@ -76,10 +76,8 @@ pub static VOCABULARY: Vocabulary = Vocabulary {
 fn virtual_cluster(home: &Home, world: &World) -> Result<(String, String), AskError> {
     let mut found: Vec<(String, String)> = Vec::new();
     for policy in world.policies().iter() {
-        let prefixes = POLICY_PREFIXES.iter();
-        let name = prefixes
-            .filter_map(|prefix| policy.name.strip_prefix(prefix))
-            .next();
+        let mut prefixes = POLICY_PREFIXES.iter();
+        let name = prefixes.find_map(|prefix| policy.name.strip_prefix(prefix));
         let Some(name) = name else { continue };
         let fits = |given: &Option<String>, own: &str| given.as_ref().is_none_or(|g| g == own);
         let one = (name.to_owned(), policy.namespace.clone());

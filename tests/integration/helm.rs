@@ -683,7 +683,11 @@ fn each_values_file_says_what_it_tries() {
     for file in files {
         let text = fs::read_to_string(&file).expect("text");
         let first = text.lines().next().unwrap_or_default();
-        assert!(first.starts_with("# ") && first.ends_with('.'), "{file:?}");
+        assert!(
+            first.starts_with("# ") && first.ends_with('.'),
+            "{}",
+            file.display()
+        );
     }
 }
 

@@ -76,9 +76,11 @@ pub static NO_ROLES: Vocabulary = Vocabulary {
     namespace: |_, _| None,
 };
 
+/// Makes a set of addresses.
+type Addresses = fn() -> AddressSet;
+
 /// The words that need no system: public addresses.
-const INTERNET: [(&str, fn() -> AddressSet); 2] =
-    [("internet", internet), ("internet6", internet6)];
+const INTERNET: [(&str, Addresses); 2] = [("internet", internet), ("internet6", internet6)];
 
 impl Vocabulary {
     fn role(&self, name: &str) -> Option<&'static Role> {
@@ -437,7 +439,7 @@ impl Home {
     /// When the manifest doesn't have the pod, or nothing says which pod a role is.
     pub fn endpoints(&self, who: &Who, world: &World) -> Result<Vec<Endpoint>, AskError> {
         match who {
-            Who::Role(word) => Ok(vec![self.role(word, world)?]),
+            Who::Role(name) => Ok(vec![self.role(name, world)?]),
             Who::Net(net) => Ok(world.at(&(*net).into())),
             Who::Named { namespace, name } => match world.pod(namespace, name) {
                 Some(pod) => Ok(vec![Endpoint::pod(Arc::clone(pod))]),
@@ -470,13 +472,13 @@ impl Home {
         }
     }
 
-    fn role(&self, word: &str, world: &World) -> Result<Endpoint, AskError> {
-        if let Some((_, addresses)) = INTERNET.iter().find(|(name, _)| *name == word) {
+    fn role(&self, name: &str, world: &World) -> Result<Endpoint, AskError> {
+        if let Some((_, addresses)) = INTERNET.iter().find(|(known, _)| *known == name) {
             return Ok(Endpoint::outside(addresses()));
         }
-        match self.vocabulary.role(word) {
+        match self.vocabulary.role(name) {
             Some(role) => (role.endpoint)(self, world),
-            None => Err(AskError::Who(word.to_owned(), self.vocabulary.words())),
+            None => Err(AskError::Who(name.to_owned(), self.vocabulary.words())),
         }
     }
 }
