@@ -115,6 +115,21 @@ impl Object {
     }
 }
 
+impl Seat {
+    /// The location of the object of a document that is looked at by itself.
+    #[must_use]
+    pub fn of_document(document: Document) -> Self {
+        Self {
+            number: 1,
+            document,
+            template: None,
+            helm4: false,
+            item: None,
+            lines: Arc::default(),
+        }
+    }
+}
+
 /// Walks over a document, and over the lists in it. `root` was read from what begins at `offset`
 /// of the stream; `take` gets each object with its node.
 pub fn walk<'a>(
