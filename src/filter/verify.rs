@@ -222,6 +222,14 @@ impl Part<'_> {
         after.extend_from_slice(tail);
         let mut old_documents: Vec<Document> = documents::split(before).collect();
         let mut new_documents: Vec<Document> = documents::split(&after).collect();
+        if self.span.start > 0
+            && begins_bare(&after, &new_documents)
+            && !begins_bare(before, &old_documents)
+        {
+            return Err(unprovable(
+                "a text would become a part of the document before it",
+            ));
+        }
         // What follows the part and is cut the same way is the same.
         let same = old_documents.iter().rev().zip(new_documents.iter().rev());
         let same = same.take_while(|(old, new)| {
@@ -407,6 +415,14 @@ impl<'b> View<'b> {
         }
         Ok(())
     }
+}
+
+/// Whether a part begins with content that no marker separates from what is before the part.
+fn begins_bare(bytes: &[u8], documents: &[Document]) -> bool {
+    documents.first().is_some_and(|first| {
+        let body = bytes.get(first.body.clone()).unwrap_or_default();
+        first.start == Start::Bare && !documents::says_nothing(body)
+    })
 }
 
 /// Whether a text before a policy's says nothing to any reader: blank lines and comments, of plain
@@ -642,6 +658,13 @@ mod tests {
         // One that runs into the next document, and takes it along.
         let stream = BEFORE.replace("---\nkind: ConfigMap", "---\nkind: Pod");
         assert!(outcome(&stream, "---\nkind: Pod\n", "").is_err());
+        // One without its marker, which the document before it would take in.
+        let with_marker = format!("---\n{OURS}");
+        assert!(
+            outcome(BEFORE, &with_marker, &text())
+                .unwrap_err()
+                .contains("before it")
+        );
         // Another namespace.
         assert!(fault(&text().replace("namespace: t", "namespace: u")).contains("exactly once"));
     }
