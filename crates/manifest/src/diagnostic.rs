@@ -261,6 +261,7 @@ impl Report {
     pub fn allow(&mut self, codes: &[&str]) {
         self.problems
             .retain(|p| p.code.is_none_or(|code| !codes.contains(&code)));
+        self.seen = self.problems.iter().cloned().collect();
     }
 
     /// Makes errors of all warnings.
@@ -268,6 +269,7 @@ impl Report {
         for problem in &mut self.problems {
             problem.severity = Severity::Error;
         }
+        self.seen = self.problems.iter().cloned().collect();
     }
 
     /// Whether nothing was found.
@@ -309,5 +311,25 @@ impl fmt::Display for Report {
             write!(f, "{problem}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_there_once_whatever_happened_to_it_before() {
+        let warning = || Problem::warning("X1", "w");
+        let mut report = Report::from(warning());
+        report.allow(&["X1"]);
+        report.push(warning());
+        assert_eq!(report.counts(), (0, 1));
+        report.be_strict();
+        report.push(Problem {
+            severity: Severity::Error,
+            ..warning()
+        });
+        assert_eq!(report.counts(), (1, 0));
     }
 }

@@ -148,6 +148,7 @@ fn write_for_policy(cidr: &mut String) {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
 struct Raw {
     enabled: Option<bool>,
     fallback_dns: Option<String>,
@@ -164,6 +165,7 @@ struct Raw {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
 struct RawWorkload {
     public_egress: RawPublicEgress,
     ingress: Vec<NetworkPolicyIngressRule>,
@@ -172,6 +174,7 @@ struct RawWorkload {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
 struct RawPublicEgress {
     enabled: Option<bool>,
     cidr: Option<String>,
@@ -180,6 +183,7 @@ struct RawPublicEgress {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
 struct RawControlPlane {
     ingress: Vec<NetworkPolicyIngressRule>,
     egress: Vec<NetworkPolicyEgressRule>,
@@ -187,6 +191,7 @@ struct RawControlPlane {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
 struct RawOutgoing {
     platform: Option<bool>,
     ip_block: RawIpBlock,
@@ -194,6 +199,7 @@ struct RawOutgoing {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
 struct RawIpBlock {
     cidr: Option<String>,
     except: Option<Vec<String>>,
@@ -503,6 +509,8 @@ pub fn merge(under: Value, over: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vcluster::config::fields;
+    use manifest::schema::Shape;
     use serde_json::json;
 
     fn settle(config: Value) -> (Settings, Vec<String>) {
@@ -521,6 +529,31 @@ mod tests {
         assert_eq!(settings.public_egress.cidr, "0.0.0.0/0");
         assert_eq!(settings.public_egress.except, DEFAULT_EXCEPT);
         assert!(settings.public_egress.enabled && settings.platform && !settings.enabled);
+    }
+
+    /// A value of the type that a field must have, with all fields below it.
+    fn sample(shape: Shape) -> Value {
+        match shape {
+            Shape::Object(object) => object
+                .fields
+                .iter()
+                .map(|field| (field.name.to_owned(), sample(field.shape)))
+                .collect::<serde_json::Map<String, Value>>()
+                .into(),
+            Shape::List(items) => json!([sample(*items)]),
+            Shape::Map(values) => json!({"k": sample(*values)}),
+            Shape::Bool => json!(true),
+            Shape::Integer | Shape::Long | Shape::IntOrString => json!(1),
+            _ => json!("x"),
+        }
+    }
+
+    #[test]
+    fn no_field_is_accepted_and_then_ignored() {
+        let config = sample(Shape::Object(&fields::NETWORK_POLICY));
+        // The structs refuse unknown fields in tests.
+        let raw: Result<Raw, _> = serde_json::from_value(config);
+        assert!(raw.is_ok(), "{raw:?}");
     }
 
     #[test]
