@@ -267,7 +267,9 @@ impl<'a, 'i> Ownership<'a, 'i> {
     where
         'a: 'o,
     {
-        stated_namespace(object).or(self.said.fallback_namespace.as_deref())
+        let said = self.said;
+        let fallback = said.fallback_namespace.as_deref();
+        stated_namespace(object).or(fallback.filter(|_| said.namespace.is_none()))
     }
 
     fn add(&mut self, draft: Draft<'i>) -> usize {
@@ -676,8 +678,6 @@ impl<'a, 'i> Ownership<'a, 'i> {
     /// Files hold for all that run, not only for those that carry a config of their own: else one
     /// object with a config would take the files away from the others.
     fn take_running(&mut self, release_objects: &'i ReleaseObjects<'_>) {
-        let secrets = self.drafts.iter().filter(|d| d.secret.is_some());
-        let with_secret: HashSet<String> = secrets.map(|d| d.name.clone()).collect();
         for object in release_objects.all() {
             let Some(release) = object.labels.get("release") else {
                 continue;
@@ -688,10 +688,9 @@ impl<'a, 'i> Ownership<'a, 'i> {
             }
             let namespace = self.resolved(object);
             let namespaces = self.by_namespace.get(release);
-            let is_known = with_secret.contains(release)
-                || namespaces.is_some_and(|known| {
-                    known.contains_key(&None) || known.contains_key(&namespace.map(str::to_owned))
-                });
+            let is_known = namespaces.is_some_and(|known| {
+                known.contains_key(&None) || known.contains_key(&namespace.map(str::to_owned))
+            });
             if !is_known {
                 self.add(Draft::new(release, stated_namespace(object)));
             }
@@ -729,32 +728,34 @@ impl<'a, 'i> Ownership<'a, 'i> {
         objects: &Relatives<'_>,
     ) -> Result<(), Problem> {
         let is_main = |o: &&Object| is_main_workload(o, &draft.name);
+        // The Secret's word is the last one, and one without a namespace means the release's.
+        if draft.secret.is_some() {
+            return Ok(());
+        }
         if let Some(namespace) = draft.namespace.as_deref() {
-            // Where something that runs states this very namespace, nothing contradicts it.
-            if draft.secret.is_some() || objects.main_namespaces.contains(namespace) {
+            let elsewhere = |o: &&Object| self.runs_in(o) != Some(namespace);
+            let mut carriers = draft.annotated.iter().copied();
+            // What runs and carries the config must be where the config goes, even if a namesake
+            // in that namespace carries one too.
+            let astray = carriers
+                .clone()
+                .find(|o| is_main(o) && elsewhere(o) && self.said.namespace.is_none());
+            if astray.is_none() && objects.main_namespaces.contains(namespace) {
                 return Ok(());
             }
-            let carriers = draft.annotated.iter().copied();
-            let elsewhere = |o: &&Object| self.runs_in(o) != Some(namespace);
             // What runs without a namespace that anything says, and carries no config, may be here.
             let main = objects.main.iter().copied();
-            let known = main.filter(|o| self.runs_in(o).is_some());
-            let carriers = carriers.filter(|o| is_main(o) && self.said.namespace.is_none());
-            let running: Vec<&Object> = known.chain(carriers).collect();
-            let other = draft
-                .annotated
-                .iter()
-                .find(|o| !is_main(o) || !elsewhere(o));
-            return match (running.first(), other) {
-                (Some(main), Some(carrier)) if running.iter().all(elsewhere) => {
+            let main = main.chain(carriers.clone().filter(is_main));
+            let running: Vec<&Object> = main.filter(|o| self.runs_in(o).is_some()).collect();
+            let away = running.first().copied();
+            let away = away.filter(|_| running.iter().all(elsewhere));
+            let other = carriers.find(|o| !is_main(o) || !elsewhere(o));
+            return match (astray.or(away), other) {
+                (Some(main), Some(carrier)) => {
                     Err(self.contradiction(&draft.name, main, carrier, "namespace"))
                 }
                 _ => Ok(()),
             };
-        }
-        // A Secret without a namespace says that the release's is meant.
-        if draft.secret.is_some() {
-            return Ok(());
         }
         let states_a_namespace = |o: &&Object| stated_namespace(o).is_some();
         let main = objects.main.iter().copied().filter(states_a_namespace);
