@@ -12,7 +12,7 @@ use clap::{ArgGroup, Parser, ValueEnum};
 use super::Exit;
 use super::pipe;
 use super::tell;
-use crate::explain::causes;
+use crate::explain::origins;
 use crate::vcluster::actors::VOCABULARY;
 use manifest::escape;
 use netpol::assertions;
@@ -208,7 +208,7 @@ fn world(args: &Args) -> anyhow::Result<World> {
     let named = files.iter().map(|(name, text)| (name.as_str(), &text[..]));
     let mut world = reader::read_all(named, namespace).map_err(refused)?;
     for (_, text) in &files {
-        causes::note(&mut world, text, namespace);
+        origins::note(&mut world, text, namespace);
     }
     Ok(world)
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::Explanation;
 use super::heading;
 use super::words::Party;
+use super::{Cause, Explanation};
 use manifest::escape::{markdown as escaped, markdown_code as code};
-use netpol::model::policy::Direction;
+use netpol::model::policy::{Direction, Origin};
 
 /// The explanation with a table for each direction of each policy.
 #[must_use]
@@ -78,10 +78,12 @@ fn party(party: &Party) -> String {
 }
 
 /// A path is code, words are not.
-fn cause(text: &str) -> String {
-    match text.strip_prefix("default of ") {
-        Some(path) => format!("default of {}", code(path)),
-        None if text.contains(' ') => escaped(text),
-        None => code(text),
+fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Origin(Origin::Default(path)) => Origin::Default(code(path)).to_string(),
+        Cause::Origin(Origin::Setting(path)) | Cause::Written(path) => code(path),
+        Cause::Origin(origin @ (Origin::BuiltIn | Origin::Label(_))) => {
+            escaped(&origin.to_string())
+        }
     }
 }

@@ -5,15 +5,15 @@
 //! two of them ─────▶ Views ──▶ Diff ────────▶ text, Markdown, JSON
 //! ```
 //!
-//! [`view`] reads, [`causes`] brings the config's part in, [`words`] says who is who, [`surprise`]
+//! [`view`] reads, [`origins`] brings the config's part in, [`words`] says who is who, [`surprise`]
 //! asks the evaluator for what is open and may not be expected. Each form has a file of its own.
 //! What a policy lets through is decided in [`netpol`], never here.
 
-pub mod causes;
 pub mod diff;
 mod dot;
 mod markdown;
 mod mermaid;
+pub mod origins;
 pub mod surprise;
 mod svg;
 pub mod table;
@@ -21,13 +21,17 @@ mod text;
 pub mod view;
 pub mod words;
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 
 use manifest::escape::terminal;
-use netpol::model::policy::{Direction, Policy, Rule};
+use netpol::model::policy::{Direction, Origin, Policy, Rule};
 use surprise::Surprise;
 use view::View;
 use words::Party;
+
+use crate::vcluster::policies::comment_of_field;
 
 pub use dot::dot;
 pub use markdown::markdown;
@@ -83,8 +87,48 @@ pub struct Line {
     /// Why, as the comment above it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The config field or default that made it, or else where it is written.
-    pub cause: String,
+    /// What made it, or else where it is written.
+    pub cause: Cause,
+}
+
+/// What made a rule, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The config makes just this rule.
+    Origin(Origin),
+    /// No config makes it; this is its path in its policy.
+    Written(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Origin(origin) => origin.fmt(f),
+            Self::Written(path) => f.write_str(path),
+        }
+    }
+}
+
+impl Serialize for Cause {
+    /// In words: the documented format of the JSON output.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Cause {
+    /// The same, fit to be shown.
+    fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        let path = match &mut shown {
+            Self::Origin(origin) => origin.setting_mut(),
+            Self::Written(path) => Some(path),
+        };
+        if let Some(path) = path {
+            *path = terminal(path).into_owned();
+        }
+        shown
+    }
 }
 
 impl Explanation {
@@ -208,7 +252,7 @@ impl Line {
             peers: self.peers.iter().map(Party::shown).collect(),
             ports: terminal(&self.ports).into_owned(),
             why: self.why.as_deref().map(|why| terminal(why).into_owned()),
-            cause: terminal(&self.cause).into_owned(),
+            cause: self.cause.shown(),
         }
     }
 
@@ -220,20 +264,28 @@ impl Line {
                 Some(peers) => peers.iter().map(Party::peer).collect(),
             },
             ports: rule.ports.to_string(),
-            why: (rule.comment.clone()).filter(|comment| !repeats(comment, rule.cause.as_deref())),
-            cause: (rule.cause.clone()).unwrap_or_else(|| format!("spec.{direction}[{index}]")),
+            why: (rule.comment.clone()).filter(|comment| !repeats(comment, rule.origin.as_ref())),
+            cause: match &rule.origin {
+                Some(origin) => Cause::Origin(origin.clone()),
+                None => Cause::Written(format!("spec.{direction}[{index}]")),
+            },
         }
     }
 }
 
-/// Whether a comment says no more than the name of the field that made the rule.
-fn repeats(comment: &str, cause: Option<&str>) -> bool {
-    let field = comment
-        .strip_prefix("From ")
-        .and_then(|c| c.strip_suffix('.'));
-    field
-        .zip(cause)
-        .is_some_and(|(field, cause)| cause.ends_with(field))
+/// Whether a comment is the one that the filter writes above a rule of this field, which says no
+/// more than the origin. The filter names the field by its path below the config; the path of the
+/// origin can be longer (`policies.networkPolicy.workload.egress[0]`).
+fn repeats(comment: &str, origin: Option<&Origin>) -> bool {
+    let Some(Origin::Setting(path)) = origin else {
+        return false;
+    };
+    let below = path
+        .match_indices('.')
+        .filter_map(|(i, _)| path.get(i + 1..));
+    std::iter::once(path.as_str())
+        .chain(below)
+        .any(|field| comment == comment_of_field(field))
 }
 
 /// Who is at the other end, as a heading.

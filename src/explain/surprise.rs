@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::causes::BUILT_IN;
 use super::words::Party;
 use crate::vcluster::actors::MANAGED_BY;
 use netpol::allowed::{Allowance, Known};
 use netpol::evaluate::{Decision, Extent, Policies, RuleRef, Why};
 use netpol::model::pod::{Endpoint, Pod};
-use netpol::model::policy::{Direction, Namespaces, Peer, Policy};
+use netpol::model::policy::{Direction, Namespaces, Origin, Peer, Policy};
 use netpol::sets::addresses::parse_net;
 use netpol::sets::ports::{PortNumbers, Ports, Protocol};
 use netpol::sets::selector::Selector;
@@ -204,9 +203,8 @@ fn close_metadata(open: &[&str], rules: &[RuleRef<'_>]) -> String {
         .collect();
     let ranges = ranges.join(" and ");
     let public = (rules.iter())
-        .filter_map(|rule| rule.rule()?.cause.as_deref())
-        .map(|cause| cause.strip_prefix("default of ").unwrap_or(cause))
-        .find(|cause| cause.ends_with("publicEgress") || cause.ends_with("ipBlock"));
+        .filter_map(|rule| origin(rule)?.setting())
+        .find(|field| field.ends_with("publicEgress") || field.ends_with("ipBlock"));
     match (public, rules) {
         (Some(field), [_]) => format!("put {ranges} into {field}.except, beside the ranges there"),
         _ => closing(
@@ -451,18 +449,21 @@ fn names(rules: &[RuleRef<'_>]) -> Vec<String> {
     unique(rules.iter().map(name))
 }
 
+fn origin<'p>(rule: &RuleRef<'p>) -> Option<&'p Origin> {
+    rule.rule()?.origin.as_ref()
+}
+
 fn is_built_in(rule: &RuleRef<'_>) -> bool {
-    let cause = rule.rule().and_then(|rule| rule.cause.as_deref());
-    cause == Some(BUILT_IN)
+    matches!(origin(rule), Some(Origin::BuiltIn))
 }
 
 /// How to close what some rules open: at the field that made them, or where they are written; a
 /// built-in rule can only be overruled.
 fn closing(rules: &[RuleRef<'_>], how: &str) -> String {
-    let places = rules.iter().filter(|rule| !is_built_in(rule)).map(|rule| {
-        let cause = rule.rule().and_then(|rule| rule.cause.clone());
-        cause.unwrap_or_else(|| name(rule))
-    });
+    let places = rules
+        .iter()
+        .filter(|rule| !is_built_in(rule))
+        .map(|rule| origin(rule).map_or_else(|| name(rule), ToString::to_string));
     let places = unique(places);
     let mut ways = Vec::new();
     if !places.is_empty() {

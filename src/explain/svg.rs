@@ -211,8 +211,8 @@ fn row(rule: &Line) -> Row {
     for party in &rule.peers {
         text.extend(party_text(party, PEER, Style::Strong));
     }
-    for words in [rule.why.as_deref(), Some(rule.cause.as_str())] {
-        let lines = words.into_iter().flat_map(|words| wrap(words, PEER));
+    for words in rule.why.iter().chain([&rule.cause.to_string()]) {
+        let lines = wrap(words, PEER).into_iter();
         text.extend(lines.map(|line| (Style::Faint, line)));
     }
     Row {

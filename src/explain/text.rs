@@ -81,7 +81,7 @@ fn in_columns(rules: &[Line], direction: Direction, width: usize) -> String {
                 peers.join("\n"),
                 rule.ports.clone(),
                 rule.why.clone().unwrap_or_default(),
-                rule.cause.clone(),
+                rule.cause.to_string(),
             ]
         })
         .collect();

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::causes;
+use super::origins;
 use crate::filter::{self, Made, Options};
 use manifest::diagnostic::{Problem, Report};
 use manifest::documents;
@@ -39,7 +39,7 @@ impl View {
     pub fn read(stream: &[u8], file: &str, options: &Options) -> Result<Self, Report> {
         let (made, warnings) = filter::plans(stream, options)?;
         let namespace = namespace(&made, options);
-        let makes = causes::policies(&made, &namespace)
+        let makes = origins::policies(&made, &namespace)
             .map_err(|e| Report::from(Problem::error(e.to_string())))?;
         let mut world = reader::read_all([(file, stream)], &namespace)?;
         let policies = world.policies_mut();
@@ -48,15 +48,15 @@ impl View {
         let replaces = !options.said.files.is_empty();
         let put = makes.iter().filter(|p| there.insert(name(p)) || replaces);
         policies.put(put.cloned());
-        policies.note_causes(&makes);
-        // The chart's own companions have causes too, whether or not the missing ones are made.
+        policies.note_origins(&makes);
+        // The chart's own companions have origins too, whether or not the missing ones are made.
         if !options.companions && policies.iter().count() > makes.len() {
             let all = Options {
                 companions: true,
                 ..options.clone()
             };
             let all = filter::plans(stream, &all).unwrap_or_default().0;
-            policies.note_causes(&causes::policies(&all, &namespace).unwrap_or_default());
+            policies.note_origins(&origins::policies(&all, &namespace).unwrap_or_default());
         }
         Ok(Self {
             world,

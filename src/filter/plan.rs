@@ -14,7 +14,7 @@ use crate::vcluster::config::document::ConfigDocument;
 use crate::vcluster::config::settings::{Settings, merge};
 use crate::vcluster::edition::{self, ChartVersion, Edition};
 use crate::vcluster::policies::{
-    self, Cause, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
+    self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
 };
 use crate::vcluster::sources::{self, VirtualCluster};
 use manifest::diagnostic::{Place, Position, Problem, Quoting, Severity};
@@ -57,13 +57,13 @@ pub struct Made {
     pub edition: Edition,
     /// Whether the config enables them.
     pub enabled: bool,
-    /// The two, and the companions that were asked for. Causes have their paths as they stand in
+    /// The two, and the companions that were asked for. Origins have their paths as they stand in
     /// the text of the config.
     pub policies: Vec<Policy>,
 }
 
 impl Plan {
-    /// The policies alone, with full paths in their causes.
+    /// The policies alone, with full paths in their origins.
     pub(super) fn made(self, cluster: VirtualCluster) -> Made {
         let documents = cluster.documents.as_slice();
         // Nothing has to be looked for where there is only one.
@@ -73,24 +73,27 @@ impl Plan {
             Vec::new()
         };
         let mut texts = texts(documents, &trees);
-        let mut full = |cause: &mut Cause| match cause {
-            Cause::BuiltIn | Cause::Project => {}
-            Cause::Field(path) | Cause::Default(path) => {
-                *path = match documents {
-                    [] => return,
-                    [document] => document.path_of(path),
-                    [.., last] => {
-                        let found = texts.iter_mut().find_map(|text| text.locate(path));
-                        found.map_or_else(|| last.path_of(path), |(full, _)| full)
-                    }
-                };
-            }
+        let mut make_full = |path: &mut String| {
+            *path = match documents {
+                [] => return,
+                [document] => document.path_of(path),
+                [.., last] => {
+                    let found = texts.iter_mut().find_map(|text| text.locate(path));
+                    found.map_or_else(|| last.path_of(path), |(full, _)| full)
+                }
+            };
         };
         let mut policies = self.policies;
         policies.extend(self.companions);
         for policy in &mut policies {
-            (policy.egress.iter_mut()).for_each(|r| full(&mut r.cause));
-            (policy.ingress.iter_mut()).for_each(|r| full(&mut r.cause));
+            let egress = policy.egress.iter_mut().map(|rule| &mut rule.origin);
+            let ingress = policy.ingress.iter_mut().map(|rule| &mut rule.origin);
+            for path in egress
+                .chain(ingress)
+                .filter_map(|origin| origin.setting_mut())
+            {
+                make_full(path);
+            }
         }
         Made {
             name: cluster.name,

@@ -15,11 +15,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::rules::codes::{self, Audience};
 use crate::vcluster::config::settings::Settings;
-use crate::vcluster::policies::{Cause, Policy, Role};
+use crate::vcluster::policies::{Policy, Role};
 use coverage::Coverage;
 use manifest::diagnostic::{Problem, Quoting};
 use manifest::schema;
 use netpol::cidr::Cidr;
+use netpol::model::policy::Origin;
 
 /// The port of DNS, and the one on which the DNS of a virtual cluster listens.
 const DNS_PORT: i32 = 53;
@@ -97,7 +98,7 @@ enum Direction {
 
 /// A rule of either direction: nobody named is everybody.
 struct Flow<'a> {
-    cause: &'a Cause,
+    origin: &'a Origin,
     peers: &'a [NetworkPolicyPeer],
     ports: &'a [NetworkPolicyPort],
 }
@@ -107,7 +108,7 @@ fn directions(policy: &Policy) -> [(Direction, Vec<Flow<'_>>); 2] {
         .ingress
         .iter()
         .map(|r| Flow {
-            cause: &r.cause,
+            origin: &r.origin,
             peers: r.rule.from.as_deref().unwrap_or_default(),
             ports: r.rule.ports.as_deref().unwrap_or_default(),
         })
@@ -116,7 +117,7 @@ fn directions(policy: &Policy) -> [(Direction, Vec<Flow<'_>>); 2] {
         .egress
         .iter()
         .map(|r| Flow {
-            cause: &r.cause,
+            origin: &r.origin,
             peers: r.rule.to.as_deref().unwrap_or_default(),
             ports: r.rule.ports.as_deref().unwrap_or_default(),
         })
@@ -247,7 +248,7 @@ fn is_reached(server: &str, view: &View<'_>) -> bool {
 fn judge_rules(role: Role, direction: Direction, rules: &[Flow<'_>], warnings: &mut Warnings) {
     let coverage = Coverage::of(rules);
     for (i, rule) in rules.iter().enumerate() {
-        let (Cause::Field(field) | Cause::Default(field)) = rule.cause else {
+        let (Origin::Setting(field) | Origin::Default(field)) = rule.origin else {
             continue;
         };
         if rule.ports.is_empty() && is_everybody(rule.peers) {
@@ -276,10 +277,10 @@ fn judge_rules(role: Role, direction: Direction, rules: &[Flow<'_>], warnings: &
             continue;
         }
         if let Some(wider) = coverage.wider(i).and_then(|j| rules.get(j)) {
-            let by = match wider.cause {
-                Cause::BuiltIn => "a built-in rule".to_owned(),
-                Cause::Project => "a rule of the project".to_owned(),
-                Cause::Field(field) | Cause::Default(field) => field.clone(),
+            let by = match wider.origin {
+                Origin::BuiltIn => "a built-in rule".to_owned(),
+                Origin::Label(_) => "a rule of the project".to_owned(),
+                Origin::Setting(field) | Origin::Default(field) => field.clone(),
             };
             let message = format!("the rule allows nothing that {by} does not allow already");
             let help = "remove it, or narrow the other one";

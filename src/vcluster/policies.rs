@@ -1,4 +1,4 @@
-//! The policies of one virtual cluster, rule by rule, each with the cause that made it.
+//! The policies of one virtual cluster, rule by rule, each with its origin.
 //!
 //! Pure: settings and an edition go in, typed policies come out. It reads like the vCluster
 //! documentation page on network policies, which it implements; bytes and YAML are not its
@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::vcluster::actors::MANAGED_BY;
 use crate::vcluster::config::settings::{PublicEgress, Settings, UserRule};
 use crate::vcluster::edition::Edition;
+use netpol::model::policy::Origin;
 
 /// The label of the policies that names the project of a virtual cluster.
 pub const PROJECT_LABEL: &str = "vcluster.io/project";
@@ -53,25 +54,12 @@ impl Role {
     }
 }
 
-/// Why a rule is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The documentation has it.
-    BuiltIn,
-    /// A field of the config, by its path below the config.
-    Field(String),
-    /// A field of the config that has its default value, by its path below the config.
-    Default(String),
-    /// The label `vcluster.io/project`.
-    Project,
-}
-
-/// A rule with its cause and the comment that is written above it.
+/// A rule with its origin and the comment that is written above it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule<R> {
-    /// Why it is there.
-    pub cause: Cause,
-    /// The same in one line of words.
+    /// What made it. A setting is a field of the config, by its path below the config.
+    pub origin: Origin,
+    /// Why it is there, in one line.
     pub comment: String,
     /// The rule.
     pub rule: R,
@@ -189,10 +177,10 @@ fn workload(subject: &Subject<'_>, settings: &Settings) -> Policy {
     let public = &settings.public_egress;
     if public.enabled {
         egress.push(Rule {
-            cause: if public.is_default() {
-                Cause::Default(public.field.to_owned())
+            origin: if public.is_default() {
+                Origin::Default(public.field.to_owned())
             } else {
-                Cause::Field(public.field.to_owned())
+                Origin::Setting(public.field.to_owned())
             },
             comment: "Workloads reach the internet, but not the excepted ranges.".to_owned(),
             rule: self::egress(
@@ -446,7 +434,7 @@ fn project(settings: &Settings) -> Option<&str> {
 
 fn built_in<R>(comment: &str, rule: R) -> Rule<R> {
     Rule {
-        cause: Cause::BuiltIn,
+        origin: Origin::BuiltIn,
         comment: comment.to_owned(),
         rule,
     }
@@ -454,16 +442,22 @@ fn built_in<R>(comment: &str, rule: R) -> Rule<R> {
 
 fn of_project<R>(comment: &str, rule: R) -> Rule<R> {
     Rule {
-        cause: Cause::Project,
+        origin: Origin::Label(PROJECT_LABEL.to_owned()),
         comment: comment.to_owned(),
         rule,
     }
 }
 
+/// The comment above a rule of the user, which says no more than its field.
+#[must_use]
+pub fn comment_of_field(field: &str) -> String {
+    format!("From {field}.")
+}
+
 fn of_user<R: Clone>(user: &UserRule<R>) -> Rule<R> {
     Rule {
-        cause: Cause::Field(user.field.clone()),
-        comment: format!("From {}.", user.field),
+        origin: Origin::Setting(user.field.clone()),
+        comment: comment_of_field(&user.field),
         rule: user.rule.clone(),
     }
 }

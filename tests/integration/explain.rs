@@ -92,7 +92,10 @@ fn rules_that_a_stream_has_otherwise_than_its_config_have_no_cause() {
         "{enabled: true, workload: {egress: [{ports: [{port: 7}]}]}}",
         false,
     );
-    assert_eq!(made.policies[0].egress.rules[3].cause, "workload.egress[0]");
+    assert_eq!(
+        made.policies[0].egress.rules[3].cause.to_string(),
+        "workload.egress[0]"
+    );
     let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: vc-config-a\n  labels: {app: \
                   vcluster, release: a}\nstringData:\n  config.yaml: |\n    policies: {networkPolicy: \
                   {enabled: true}}\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
@@ -101,8 +104,8 @@ fn rules_that_a_stream_has_otherwise_than_its_config_have_no_cause() {
                   [{podSelector: {matchLabels: {release: a}}}]\n  - from: [{podSelector: {}}]\n";
     let view = View::read(secret.as_bytes(), "stream", &Options::default()).unwrap();
     let stream = Explanation::of(&view);
-    let causes: Vec<&str> = (stream.policies[0].ingress.rules.iter())
-        .map(|r| r.cause.as_str())
+    let causes: Vec<String> = (stream.policies[0].ingress.rules.iter())
+        .map(|r| r.cause.to_string())
         .collect();
     assert_eq!(causes, ["built-in default", "spec.ingress[1]"]);
     // A config that is given takes the place of what stands there.
@@ -115,7 +118,7 @@ fn rules_that_a_stream_has_otherwise_than_its_config_have_no_cause() {
     };
     let view = View::read(secret.as_bytes(), "stream", &options).unwrap();
     let rules = &Explanation::of(&view).policies[0].egress.rules;
-    assert_eq!(rules[3].cause, "workload.egress[0]");
+    assert_eq!(rules[3].cause.to_string(), "workload.egress[0]");
 }
 
 fn no_form_is_broken_by_what_a_name_may_hold() {

@@ -271,8 +271,8 @@ impl Policies {
         *self = all.into_iter().collect();
     }
 
-    /// Notes what made the rules of policies, as [`Policy::note_causes`] does, by name.
-    pub fn note_causes(&mut self, makers: &[Policy]) {
+    /// Notes what made the rules of policies, as [`Policy::note_origins`] does, by name.
+    pub fn note_origins(&mut self, makers: &[Policy]) {
         let mut by_name: HashMap<(&str, &str), &Policy> = HashMap::new();
         for maker in makers {
             let name = (maker.namespace.as_str(), maker.name.as_str());
@@ -281,7 +281,7 @@ impl Policies {
         for policy in &mut self.all {
             let name = (policy.namespace.as_str(), policy.name.as_str());
             if let Some(maker) = by_name.get(&name) {
-                policy.note_causes(maker);
+                policy.note_origins(maker);
             }
         }
     }

@@ -278,8 +278,8 @@ fn decision_in_words(decision: &Decision<'_>) -> String {
         if let Some(comment) = rule.rule().and_then(|rule| rule.comment.as_deref()) {
             let _ = writeln!(text, "            # {}", shown(comment));
         }
-        if let Some(cause) = rule.rule().and_then(|rule| rule.cause.as_deref()) {
-            let _ = writeln!(text, "            cause: {}", shown(cause));
+        if let Some(origin) = rule.rule().and_then(|rule| rule.origin.as_ref()) {
+            let _ = writeln!(text, "            cause: {}", shown(origin));
         }
     };
     for rule in &decision.rules {
@@ -342,7 +342,10 @@ fn decision_json(decision: &Decision<'_>) -> DecisionJson {
                 index: rule.index,
                 rule: rule.rule().map(ToString::to_string).unwrap_or_default(),
                 comment: rule.rule().and_then(|rule| rule.comment.clone()),
-                cause: rule.rule().and_then(|rule| rule.cause.clone()),
+                cause: rule
+                    .rule()
+                    .and_then(|rule| rule.origin.as_ref())
+                    .map(ToString::to_string),
             })
             .collect()
     };

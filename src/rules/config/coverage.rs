@@ -463,7 +463,7 @@ fn canonical(flow: &Flow<'_>) -> (BTreeSet<String>, BTreeSet<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vcluster::policies::Cause;
+    use netpol::model::policy::Origin;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -544,7 +544,7 @@ mod tests {
         rules
             .iter()
             .map(|(peers, ports)| Flow {
-                cause: &Cause::BuiltIn,
+                origin: &Origin::BuiltIn,
                 peers,
                 ports,
             })

@@ -94,6 +94,52 @@ impl fmt::Display for Peer {
     }
 }
 
+/// What made a rule, where the program that generated the policy says so.
+///
+/// Code matches on the variants. The words are for readers: only `Display` writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Every policy of this kind has the rule; no setting made it.
+    BuiltIn,
+    /// A setting, by its path.
+    Setting(String),
+    /// A setting that has its default value, by its path.
+    Default(String),
+    /// A label, by its key.
+    Label(String),
+}
+
+impl Origin {
+    /// The path of the setting that made the rule, whether or not it has its default value.
+    #[must_use]
+    pub fn setting(&self) -> Option<&str> {
+        match self {
+            Self::Setting(path) | Self::Default(path) => Some(path),
+            Self::BuiltIn | Self::Label(_) => None,
+        }
+    }
+
+    /// The same, to be replaced by a longer path.
+    pub fn setting_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Setting(path) | Self::Default(path) => Some(path),
+            Self::BuiltIn | Self::Label(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    /// The words of the JSON output too, where they are a documented format.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in default"),
+            Self::Setting(path) => f.write_str(path),
+            Self::Default(path) => write!(f, "default of {path}"),
+            Self::Label(key) => write!(f, "the label {key}"),
+        }
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -103,8 +149,8 @@ pub struct Rule {
     pub ports: Ports,
     /// The comment that stands above it in the manifest: often the only word on why it is there.
     pub comment: Option<String>,
-    /// The config field or default that made it, where that is known.
-    pub cause: Option<String>,
+    /// What made it, where that is known.
+    pub origin: Option<Origin>,
 }
 
 impl fmt::Display for Rule {
@@ -258,7 +304,7 @@ impl Policy {
 
     /// Notes what made the rules that are the same in `maker`, which was made from a config: same
     /// direction, same place in the list, same peers and ports.
-    pub fn note_causes(&mut self, maker: &Self) {
+    pub fn note_origins(&mut self, maker: &Self) {
         for (rules, theirs) in [
             (&mut self.ingress, &maker.ingress),
             (&mut self.egress, &maker.egress),
@@ -266,26 +312,26 @@ impl Policy {
             let pairs = rules.iter_mut().flatten().zip(theirs.iter().flatten());
             for (rule, made) in pairs {
                 if (&rule.peers, &rule.ports) == (&made.peers, &made.ports) {
-                    rule.cause.clone_from(&made.cause);
+                    rule.origin.clone_from(&made.origin);
                     rule.comment = rule.comment.take().or_else(|| made.comment.clone());
                 }
             }
         }
     }
 
-    /// Notes the comments and causes of the rules of a direction, in their order.
+    /// Notes the comments and origins of the rules of a direction, in their order.
     pub fn annotate(
         &mut self,
         direction: Direction,
-        notes: impl IntoIterator<Item = (String, String)>,
+        notes: impl IntoIterator<Item = (String, Origin)>,
     ) {
         let rules = match direction {
             Direction::Ingress => &mut self.ingress,
             Direction::Egress => &mut self.egress,
         };
-        for (rule, (comment, cause)) in rules.iter_mut().flatten().zip(notes) {
+        for (rule, (comment, origin)) in rules.iter_mut().flatten().zip(notes) {
             rule.comment = Some(comment);
-            rule.cause = Some(cause);
+            rule.origin = Some(origin);
         }
     }
 
@@ -345,7 +391,7 @@ fn read_rule(
         peers,
         ports,
         comment: None,
-        cause: None,
+        origin: None,
     })
 }
 

@@ -1,28 +1,14 @@
 //! From the policies that the filter makes to those that the evaluator asks, each rule with its
-//! comment and with the words for what made it.
+//! comment and its origin.
 //!
 //! Where the config was found and what it says is settled in [`crate::filter`].
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
 use crate::filter::{self, Made, Options};
-use crate::vcluster::policies::{self, Cause, PROJECT_LABEL};
+use crate::vcluster::policies;
 use netpol::model::cluster::World;
 use netpol::model::policy::{Direction, Policy, PolicyError};
-
-/// The words for a rule that every such policy has, whatever the config says.
-pub const BUILT_IN: &str = "built-in default";
-
-/// What made a rule, in words.
-#[must_use]
-pub fn in_words(cause: &Cause) -> String {
-    match cause {
-        Cause::BuiltIn => BUILT_IN.to_owned(),
-        Cause::Field(path) => path.clone(),
-        Cause::Default(path) => format!("default of {path}"),
-        Cause::Project => format!("the label {PROJECT_LABEL}"),
-    }
-}
 
 /// The policies of all virtual clusters whose config enables them; those without a namespace are
 /// put into `namespace`.
@@ -46,7 +32,7 @@ pub fn note(world: &mut World, stream: &[u8], namespace: &str) {
     };
     let made = filter::plans(stream, &options).unwrap_or_default().0;
     let makers = policies(&made, namespace).unwrap_or_default();
-    world.policies_mut().note_causes(&makers);
+    world.policies_mut().note_origins(&makers);
 }
 
 fn readable(policy: &policies::Policy, namespace: &str) -> Result<Policy, PolicyError> {
@@ -54,10 +40,10 @@ fn readable(policy: &policies::Policy, namespace: &str) -> Result<Policy, Policy
     let namespace = policy.namespace.as_deref().unwrap_or(namespace);
     let mut read = Policy::read(namespace, &policy.name, Some(&spec))?;
     let egress = policy.egress.iter();
-    let egress = egress.map(|r| (r.comment.clone(), in_words(&r.cause)));
+    let egress = egress.map(|r| (r.comment.clone(), r.origin.clone()));
     read.annotate(Direction::Egress, egress);
     let ingress = policy.ingress.iter();
-    let ingress = ingress.map(|r| (r.comment.clone(), in_words(&r.cause)));
+    let ingress = ingress.map(|r| (r.comment.clone(), r.origin.clone()));
     read.annotate(Direction::Ingress, ingress);
     Ok(read)
 }
