@@ -64,13 +64,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn edition(text: &str) -> Result<Edition, String> {
-    Edition::ALL
-        .into_iter()
-        .find(|e| e.name() == text)
-        .ok_or_else(|| {
-            let names: Vec<&str> = Edition::ALL.iter().map(|e| e.name()).collect();
-            format!("the editions are {}", names.join(" and "))
-        })
+    text.parse()
 }
 
 impl Args {

@@ -252,7 +252,7 @@ fn found(cluster: &VirtualCluster, plan: &Plan) -> Found {
         release: cluster.name.clone(),
         namespace: cluster.namespace.clone(),
         chart: cluster.chart.clone(),
-        edition: plan.edition.name(),
+        edition: plan.edition.name,
         config: cluster.source.clone(),
         enabled: plan.enabled,
     }

@@ -338,7 +338,7 @@ fn quoting(documents: &[ConfigDocument]) -> Quoting {
 fn dns(cluster: &VirtualCluster, subject: &Subject<'_>, companions: bool) -> Dns {
     let renders_none = cluster
         .chart_version()
-        .is_some_and(|version| version.release() < (0, 31, 0));
+        .is_some_and(|version| !version.has_documented_policies());
     if !subject.separate_dns {
         Dns::Embedded
     } else if renders_none && !companions {

@@ -548,7 +548,7 @@ mod tests {
             workload_namespace: None,
             chart: None,
             heritage: "Helm",
-            edition: Edition::V0_31,
+            edition: Edition::documented(),
             private_nodes: false,
             separate_dns: false,
             global_annotations: &BTreeMap::new(),

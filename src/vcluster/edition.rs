@@ -1,58 +1,107 @@
 //! The chart that rendered a stream, and the edition of the policies that goes with it.
 //!
-//! Reads chart labels (`vcluster-0.31.0`), nothing else. A new edition is a new variant here and
-//! its differences in [`crate::vcluster::policies`].
+//! Reads chart labels (`vcluster-0.31.0`), nothing else. A new edition is a new row of
+//! [`EDITIONS`]; what it does differently is read in [`crate::vcluster::policies`].
 
 use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
 
-/// The shape of the policies: what the chart of a version documents and renders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Edition {
-    /// As documented for chart 0.31; for every chart up to 0.33.1 and for unknown ones.
-    V0_31,
-    /// For chart 0.33.2 and later: the API of the virtual cluster is reachable from anywhere, and
-    /// with private nodes there is no policy for workloads.
-    V0_33_2,
+use semver::{Prerelease, Version};
+
+/// All editions, oldest first.
+static EDITIONS: [EditionRow; 2] = [
+    EditionRow {
+        name: "0.31",
+        // Charts before 0.31 have policies for egress only: the documented ones replace them.
+        first_chart: Version::new(0, 0, 0),
+        api_open_to_everyone: false,
+        private_nodes_have_no_workload_policy: false,
+    },
+    EditionRow {
+        name: "0.33.2",
+        first_chart: Version::new(0, 33, 2),
+        api_open_to_everyone: true,
+        private_nodes_have_no_workload_policy: true,
+    },
+];
+
+/// The newest chart whose fields are known.
+const NEWEST_KNOWN_CHART: &str = "0.37.0-rc.1";
+
+/// The policies that the charts from one version on document and render.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EditionRow {
+    /// The name that `--edition` takes.
+    pub name: &'static str,
+    first_chart: Version,
+    /// The first ingress rule of the control plane allows TCP 8443 from anywhere.
+    pub api_open_to_everyone: bool,
+    /// With `privateNodes.enabled` there are no policies for workloads and their DNS, which the
+    /// host cluster does not run.
+    pub private_nodes_have_no_workload_policy: bool,
+}
+
+/// One of the editions; its differences are the fields of its [`EditionRow`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edition(&'static EditionRow);
+
+impl Deref for Edition {
+    type Target = EditionRow;
+
+    fn deref(&self) -> &EditionRow {
+        self.0
+    }
 }
 
 impl Edition {
-    /// All of them, oldest first.
-    pub const ALL: [Self; 2] = [Self::V0_31, Self::V0_33_2];
-
-    /// The name that `--edition` takes.
+    /// As documented for chart 0.31: for every chart before the next edition, and for unknown ones.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V0_31 => "0.31",
-            Self::V0_33_2 => "0.33.2",
-        }
+    pub fn documented() -> Self {
+        let [documented, ..] = &EDITIONS;
+        Self(documented)
     }
 
     /// The edition for a chart; an unknown chart gets the documented one.
     #[must_use]
     pub fn of(version: Option<&ChartVersion>) -> Self {
-        match version {
-            Some(v) if v.release() >= (0, 33, 2) => Self::V0_33_2,
-            _ => Self::V0_31,
-        }
+        let release = version.map(ChartVersion::release);
+        let row = release.and_then(|release| {
+            let mut newest_first = EDITIONS.iter().rev();
+            newest_first.find(|row| row.first_chart <= release)
+        });
+        row.map_or_else(Self::documented, Self)
     }
 }
 
 impl fmt::Display for Edition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.name)
     }
 }
 
-/// The version of a chart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChartVersion {
-    major: u64,
-    minor: u64,
-    patch: u64,
-    /// `rc.1`, without the dash; empty for a release.
-    pre: String,
+impl FromStr for Edition {
+    type Err = String;
+
+    /// An edition by its name, or by the version of any chart that it is for.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(row) = EDITIONS.iter().find(|row| row.name == text) {
+            return Ok(Self(row));
+        }
+        let Some(version) = ChartVersion::parse(text) else {
+            let names: Vec<&str> = EDITIONS.iter().map(|row| row.name).collect();
+            return Err(format!(
+                "the editions are {}; any chart version will do, such as 0.36.1",
+                names.join(" and ")
+            ));
+        };
+        Ok(Self::of(Some(&version)))
+    }
 }
+
+/// The version of a chart, without its build metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartVersion(Version);
 
 impl ChartVersion {
     /// The version behind the last `-` of a chart label that begins one; a dependency's alias can
@@ -75,49 +124,45 @@ impl ChartVersion {
             digits.then(|| part.parse::<u64>().ok()).flatten()
         });
         let (major, minor, patch) = (parts.next()??, parts.next()??, parts.next()??);
-        parts.next().is_none().then(|| Self {
-            major,
-            minor,
-            patch,
-            pre: pre.to_owned(),
-        })
+        if parts.next().is_some() {
+            return None;
+        }
+        // A pre-release that is none (`rc.01`) counts as the release.
+        let pre = Prerelease::new(pre).unwrap_or(Prerelease::EMPTY);
+        Some(Self(Version {
+            pre,
+            ..Version::new(major, minor, patch)
+        }))
     }
 
     /// The version without its pre-release: a candidate has what its release will have.
-    #[must_use]
-    pub fn release(&self) -> (u64, u64, u64) {
-        (self.major, self.minor, self.patch)
+    fn release(&self) -> Version {
+        Version::new(self.0.major, self.0.minor, self.0.patch)
     }
 
-    /// Whether the chart is newer than 0.37.0-rc.1, the newest whose fields are known.
+    /// Whether the chart is newer than the newest whose fields are known.
     #[must_use]
     pub fn is_newer_than_known(&self) -> bool {
-        match self.release() {
-            (0, 37, 0) => !matches!(self.pre.as_str(), "rc.1") && !self.is_early_pre_release(),
-            release => release > (0, 37, 0),
-        }
+        Version::parse(NEWEST_KNOWN_CHART).is_ok_and(|known| self.0 > known)
     }
 
-    /// Whether it comes before the first release candidate (`alpha.1`, `beta.2`, `next.3`).
-    fn is_early_pre_release(&self) -> bool {
-        !self.pre.is_empty() && !self.pre.starts_with("rc")
+    /// Whether the chart has the documented config and all four policies (charts since 0.31).
+    #[must_use]
+    pub fn has_documented_policies(&self) -> bool {
+        self.release() >= Version::new(0, 31, 0)
     }
 
     /// Whether the chart can put the workloads into another namespace
     /// (`experimental.syncSettings.targetNamespace`, charts 0.20 to 0.28).
     #[must_use]
     pub fn has_target_namespace(&self) -> bool {
-        self.release() < (0, 29, 0)
+        self.release() < Version::new(0, 29, 0)
     }
 }
 
 impl fmt::Display for ChartVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
-        if !self.pre.is_empty() {
-            write!(f, "-{}", self.pre)?;
-        }
-        Ok(())
+        self.0.fmt(f)
     }
 }
 
@@ -145,22 +190,50 @@ mod tests {
     #[test]
     fn the_edition_follows_the_version_in_the_label() {
         for (label, edition) in [
-            ("vcluster-0.31.0", Edition::V0_31),
-            ("vcluster-0.33.1", Edition::V0_31),
-            ("vcluster-0.33.2", Edition::V0_33_2),
-            ("vcluster-0.33.2-rc.1", Edition::V0_33_2),
-            ("vcluster-0.37.0-rc.1", Edition::V0_33_2),
-            ("vcluster-v0.34.0", Edition::V0_33_2),
-            ("tenant-1-0.34.0", Edition::V0_33_2),
-            ("vcluster-0.31.0_sha.0-34-0", Edition::V0_31),
-            ("vcluster-1.0.0", Edition::V0_33_2),
-            ("vcluster-0.20.4", Edition::V0_31),
-            ("vcluster", Edition::V0_31),
-            ("vcluster-99999999999999999999999.0.0", Edition::V0_31),
+            ("vcluster-0.31.0", "0.31"),
+            ("vcluster-0.33.1", "0.31"),
+            ("vcluster-0.33.2", "0.33.2"),
+            ("vcluster-0.33.2-rc.1", "0.33.2"),
+            ("vcluster-0.37.0-rc.1", "0.33.2"),
+            ("vcluster-v0.34.0", "0.33.2"),
+            ("tenant-1-0.34.0", "0.33.2"),
+            ("vcluster-0.31.0_sha.0-34-0", "0.31"),
+            ("vcluster-1.0.0", "0.33.2"),
+            ("vcluster-0.20.4", "0.31"),
+            ("vcluster", "0.31"),
+            ("vcluster-0.33.2-rc.01_x", "0.33.2"),
+            ("vcluster-0.33.02", "0.33.2"),
+            ("vcluster-99999999999999999999999.0.0", "0.31"),
         ] {
             let version = ChartVersion::of_label(label);
-            assert_eq!(Edition::of(version.as_ref()), edition, "{label}");
+            assert_eq!(Edition::of(version.as_ref()).name, edition, "{label}");
         }
+    }
+
+    #[test]
+    fn an_edition_is_found_by_its_name_and_by_every_chart_version() {
+        for (text, edition) in [
+            ("0.31", "0.31"),
+            ("0.33.2", "0.33.2"),
+            ("0.33.1", "0.31"),
+            ("0.19.5", "0.31"),
+            ("0.36.1", "0.33.2"),
+            ("v0.36.1", "0.33.2"),
+            ("0.37.0-rc.1", "0.33.2"),
+        ] {
+            assert_eq!(text.parse::<Edition>().unwrap().name, edition, "{text}");
+        }
+        for text in ["", "0.36", "latest", "vcluster-0.36.1", "0.36.x"] {
+            let error = text.parse::<Edition>().unwrap_err();
+            assert!(error.contains("0.31 and 0.33.2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_editions_stand_in_the_order_of_their_charts() {
+        assert!(EDITIONS.is_sorted_by(|a, b| a.first_chart < b.first_chart));
+        let [oldest, ..] = &EDITIONS;
+        assert_eq!(oldest.first_chart, Version::new(0, 0, 0));
     }
 
     #[test]

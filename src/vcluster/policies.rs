@@ -127,12 +127,19 @@ pub struct Subject<'a> {
     pub project_namespace_label: &'a str,
 }
 
+impl Subject<'_> {
+    /// Whether pods of the workloads need policies in the host cluster: those on private nodes are
+    /// out of its reach.
+    fn runs_workloads_in_host_cluster(&self) -> bool {
+        !(self.private_nodes && self.edition.private_nodes_have_no_workload_policy)
+    }
+}
+
 /// The policies of a virtual cluster: those for workloads and control plane, in this order.
 #[must_use]
 pub fn policies(subject: &Subject<'_>, settings: &Settings) -> Vec<Policy> {
     let mut policies = Vec::new();
-    // From 0.33.2 on, workloads on private nodes are out of the host cluster's reach.
-    if !(subject.edition >= Edition::V0_33_2 && subject.private_nodes) {
+    if subject.runs_workloads_in_host_cluster() {
         policies.push(workload(subject, settings));
     }
     policies.push(control_plane(subject, settings));
@@ -143,7 +150,7 @@ pub fn policies(subject: &Subject<'_>, settings: &Settings) -> Vec<Policy> {
 #[must_use]
 pub fn companions(subject: &Subject<'_>, settings: &Settings) -> Vec<Policy> {
     let mut policies = Vec::new();
-    if subject.separate_dns && !(subject.edition >= Edition::V0_33_2 && subject.private_nodes) {
+    if subject.separate_dns && subject.runs_workloads_in_host_cluster() {
         policies.push(kube_dns(subject, settings));
     }
     policies.push(snapshot(subject, settings));
@@ -272,7 +279,7 @@ fn control_plane(subject: &Subject<'_>, settings: &Settings) -> Policy {
         ));
     }
     let mut ingress = Vec::new();
-    if subject.edition >= Edition::V0_33_2 {
+    if subject.edition.api_open_to_everyone {
         ingress.push(built_in(
             "The virtual cluster's API is reachable from anywhere.",
             self::ingress(vec![port(8443, "TCP")], vec![]),

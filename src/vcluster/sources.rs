@@ -282,7 +282,7 @@ fn read_secret(
     };
     let mut document = ConfigDocument::read(&config, Forms::Values)?;
     // Charts before 0.31 have no such field.
-    if version.is_none_or(|v| v.release() >= (0, 31, 0)) {
+    if version.is_none_or(ChartVersion::has_documented_policies) {
         document.take_missing_as_null();
     }
     Ok(Some(document))
