@@ -13,7 +13,7 @@ use super::pipe;
 use super::tell;
 use crate::filter::helm;
 use crate::filter::{Options, render};
-use crate::rules::codes::Audience;
+use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::{ConfigFile, Said};
 use manifest::escape;

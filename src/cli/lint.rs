@@ -11,7 +11,7 @@ use super::pipe;
 use super::show::{self, Format, Source};
 use crate::filter::{self, render};
 use crate::lint;
-use crate::rules::codes::Audience;
+use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::{ConfigFile, Said};
 use manifest::diagnostic::{Place, Problem, Report};

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-use crate::rules::codes;
+use crate::rules;
 use manifest::escape;
 
 /// How the program ended.
@@ -132,8 +132,8 @@ fn end(ended: anyhow::Result<Exit>) -> ExitCode {
 
 /// The code of a warning, as `--allow` takes it.
 fn warning(text: &str) -> Result<String, String> {
-    codes::find(text)
-        .map(|code| code.name.to_owned())
+    rules::find(text)
+        .map(|rule| rule.code.to_owned())
         .ok_or_else(|| {
             let text = escape::terminal(text);
             format!("there is no warning {text}; docs/warnings.md lists them")

@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::rules::codes::Audience;
+use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::{self, ConfigFile, Said, VirtualCluster};
 use index::Index;

@@ -14,7 +14,7 @@ use crate::filter::index::{Index, IndexedObject as Object};
 use crate::filter::install_order::{self, Closing};
 use crate::filter::krm::SoleList;
 use crate::filter::roundtrip;
-use crate::rules::codes;
+use crate::rules::disabled_with_policies;
 use crate::vcluster::policies::{Policy, Role};
 use crate::vcluster::sources::VirtualCluster;
 use manifest::diagnostic::{Problem, Report};
@@ -312,7 +312,7 @@ impl<'a> Placement<'a> {
                     "the config of {} is disabled, but this policy is in the stream and stays",
                     cluster.describe()
                 );
-                Problem::warning(codes::DISABLED, message)
+                Problem::warning(disabled_with_policies::RULE.code, message)
                     .help("enable the config, or remove the policy from the chart")
                     .at(object.place(stream))
             })
@@ -327,7 +327,7 @@ impl<'a> Placement<'a> {
             .map(|object| {
                 let message =
                     "the stream holds no config, so this policy stays as the chart has it";
-                Problem::warning(codes::DISABLED, message)
+                Problem::warning(disabled_with_policies::RULE.code, message)
                     .help("was the config Secret hidden? Set the annotation, or use --config FILE")
                     .at(object.place(self.stream))
             })

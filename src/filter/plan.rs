@@ -8,8 +8,12 @@ use serde_json::Value;
 
 use super::Options;
 use super::widening;
-use crate::rules::codes;
-use crate::rules::config::{self, Dns, View};
+use crate::rules::{
+    annotation_disables, annotation_widens, argocd_hook,
+    config::{self, Dns, View},
+    empty_project, newer_chart, option_without_effect, target_namespace,
+};
+
 use crate::vcluster::config::document::ConfigDocument;
 use crate::vcluster::config::settings::{Settings, merge};
 use crate::vcluster::edition::{self, ChartVersion, Edition};
@@ -263,14 +267,14 @@ fn overriding(
              overrides: {policy} allows more {direction}",
             cluster.name
         );
-        (codes::ANNOTATION_WIDENS, message)
+        (annotation_widens::RULE.code, message)
     } else {
         let message = format!(
             "the annotation disables the policies that the config of the Secret vc-config-{} \
              enables",
             cluster.name
         );
-        (codes::ANNOTATION_DISABLES, message)
+        (annotation_disables::RULE.code, message)
     };
     if options.allow.iter().any(|a| a.eq_ignore_ascii_case(code)) {
         return None;
@@ -363,14 +367,14 @@ fn newer_chart(version: &ChartVersion, edition: Edition) -> Problem {
         "the chart's version {version} is newer than the newest that is known; the policies are \
          those of edition {edition}"
     );
-    Problem::warning(codes::NEWER_CHART, message).help(format!(
+    Problem::warning(newer_chart::RULE.code, message).help(format!(
         "update vcluster-netpol, or settle it with --edition {edition}"
     ))
 }
 
 fn two_namespaces() -> Problem {
     Problem::warning(
-        codes::TARGET_NAMESPACE,
+        target_namespace::RULE.code,
         "the workloads run in another namespace (experimental.syncSettings.targetNamespace); \
          vc-work goes there, and the documented rules do not connect the two namespaces",
     )
@@ -501,7 +505,7 @@ fn resolve_project(
     match settings.labels.get(PROJECT_LABEL).map(String::as_str) {
         Some("") => {
             let mut problem = Problem::warning(
-                codes::EMPTY_PROJECT,
+                empty_project::RULE.code,
                 "the label names no project, so no rules are made for one",
             )
             .help("give it the project's name, or remove it");
@@ -512,7 +516,7 @@ fn resolve_project(
             let message =
                 format!("--project has no effect: the config has no label {PROJECT_LABEL}");
             let help = format!("set labels: {{{PROJECT_LABEL}: NAME}} in the config");
-            warnings.push(Problem::warning(codes::NO_EFFECT, message).help(help));
+            warnings.push(Problem::warning(option_without_effect::RULE.code, message).help(help));
         }
         _ => {}
     }
@@ -618,7 +622,7 @@ fn hook_annotations<'k>(
             )
         } else if key.starts_with("argocd.argoproj.io/hook") {
             let mut problem = Problem::warning(
-                codes::ARGO_CD_HOOK,
+                argocd_hook::RULE.code,
                 "an annotation argocd.argoproj.io/hook makes hooks of the policies: Argo CD \
                  deletes hooks and creates them anew at each sync",
             );

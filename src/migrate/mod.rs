@@ -11,7 +11,7 @@ mod text;
 
 use serde_json::{Map, Value};
 
-use crate::rules::codes;
+use crate::rules::deprecated_field;
 use crate::vcluster::config::document::MAX_BYTES;
 use manifest::diagnostic::{Place, Position, Problem, Report};
 use manifest::documents;
@@ -343,7 +343,7 @@ impl Rewrite<'_> {
     fn platform_stays(&mut self, key: Node<'_>, path: String) {
         self.left.push(
             Problem::warning(
-                codes::DEPRECATED,
+                deprecated_field::RULE.code,
                 "the field has no successor and is left as it is; charts since 0.31 refuse it",
             )
             .help(

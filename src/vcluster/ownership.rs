@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::sources::{Said, object_place};
 use crate::filter::index::{Index, IndexedObject as Object};
-use crate::rules::codes;
+use crate::rules::unlabelled_secret;
 use manifest::diagnostic::{Place, Problem, Report};
 
 /// Kinds of which no object is in a namespace. Source: the API reference of Kubernetes, and the
@@ -348,9 +348,9 @@ impl<'a, 'i> Ownership<'a, 'i> {
             _ => {
                 let message = "the Secret is named like a vCluster's but lacks the labels \
                                app: vcluster and release, so it is not read";
-                let warning = Problem::warning(codes::UNLABELLED_SECRET, message).help(format!(
-                    "label it app: vcluster and release: {name} if it is one"
-                ));
+                let warning = Problem::warning(unlabelled_secret::RULE.code, message).help(
+                    format!("label it app: vcluster and release: {name} if it is one"),
+                );
                 self.warnings.push(warning.at(object.place(self.stream)));
                 false
             }

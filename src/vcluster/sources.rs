@@ -13,7 +13,7 @@ use super::ownership::{Draft, Ownership, ReleaseObjects, says_nothing, two_confi
 use crate::filter::helm;
 use crate::filter::index::{Index, IndexedObject as Object, SecretConfig};
 use crate::filter::prefilter::ANNOTATION;
-use crate::rules::codes;
+use crate::rules::newer_chart;
 use crate::vcluster::config::document::{ConfigDocument, ConfigText, Forms};
 use crate::vcluster::edition::ChartVersion;
 use manifest::diagnostic::{Place, Problem, Quoting, Report};
@@ -275,7 +275,7 @@ fn read_secret(
             quoting: Quoting::Hide,
         },
         unknown: if version.is_some_and(ChartVersion::is_newer_than_known) {
-            Unknown::Warn(codes::NEWER_CHART)
+            Unknown::Warn(newer_chart::RULE.code)
         } else {
             Unknown::Refuse
         },

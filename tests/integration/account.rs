@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use vcluster_netpol::filter::{Options, render};
-use vcluster_netpol::rules::codes::Audience;
+use vcluster_netpol::rules::Audience;
 
 use crate::support::helm::{FILTER, Run};
 

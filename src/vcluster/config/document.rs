@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fields;
 use super::settings::is_default_except;
-use crate::rules::codes;
+use crate::rules::null_excepts;
 use manifest::diagnostic::{Place, Position, Problem, Severity};
 use manifest::schema::{self, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Paths, Tree};
@@ -302,7 +302,7 @@ impl ConfigDocument {
         if enabled && no_except {
             let message = "the value was set to null, so public egress reaches private ranges too: \
                            the default excepts are gone";
-            let problem = Problem::warning(codes::NO_EXCEPTS, message)
+            let problem = Problem::warning(null_excepts::RULE.code, message)
                 .help("leave except out for the default list, or set it to [] if this is meant");
             let place = Place::default().at(format!("{FIELD}.except"), None);
             self.push_located(vec![problem.at(place)]);

@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyIng
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::rules::codes;
+use crate::rules::{default_excepts, deprecated_field, missing_enabled};
 use manifest::diagnostic::{Problem, Quoting};
 use netpol::cidr::Cidr;
 
@@ -245,7 +245,7 @@ impl Raw {
         let platform = self.outgoing_connections.platform.unwrap_or(true);
         if !platform {
             let problem = Problem::warning(
-                codes::DEPRECATED,
+                deprecated_field::RULE.code,
                 "the field is deprecated and has no successor in the chart since 0.31; it is still \
                  honoured: the control plane gets no egress rule towards the Platform",
             )
@@ -262,7 +262,7 @@ impl Raw {
         );
         if self.enabled.is_none() {
             let problem = Problem::warning(
-                codes::NOT_ENABLED,
+                missing_enabled::RULE.code,
                 "the config does not say whether the policies are enabled, and the default is false",
             )
             .help("set enabled: true, or enabled: false to silence this");
@@ -332,7 +332,7 @@ fn successor<R: PartialEq>(
 
 fn deprecated(old: &str, new: &str) -> Problem {
     let message = format!("the field is deprecated, its successor is {new}");
-    at(old, Problem::warning(codes::DEPRECATED, message))
+    at(old, Problem::warning(deprecated_field::RULE.code, message))
         .help("vcluster-netpol migrate rewrites it")
 }
 
@@ -463,7 +463,7 @@ fn drop_default_excepts(
     problems.push(
         at(
             &format!("{field}.except"),
-            Problem::warning(codes::DEFAULT_EXCEPTS, message),
+            Problem::warning(default_excepts::RULE.code, message),
         )
         .help("set except to the ranges that lie inside, or to []"),
     );

@@ -12,7 +12,7 @@ use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::Flow;
+use crate::rules::config::Flow;
 use netpol::cidr::{Cidr, Network};
 
 /// How many rules that name the same peer or port a rule is compared with.
@@ -447,10 +447,22 @@ fn around(inner: Network, prefixes: &BTreeSet<u32>) -> impl Iterator<Item = Netw
 
 /// A selector as text, the same for equal ones; nothing for one that selects all.
 fn text(selector: &LabelSelector) -> String {
-    if super::is_empty(selector) {
+    if is_empty(selector) {
         return String::new();
     }
     serde_json::to_string(selector).unwrap_or_default()
+}
+
+/// Whether a selector selects all.
+fn is_empty(selector: &LabelSelector) -> bool {
+    selector
+        .match_labels
+        .as_ref()
+        .is_none_or(std::collections::BTreeMap::is_empty)
+        && selector
+            .match_expressions
+            .as_ref()
+            .is_none_or(Vec::is_empty)
 }
 
 /// The peers and ports of a rule as text, the same whatever their order.
@@ -524,20 +536,16 @@ mod tests {
                 let namespaces = match (&wide.namespace_selector, &narrow.namespace_selector) {
                     (None, None) => true,
                     (None, Some(_)) => false,
-                    (Some(wide), narrow) => empty(wide) || Some(wide) == narrow.as_ref(),
+                    (Some(wide), narrow) => is_empty(wide) || Some(wide) == narrow.as_ref(),
                 };
                 let pods = match &wide.pod_selector {
                     None => true,
-                    Some(wide) => empty(wide) || Some(wide) == narrow.pod_selector.as_ref(),
+                    Some(wide) => is_empty(wide) || Some(wide) == narrow.pod_selector.as_ref(),
                 };
                 namespaces && pods
             }
             _ => false,
         }
-    }
-
-    fn empty(selector: &LabelSelector) -> bool {
-        super::super::is_empty(selector)
     }
 
     fn flows(rules: &[Parts]) -> Vec<Flow<'_>> {
