@@ -128,6 +128,21 @@ mod tests {
         );
     }
 
+    /// A file that is not in the list compiles, but its check never runs.
+    #[test]
+    fn every_rule_is_listed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules");
+        let files = std::fs::read_dir(folder).unwrap();
+        let paths = files.map(|entry| entry.unwrap().path());
+        let declares_rule = |path: &std::path::PathBuf| {
+            path.is_file()
+                && std::fs::read_to_string(path)
+                    .unwrap()
+                    .contains("\npub static RULE: ")
+        };
+        assert_eq!(paths.filter(declares_rule).count(), RULES.len());
+    }
+
     /// With UPDATE=1 the page is written again. The text before the table is not changed.
     #[test]
     fn warnings_page_is_made_from_the_rules() {
