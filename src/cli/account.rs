@@ -49,11 +49,13 @@ impl Args {
         if !output.warnings.is_empty() {
             tell(&output.warnings);
         }
+        let exposed = output.found.iter().filter(|found| !found.isolated);
+        exposed.map(not_isolated).for_each(tell);
         if self.verbose {
-            if output.found.is_empty() {
+            if output.found.iter().all(|found| found.config.is_none()) {
                 tell("no network-policy config was found, and the stream goes out as it came");
             }
-            output.found.iter().map(found).for_each(tell);
+            output.found.iter().filter_map(found).for_each(tell);
         }
         let worth_it = |action: &&Action| self.verbose || action.deed != Deed::Unchanged;
         output
@@ -84,16 +86,29 @@ fn report(ended: &Result<&Output<'_>, &Report>) -> Value {
     })
 }
 
-fn found(found: &Found) -> String {
+/// Nobody may believe that a virtual cluster is isolated and is not.
+fn not_isolated(found: &Found) -> String {
+    let line = format!(
+        "NOT ISOLATED: {}: {}; {}",
+        found.describe(),
+        found.reason.as_deref().unwrap_or_default(),
+        found.remedy.as_deref().unwrap_or_default()
+    );
+    escape::terminal(&line).into_owned()
+}
+
+/// The virtual cluster and its config, where it has one.
+fn found(found: &Found) -> Option<String> {
+    let config = found.config.as_deref()?;
     let chart = found.chart.as_deref().unwrap_or("an unknown chart");
     let enabled = if found.enabled { "enabled" } else { "disabled" };
     let line = format!(
         "found virtual cluster {} of {chart}: edition {}, {enabled} by {}",
         named(found.namespace.as_deref(), &found.release),
         found.edition,
-        found.config
+        config
     );
-    escape::terminal(&line).into_owned()
+    Some(escape::terminal(&line).into_owned())
 }
 
 fn done(action: &Action) -> String {

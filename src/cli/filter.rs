@@ -12,12 +12,15 @@ use super::account;
 use super::pipe;
 use super::tell;
 use crate::filter::helm;
-use crate::filter::{Options, render};
+use crate::filter::{Options, Requirement, render};
 use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::{ConfigFile, Said};
 use manifest::escape;
 use netpol::validate::CidrRule;
+
+/// The variable that is `--require` where arguments can't be given.
+pub(super) const REQUIRE: &str = "VCLUSTER_NETPOL_REQUIRE";
 
 /// The options of the filter.
 #[derive(Debug, Clone, Default, Parser)]
@@ -37,9 +40,20 @@ pub(super) struct Args {
     /// The shape of the policies; the chart's, where it is not given
     #[arg(long, value_name = "EDITION", value_parser = edition)]
     edition: Option<Edition>,
-    /// Fail when the stream holds no config
-    #[arg(long)]
-    require: bool,
+    /// Fail unless every virtual cluster of the stream ends with its policies
+    ///
+    /// There must be one at least, unless the stream holds nothing but hooks. A config that says
+    /// enabled: false is not enough; with --require=config it is. The variable takes 1, true, yes,
+    /// on or config; 0, false, no, off and nothing mean that nothing is required.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "policies",
+        env = REQUIRE
+    )]
+    require: Option<Requirement>,
     /// Generate vc-kube-dns-NAME and vc-snapshot-NAME where the chart did not
     #[arg(long)]
     companions: bool,
@@ -89,7 +103,7 @@ impl Args {
                 fallback_namespace: namespace_in_environment()?,
             },
             edition: self.edition,
-            require: self.require,
+            require: self.require.unwrap_or_default(),
             companions: self.companions,
             project: self.project.clone(),
             project_namespace_label: self.project_namespace_label.clone(),

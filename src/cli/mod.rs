@@ -97,7 +97,9 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     // A bare call, as Helm makes it, needs no words explained: that is a third of its start.
-    if std::env::args_os().len() <= 1 && std::env::var_os("KUBE_VERSION").is_none() {
+    let options = ["KUBE_VERSION", filter::REQUIRE];
+    let has_options = options.iter().any(|name| std::env::var_os(name).is_some());
+    if std::env::args_os().len() <= 1 && !has_options {
         return end(filter::run(&filter::Args::default()));
     }
     let cli = match Cli::try_parse() {

@@ -121,12 +121,30 @@ impl Index {
     /// `app: vcluster` and `release`.
     #[must_use]
     pub fn relatives(stream: &[u8]) -> Vec<IndexedObject> {
+        Self::labelled(stream, |_| true)
+    }
+
+    /// Those of them that can run a control plane: StatefulSets and Deployments.
+    #[must_use]
+    pub fn workloads(stream: &[u8]) -> Vec<IndexedObject> {
+        // Most streams hold no virtual cluster, and one search over all of it is the cheapest.
+        if memchr::memmem::find(stream, b"vcluster").is_none() {
+            return Vec::new();
+        }
+        let kinds = ["StatefulSet", "Deployment"].map(memchr::memmem::Finder::new);
+        Self::labelled(stream, |body| {
+            kinds.iter().any(|kind| kind.find(body).is_some())
+        })
+    }
+
+    /// The objects with the labels of a virtual cluster, of documents that are accepted.
+    fn labelled(stream: &[u8], accepts: impl Fn(&[u8]) -> bool) -> Vec<IndexedObject> {
         let mut index = Self::default();
         let words = ["vcluster", "release"].map(memchr::memmem::Finder::new);
         let mut before: Option<Document> = None;
         for (i, document) in documents::split(stream).enumerate() {
             let body = stream.get(document.body.clone()).unwrap_or_default();
-            if words.iter().all(|word| word.find(body).is_some()) {
+            if words.iter().all(|word| word.find(body).is_some()) && accepts(body) {
                 index.read(stream, i + 1, &document, before.as_ref());
             }
             before = Some(document);

@@ -10,6 +10,7 @@ mod escapes;
 pub mod helm;
 pub mod index;
 pub mod install_order;
+mod isolation;
 pub mod krm;
 mod look;
 mod placement;
@@ -27,8 +28,9 @@ use serde_json::Value;
 
 use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
-use crate::vcluster::sources::{self, ConfigFile, Said, VirtualCluster};
+use crate::vcluster::sources::{self, ConfigFile, Said, VirtualCluster, VirtualClusters};
 use index::Index;
+use isolation::NotIsolated;
 use krm::SoleList;
 use manifest::diagnostic::{Place, Problem, Report};
 use manifest::documents;
@@ -37,6 +39,7 @@ use netpol::validate::CidrRule;
 use placement::Placement;
 use plan::Plan;
 
+pub use isolation::Requirement;
 pub use plan::Made;
 
 /// What the user asks for beside the stream.
@@ -46,8 +49,8 @@ pub struct Options {
     pub said: Said,
     /// `--edition`; else the chart's.
     pub edition: Option<Edition>,
-    /// `--require`: a stream without config is an error.
-    pub require: bool,
+    /// `--require`: what is an error where it is missing.
+    pub require: Requirement,
     /// `--companions`: generate the companions that are missing.
     pub companions: bool,
     /// `--project`.
@@ -91,7 +94,7 @@ pub struct Action {
     pub document: Option<usize>,
 }
 
-/// A virtual cluster of the stream that has a config.
+/// A virtual cluster of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// The Helm release.
@@ -102,10 +105,28 @@ pub struct Found {
     pub chart: Option<String>,
     /// The edition of its policies.
     pub edition: &'static str,
-    /// What the config was read from, in words: `the Secret vc-config-a`.
-    pub config: String,
+    /// What the config was read from, in words: `the Secret vc-config-a`. `None` without a config.
+    pub config: Option<String>,
     /// Whether the config asks for policies.
     pub enabled: bool,
+    /// Whether it has its policies in the new stream.
+    pub isolated: bool,
+    /// Why it is not isolated.
+    pub reason: Option<String>,
+    /// What to set so that it is.
+    #[serde(skip)]
+    pub remedy: Option<String>,
+}
+
+impl Found {
+    /// The virtual cluster in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("virtual cluster {namespace}/{}", self.release),
+            None => format!("virtual cluster {}", self.release),
+        }
+    }
 }
 
 /// A new stream.
@@ -113,7 +134,7 @@ pub struct Found {
 pub struct Output<'s> {
     /// Its bytes: parts of the old stream, and new text.
     pub pieces: Vec<Cow<'s, [u8]>>,
-    /// The virtual clusters that have a config.
+    /// The virtual clusters of the stream.
     pub found: Vec<Found>,
     /// What became of each policy.
     pub actions: Vec<Action>,
@@ -136,7 +157,11 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         said.to_mut().files.clear();
     }
     let index = Index::of(stream);
-    let (plans, mut warnings) = settle(stream, &index, &said, options)?;
+    let Settled {
+        plans,
+        without_config,
+        mut warnings,
+    } = settle(stream, &index, &said, options)?;
     let home = said
         .namespace
         .as_deref()
@@ -188,6 +213,7 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
         found: plans
             .iter()
             .map(|(cluster, plan)| found(cluster, plan))
+            .chain(without_config.into_iter().map(|cluster| cluster.found))
             .collect(),
         actions: placement.actions,
         warnings,
@@ -206,30 +232,41 @@ pub fn plans(stream: &[u8], options: &Options) -> Result<(Vec<Made>, Report), Re
     }
     let list = SoleList::of(stream);
     let said = said(&options.said, list.as_ref());
-    let (plans, warnings) = settle(stream, &Index::of(stream), &said, options)?;
-    let made = plans.into_iter().map(|(cluster, plan)| plan.made(cluster));
-    Ok((made.collect(), warnings))
+    let settled = settle(stream, &Index::of(stream), &said, options)?;
+    let plans = settled.plans.into_iter();
+    let made = plans.map(|(cluster, plan)| plan.made(cluster));
+    Ok((made.collect(), settled.warnings))
 }
 
-/// The virtual clusters that have a config, each with what is to be done for it, and warnings.
-fn settle(
-    stream: &[u8],
-    index: &Index,
-    said: &Said,
-    options: &Options,
-) -> Result<(Vec<(VirtualCluster, Plan)>, Report), Report> {
+/// What is known of a stream before it is edited.
+struct Settled {
+    /// The virtual clusters that have a config, each with what is to be done for it.
+    plans: Vec<(VirtualCluster, Plan)>,
+    /// The others.
+    without_config: Vec<NotIsolated>,
+    warnings: Report,
+}
+
+/// Finds the virtual clusters of a stream, and what is to be done for each.
+fn settle(stream: &[u8], index: &Index, said: &Said, options: &Options) -> Result<Settled, Report> {
     let mut errors = unreadable(index, stream);
-    let (mut clusters, mut warnings) = match sources::virtual_clusters(index, said, stream) {
+    let VirtualClusters {
+        found: clusters,
+        running,
+        mut warnings,
+    } = match sources::virtual_clusters(index, said, stream) {
         Ok(found) => found,
         Err(found) => {
             errors.extend(found);
             return Err(errors);
         }
     };
-    clusters.retain(|c| !c.documents.is_empty());
-    if clusters.is_empty() && options.require && !install_order::holds_only_hooks(stream) {
-        errors.push(no_config(stream));
-    }
+    let (clusters, silent): (Vec<_>, Vec<_>) =
+        clusters.into_iter().partition(|c| !c.documents.is_empty());
+    let silent = silent.iter().map(|c| NotIsolated::silent(c, options));
+    let running = running.iter().map(|r| NotIsolated::running(r, options));
+    let without_config: Vec<NotIsolated> = silent.chain(running).collect();
+    let has_config = !clusters.is_empty();
     let mut plans = Vec::new();
     for cluster in clusters {
         match Plan::of(&cluster, options) {
@@ -241,20 +278,61 @@ fn settle(
         }
     }
     errors.extend(unique(&plans));
+    if options.require.is_some() && !install_order::holds_only_hooks(stream) {
+        errors.extend(required(
+            stream,
+            options,
+            has_config,
+            &plans,
+            &without_config,
+        ));
+    }
     if errors.has_errors() {
         return Err(errors);
     }
-    Ok((plans, warnings))
+    Ok(Settled {
+        plans,
+        without_config,
+        warnings,
+    })
+}
+
+/// What `--require` finds missing.
+fn required(
+    stream: &[u8],
+    options: &Options,
+    has_config: bool,
+    plans: &[(VirtualCluster, Plan)],
+    without_config: &[NotIsolated],
+) -> Vec<Problem> {
+    let are_missed = options.require == Requirement::Policies;
+    if !has_config && (without_config.is_empty() || !are_missed) {
+        return vec![no_config(stream, options.require)];
+    }
+    if !are_missed {
+        return Vec::new();
+    }
+    let disabled = plans.iter().filter(|(_, plan)| !plan.enabled);
+    let disabled = disabled.map(|(cluster, plan)| NotIsolated::disabled(cluster, plan).refused());
+    disabled
+        .chain(without_config.iter().map(NotIsolated::refused))
+        .collect()
 }
 
 fn found(cluster: &VirtualCluster, plan: &Plan) -> Found {
+    if !plan.enabled {
+        return NotIsolated::disabled(cluster, plan).found;
+    }
     Found {
         release: cluster.name.clone(),
         namespace: cluster.namespace.clone(),
         chart: cluster.chart.clone(),
         edition: plan.edition.name,
-        config: cluster.source.clone(),
-        enabled: plan.enabled,
+        config: Some(cluster.source.clone()),
+        enabled: true,
+        isolated: true,
+        reason: None,
+        remedy: None,
     }
 }
 
@@ -325,8 +403,11 @@ fn two_owners(policy: &str, cluster: &VirtualCluster, other: &VirtualCluster) ->
     )
 }
 
-fn no_config(stream: &[u8]) -> Problem {
-    let problem = Problem::error("the stream holds no network-policy config, and --require is set");
+fn no_config(stream: &[u8], requirement: Requirement) -> Problem {
+    let problem = Problem::error(format!(
+        "the stream holds no network-policy config, and {} is set",
+        requirement.option()
+    ));
     if stream.trim_ascii().is_empty() {
         return problem.help(
             "the stream is empty: did the chart render anything? With --output-dir, Helm 3 gives \
@@ -334,7 +415,7 @@ fn no_config(stream: &[u8]) -> Problem {
         );
     }
     problem.help(
-        "set policies.networkPolicy in the chart's values, or the annotation \
+        "set policies.networkPolicy.enabled: true in the chart's values, or the annotation \
          vcluster-netpol/config, or --config FILE; with --hide-secret Helm 3 takes the config \
          Secret away",
     )

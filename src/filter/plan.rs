@@ -285,7 +285,7 @@ fn overriding(
     if let Some(document) = cluster.documents.last() {
         problem.place = document.origin().place.clone();
     }
-    if options.require {
+    if options.require.is_some() {
         problem.severity = Severity::Error;
     }
     Some(problem)

@@ -6,4 +6,5 @@ pub mod config;
 pub mod edition;
 pub mod ownership;
 pub mod policies;
+pub mod running;
 pub mod sources;

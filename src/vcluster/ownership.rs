@@ -128,6 +128,20 @@ impl<'s> ReleaseObjects<'s> {
         self.objects.get_or_init(|| Index::relatives(self.stream))
     }
 
+    /// What runs the control planes of virtual clusters. Where the other objects are not asked for,
+    /// only documents that can be such are read.
+    pub(super) fn main_workloads(&self) -> Vec<Object> {
+        let is_main = |o: &&Object| {
+            let release = o.labels.get("release");
+            release.is_some_and(|release| is_main_workload(o, release))
+        };
+        if let Some(objects) = self.objects.get() {
+            return objects.iter().filter(is_main).cloned().collect();
+        }
+        let objects = Index::workloads(self.stream).into_iter();
+        objects.filter(|o| is_main(&o)).collect()
+    }
+
     /// The objects of each release.
     fn by_release(&self, home: Option<&str>) -> HashMap<&str, Relatives<'_>> {
         let mut releases: HashMap<&str, Relatives<'_>> = HashMap::new();
@@ -853,7 +867,7 @@ fn is_cluster_scoped(object: &Object) -> bool {
 
 /// The namespace that an object says it is in. Cluster-scoped objects and our own policies say
 /// nothing.
-fn stated_namespace(object: &Object) -> Option<&str> {
+pub(super) fn stated_namespace(object: &Object) -> Option<&str> {
     if is_cluster_scoped(object) || object.is_own_policy() {
         return None;
     }

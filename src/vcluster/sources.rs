@@ -10,6 +10,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use super::ownership::{Draft, Ownership, ReleaseObjects, says_nothing, two_configs};
+use super::running::{self, Running};
 use crate::filter::helm;
 use crate::filter::index::{Index, IndexedObject as Object, SecretConfig};
 use crate::filter::prefilter::ANNOTATION;
@@ -43,6 +44,28 @@ pub struct ConfigFile {
     pub text: String,
 }
 
+/// What kind of text a config was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Files that the user gave.
+    Files,
+    /// An annotation, or an object that could have had one.
+    Annotation,
+    /// The chart's Secret.
+    Secret,
+}
+
+/// The virtual clusters of a stream.
+#[derive(Debug)]
+pub struct VirtualClusters {
+    /// Those that a Secret, an annotation or a file speaks of. Some have no config in it.
+    pub found: Vec<VirtualCluster>,
+    /// Those that only run.
+    pub running: Vec<Running>,
+    /// Warnings.
+    pub warnings: Report,
+}
+
 /// A virtual cluster with its config.
 #[derive(Debug)]
 pub struct VirtualCluster {
@@ -64,6 +87,10 @@ pub struct VirtualCluster {
     pub helm4: bool,
     /// What the config was read from, in words: `the Secret vc-config-a`.
     pub source: String,
+    /// What kind of text that is.
+    pub origin: Source,
+    /// The object that speaks of it first.
+    pub place: Place,
     /// The config, most general first; later ones lie over earlier ones.
     pub documents: Vec<ConfigDocument>,
     /// The config of the Secret, where an annotation says another.
@@ -107,7 +134,7 @@ impl VirtualCluster {
     }
 }
 
-/// The virtual clusters of a stream that have a config from anywhere, with warnings beside them.
+/// The virtual clusters of a stream, with their configs and warnings beside them.
 ///
 /// # Errors
 /// When a carrier cannot be read or assigned, or two carriers contradict each other; all at once.
@@ -115,7 +142,7 @@ pub fn virtual_clusters(
     index: &Index,
     said: &Said,
     stream: &[u8],
-) -> Result<(Vec<VirtualCluster>, Report), Report> {
+) -> Result<VirtualClusters, Report> {
     let release_objects = ReleaseObjects::of(stream);
     let mut ownership = Ownership::new(index, said, stream);
     let drafts = ownership.drafts(&release_objects);
@@ -142,7 +169,11 @@ pub fn virtual_clusters(
         cluster.helm4 = helm4;
         cluster.has_name_alone = names.get(&cluster.name) == Some(&1);
     }
-    Ok((clusters, warnings))
+    Ok(VirtualClusters {
+        found: clusters,
+        running: running::without_config(&drafts, &release_objects, said, stream),
+        warnings,
+    })
 }
 
 /// The place of an annotation's text, where the object has one.
@@ -190,19 +221,23 @@ fn finish(
     };
     let values_of_secret = secret.as_ref().and_then(|s| s.values.clone());
     let secret = secret.filter(|s| s.network_policy.is_some());
-    let (documents, source, overridden) = if !files.is_empty() {
+    let (documents, source, origin, overridden) = if !files.is_empty() {
         let names: Vec<&str> = said.files.iter().map(|f| f.name.as_str()).collect();
-        (files, names.join(", "), None)
+        (files, names.join(", "), Source::Files, None)
     } else if let Some((document, object)) = annotation {
         let source = format!(
             "the annotation of {} {}",
             object.kind,
             object.name.as_deref().unwrap_or_default()
         );
-        (vec![document], source, secret)
+        (vec![document], source, Source::Annotation, secret)
     } else {
         let source = format!("the Secret vc-config-{}", draft.name);
-        (secret.into_iter().collect(), source, None)
+        let origin = match draft.secret {
+            Some(_) => Source::Secret,
+            None => Source::Annotation,
+        };
+        (secret.into_iter().collect(), source, origin, None)
     };
     // What is wrong with their shape is said together with what is wrong with their values.
     let warnings: Vec<Problem> = documents
@@ -234,6 +269,12 @@ fn finish(
         heritage,
         template: draft.objects().find_map(|o| o.seat.template.clone()),
         source,
+        origin,
+        place: draft
+            .objects()
+            .next()
+            .map(|object| object_place(object, stream))
+            .unwrap_or_default(),
         documents,
         overridden,
         values,

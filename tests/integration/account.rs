@@ -102,6 +102,35 @@ fn the_report_holds_all_of_it() {
     assert!(again["actions"][0]["document"].is_number(), "{again}");
 }
 
+fn the_report_says_who_is_not_isolated_and_why() {
+    let (_, report) = reported(&[], STREAM);
+    let found = &report["virtualClusters"][0];
+    assert_eq!(
+        (&found["isolated"], &found["reason"]),
+        (&json!(true), &Value::Null)
+    );
+
+    let running = "---\nkind: StatefulSet\nmetadata:\n  name: b\n  namespace: team-b\n  \
+                   labels: {app: vcluster, release: b}\n";
+    let off = format!("{}{running}", STREAM.replace("true", "false"));
+    let (run, report) = reported(&["--quiet"], &off);
+    assert_eq!((run.stderr.as_str(), run.stdout), ("", off));
+    let found = &report["virtualClusters"];
+    assert_eq!(found[0]["isolated"], false);
+    let reason = "the config from the annotation of Service a says enabled: false";
+    assert_eq!(found[0]["reason"], reason);
+    assert_eq!(
+        (&found[1]["release"], &found[1]["config"]),
+        (&json!("b"), &Value::Null)
+    );
+    assert_eq!(
+        (&found[1]["enabled"], &found[1]["isolated"]),
+        (&json!(false), &json!(false))
+    );
+    let reason = found[1]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("no config for it"), "{reason}");
+}
+
 fn the_report_tells_warnings_and_errors_too() {
     let old = STREAM.replace(
         "'enabled: true'",
@@ -685,6 +714,7 @@ crate::registry::tests! {
         each_change_is_one_line_on_stderr,
         quiet_says_nothing_and_verbose_says_all,
         the_report_holds_all_of_it,
+        the_report_says_who_is_not_isolated_and_why,
         the_report_tells_warnings_and_errors_too,
         a_report_that_cannot_be_written_is_an_error_and_nothing_goes_out,
         completions_know_the_commands_and_options,

@@ -32,7 +32,7 @@ pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/case
 const LEAST: [(&str, usize); 5] = [
     ("diff", 11),
     ("explain", 17),
-    ("filter", 129),
+    ("filter", 171),
     ("lint", 21),
     ("migrate", 15),
 ];

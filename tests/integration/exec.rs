@@ -48,6 +48,27 @@ fn the_options_of_the_filter_stand_before_the_dashes() {
     assert!(run.stderr.contains("--require"), "{}", run.stderr);
 }
 
+fn what_is_required_holds_for_what_the_command_printed() {
+    let off = STREAM.replace("true", "false");
+    let script = format!("cat <<'EOF'\n{off}EOF\n");
+    let by_option = shell(&["--require"], &script);
+    let words = ["exec", "--", "sh", "-c", &script];
+    let by_variable = Run::of(
+        Command::new(FILTER)
+            .args(words)
+            .env("VCLUSTER_NETPOL_REQUIRE", "1"),
+        "",
+    );
+    for run in [by_option, by_variable] {
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+        let message = "virtual cluster team-a/a is not isolated";
+        assert!(run.stderr.contains(message), "{}", run.stderr);
+    }
+    let config_only = shell(&["--require=config"], &script);
+    assert_eq!((config_only.code, config_only.stdout), (Some(0), off));
+    assert!(config_only.stderr.starts_with("NOT ISOLATED: "));
+}
+
 fn a_command_that_fails_passes_its_code_and_its_stderr_on_and_nothing_else() {
     let script = format!("cat <<'EOF'\n{STREAM}EOF\necho the chart is broken >&2; exit 42");
     let run = shell(&[], &script);
@@ -166,6 +187,7 @@ crate::registry::tests! {
     fast: [
         what_the_command_printed_is_filtered,
         the_options_of_the_filter_stand_before_the_dashes,
+        what_is_required_holds_for_what_the_command_printed,
         a_command_that_fails_passes_its_code_and_its_stderr_on_and_nothing_else,
         a_command_that_a_signal_ended_has_failed,
         a_command_that_is_not_there_or_cannot_run_is_named,
