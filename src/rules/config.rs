@@ -39,7 +39,7 @@ pub struct View<'a> {
     pub audience: Audience,
 }
 
-/// The warnings that the audience reads, in the order of [`Part`], and by code for the same part.
+/// The warnings that the audience reads: of public egress, of `fallbackDns`, then rule by rule.
 #[must_use]
 pub fn warnings(view: &View<'_>) -> Vec<Problem> {
     let mut findings = Findings::default();
