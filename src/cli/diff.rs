@@ -93,6 +93,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             return Ok(Exit::Rejected);
         }
     };
+    if let Some(edition) = old.assumed_edition.or(new.assumed_edition) {
+        tell(format!(
+            "note: no chart is given: edition {edition}, the newest, is assumed; set another with --edition"
+        ));
+    }
     let diff = Diff::between(old.world.policies(), new.world.policies());
     let text = match args.output {
         Format::Text => diff::text(&diff, width()),

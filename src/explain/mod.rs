@@ -137,7 +137,9 @@ impl Explanation {
     pub fn of(view: &View) -> Self {
         let policies = view.world.policies();
         Self {
-            configs: view.made.iter().map(config_in_words).collect(),
+            configs: (view.made.iter())
+                .map(|made| config_in_words(made, view.assumed_edition.is_some()))
+                .collect(),
             policies: policies.iter().map(Explained::of).collect(),
             surprises: surprise::find(policies),
         }
@@ -165,7 +167,7 @@ fn shown(texts: &[String]) -> Vec<String> {
     texts.iter().map(|t| terminal(t).into_owned()).collect()
 }
 
-fn config_in_words(made: &crate::filter::Made) -> String {
+fn config_in_words(made: &crate::filter::Made, is_assumed: bool) -> String {
     let cluster = match &made.namespace {
         Some(namespace) => format!("{namespace}/{}", made.name),
         None => made.name.clone(),
@@ -173,7 +175,12 @@ fn config_in_words(made: &crate::filter::Made) -> String {
     let source = &made.source;
     if made.enabled {
         let edition = made.edition;
-        format!("virtual cluster {cluster}: config from {source}, edition {edition}")
+        let assumed = if is_assumed {
+            " (the newest, assumed; set another with --edition)"
+        } else {
+            ""
+        };
+        format!("virtual cluster {cluster}: config from {source}, edition {edition}{assumed}")
     } else {
         format!("virtual cluster {cluster}: the config from {source} does not enable the policies")
     }

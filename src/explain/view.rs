@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use super::origins;
 use crate::filter::{self, Made, Options};
+use crate::vcluster::edition::Edition;
 use manifest::diagnostic::{Problem, Report};
 use manifest::documents;
 use manifest::yaml::{Node, Tree};
@@ -26,6 +27,8 @@ pub struct View {
     pub makes: Vec<Policy>,
     /// The namespace that objects without one were put into; empty where nothing tells it.
     pub namespace: String,
+    /// The edition that was assumed, as there is a config and no stream that names a chart.
+    pub assumed_edition: Option<Edition>,
     /// What the filter would warn of.
     pub warnings: Report,
 }
@@ -37,6 +40,11 @@ impl View {
     /// # Errors
     /// A config that the filter would refuse, a document that can't be read.
     pub fn read(stream: &[u8], file: &str, options: &Options) -> Result<Self, Report> {
+        let assumed_edition = assumed_edition(stream, options);
+        let options = &Options {
+            edition: options.edition.or(assumed_edition),
+            ..options.clone()
+        };
         let (made, warnings) = filter::plans(stream, options)?;
         let namespace = namespace(&made, options);
         let makes = origins::policies(&made, &namespace)
@@ -63,8 +71,19 @@ impl View {
             made,
             makes,
             namespace,
+            assumed_edition,
             warnings,
         })
+    }
+}
+
+/// The newest edition for a config alone, unless the options name one.
+fn assumed_edition(stream: &[u8], options: &Options) -> Option<Edition> {
+    let is_config_alone = !options.said.files.is_empty() && stream.trim_ascii().is_empty();
+    if is_config_alone && options.edition.is_none() {
+        Some(Edition::newest())
+    } else {
+        None
     }
 }
 

@@ -62,6 +62,13 @@ impl Edition {
         Self(documented)
     }
 
+    /// The newest: for a config alone, without the chart that it is for.
+    #[must_use]
+    pub fn newest() -> Self {
+        let [.., newest] = &EDITIONS;
+        Self(newest)
+    }
+
     /// The edition for a chart; an unknown chart gets the documented one.
     #[must_use]
     pub fn of(version: Option<&ChartVersion>) -> Self {

@@ -40,13 +40,14 @@ fn what_is_open_by_default_is_found() {
     let found = surprises(DEFAULTS, false);
     for part in [
         "control plane of a may talk to everyone on 443,6443,8443/TCP",
+        "everyone may come in to control plane of a on 8443/TCP",
         "workloads of a reach 169.254.169.254",
         "every pod with app=loft, in whatever namespace, may come in to control plane of a",
         "a tenant's pod can bear app=vcluster-snapshot",
     ] {
         assert!(found.contains(part), "{part}:\n{found}");
     }
-    assert_eq!(found.lines().count(), 4, "{found}");
+    assert_eq!(found.lines().count(), 5, "{found}");
 }
 
 fn what_a_config_closes_is_not_said_to_be_open() {
