@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use netpol::model::reader;
-use netpol::query::{Home, Who, parse_destination};
+use netpol::query::{EndpointSpec, QueryScope, parse_destination};
 use netpol::verdict::Question;
 use vcluster_netpol::vcluster::actors::VOCABULARY;
 
@@ -72,10 +72,10 @@ fn main() {
 
         let (to, ports) =
             parse_destination("ns-7/pod-7:8080/TCP", &VOCABULARY).expect("a good destination");
-        let from = Who::parse("ns-3/pod-3", &VOCABULARY).expect("a good source");
+        let from = EndpointSpec::parse("ns-3/pod-3", &VOCABULARY).expect("a good source");
         let question = Question { from, to, ports };
         let start = Instant::now();
-        let answer = question.ask(&world, &Home::default());
+        let answer = question.ask(&world, &QueryScope::default());
         let check = start.elapsed();
         assert!(answer.is_ok());
 

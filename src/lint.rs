@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use manifest::diagnostic::{Place, Position, Problem, Quoting, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting};
 use manifest::documents::{self, BOM, Document, Start};
 use manifest::line_index::LineIndex;
 use manifest::schema::Origin;
@@ -33,7 +33,7 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Findings {
     /// The problems, in the order of the stream; positions are those of the stream.
-    pub report: Report,
+    pub report: Diagnostics,
     /// How many policies were judged.
     pub policies: usize,
     /// The bytes of the stream that may be shown: documents that hold no Secret.
@@ -76,11 +76,11 @@ struct Lint<'s> {
 impl Lint<'_> {
     fn document(&mut self, number: usize, document: &Document) {
         let bytes = self.stream.get(document.body.clone()).unwrap_or_default();
-        let place = Place {
+        let place = Location {
             file: self.file.map(str::to_owned),
             document: Some(number),
             source: manifest::objects::template(bytes),
-            ..Place::default()
+            ..Location::default()
         };
         let Ok(text) = std::str::from_utf8(bytes) else {
             self.blank = false;
@@ -130,7 +130,7 @@ impl Lint<'_> {
     }
 
     /// A document that our reader takes may still be none to Helm and kubectl.
-    fn dialect(&mut self, document: &Document, tree: &Tree<'_>, place: &Place) {
+    fn dialect(&mut self, document: &Document, tree: &Tree<'_>, place: &Location) {
         let start = match document.start {
             Start::Glued => document.body.start,
             _ => document.span.start,
@@ -155,18 +155,18 @@ impl Lint<'_> {
         let refused = yaml::dialect::check(text, body, tree).err();
         let refused = refused.map(|error| (shifted(error.position, origin), error.message));
         if let Some((position, message)) = stray.or(refused) {
-            let place = Place {
+            let place = Location {
                 position: Some(position),
                 ..place.clone()
             };
             let message = format!("Helm and kubectl can't read this YAML: {message}");
             let help = "write it in YAML 1.1; quotes around a value often help";
-            let problem = Problem::error(message).help(help).at(place);
+            let problem = Diagnostic::error(message).help(help).at(place);
             self.findings.report.push(problem);
         }
     }
 
-    fn policy(&mut self, node: Option<Node<'_>>, place: Place, start: Position) {
+    fn policy(&mut self, node: Option<Node<'_>>, place: Location, start: Position) {
         let origin = Origin {
             place,
             quoting: Quoting::Show,
@@ -188,10 +188,10 @@ impl Lint<'_> {
 
     /// An empty stream is to the server what an empty object is.
     fn nothing(&mut self) {
-        let place = Place {
+        let place = Location {
             file: self.file.map(str::to_owned),
             object: Some("an empty stream".to_owned()),
-            ..Place::default()
+            ..Location::default()
         };
         self.policy(None, place, Position { line: 1, column: 1 });
         let found = std::mem::take(&mut self.findings.report);
@@ -203,18 +203,24 @@ impl Lint<'_> {
     }
 
     /// A document that can't be read concerns us if it speaks of network policies.
-    fn unreadable(&mut self, text: &str, place: &Place, message: &str, position: Option<Position>) {
+    fn unreadable(
+        &mut self,
+        text: &str,
+        place: &Location,
+        message: &str,
+        position: Option<Position>,
+    ) {
         if !text.to_lowercase().contains("networkpolic") {
             return;
         }
         self.findings.policies += 1;
-        let place = Place {
+        let place = Location {
             position,
             ..place.clone()
         };
         self.findings
             .report
-            .push(Problem::error(message.to_owned()).at(place));
+            .push(Diagnostic::error(message.to_owned()).at(place));
     }
 
     /// Line and column of a byte of the stream. A byte order mark takes no column.

@@ -4,18 +4,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vcluster_netpol::vcluster::sources::{ConfigFile, Said};
+use vcluster_netpol::vcluster::sources::{ConfigFile, Overrides};
 use vcluster_netpol::filter::{Options, render};
 
 fuzz_target!(|text: &str| {
     let options = Options {
-        said: Said {
+        said: Overrides {
             files: vec![ConfigFile {
                 name: "config.yaml".to_owned(),
                 text: text.to_owned(),
             }],
             release: Some("a".to_owned()),
-            ..Said::default()
+            ..Overrides::default()
         },
         ..Options::default()
     };

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::file;
 use super::tell;
-use crate::filter::{Action, Deed, Found, Output};
-use manifest::diagnostic::Report;
+use crate::filter::{Action, ClusterSummary, Output, PolicyChange};
+use manifest::diagnostic::Diagnostics;
 use manifest::escape;
 
 /// How much is said, and where.
@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 impl Args {
     /// Writes the report, if one is wanted.
-    pub(super) fn report(&self, ended: &Result<&Output<'_>, &Report>) -> anyhow::Result<()> {
+    pub(super) fn report(&self, ended: &Result<&Output<'_>, &Diagnostics>) -> anyhow::Result<()> {
         let Some(path) = &self.report else {
             return Ok(());
         };
@@ -57,7 +57,7 @@ impl Args {
             }
             output.found.iter().filter_map(found).for_each(tell);
         }
-        let worth_it = |action: &&Action| self.verbose || action.deed != Deed::Unchanged;
+        let worth_it = |action: &&Action| self.verbose || action.deed != PolicyChange::Unchanged;
         output
             .actions
             .iter()
@@ -67,7 +67,7 @@ impl Args {
     }
 }
 
-fn report(ended: &Result<&Output<'_>, &Report>) -> Value {
+fn report(ended: &Result<&Output<'_>, &Diagnostics>) -> Value {
     let (result, found, actions, problems) = match ended {
         Ok(output) => (
             "done",
@@ -87,7 +87,7 @@ fn report(ended: &Result<&Output<'_>, &Report>) -> Value {
 }
 
 /// Nobody may believe that a virtual cluster is isolated and is not.
-fn not_isolated(found: &Found) -> String {
+fn not_isolated(found: &ClusterSummary) -> String {
     let line = format!(
         "NOT ISOLATED: {}: {}; {}",
         found.describe(),
@@ -98,7 +98,7 @@ fn not_isolated(found: &Found) -> String {
 }
 
 /// The virtual cluster and its config, where it has one.
-fn found(found: &Found) -> Option<String> {
+fn found(found: &ClusterSummary) -> Option<String> {
     let config = found.config.as_deref()?;
     let chart = found.chart.as_deref().unwrap_or("an unknown chart");
     let enabled = if found.enabled { "enabled" } else { "disabled" };
@@ -113,10 +113,10 @@ fn found(found: &Found) -> Option<String> {
 
 fn done(action: &Action) -> String {
     let deed = match action.deed {
-        Deed::Replaced => "replaced",
-        Deed::Injected => "injected",
-        Deed::Removed => "removed",
-        Deed::Unchanged => "unchanged",
+        PolicyChange::Replaced => "replaced",
+        PolicyChange::Injected => "injected",
+        PolicyChange::Removed => "removed",
+        PolicyChange::Unchanged => "unchanged",
     };
     let name = named(action.namespace.as_deref(), &action.policy);
     let name = escape::terminal(&name);

@@ -16,10 +16,10 @@ use crate::explain::origins;
 use crate::vcluster::actors::VOCABULARY;
 use manifest::escape;
 use netpol::assertions;
-use netpol::model::cluster::World;
+use netpol::model::cluster::ClusterModel;
 use netpol::model::reader;
 use netpol::probe;
-use netpol::query::{Home, Who, parse_destination};
+use netpol::query::{EndpointSpec, QueryScope, parse_destination};
 use netpol::verdict::Question;
 
 /// What is read from standard input.
@@ -107,7 +107,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Answers, and says whether it is a yes.
 fn answer(args: &Args) -> anyhow::Result<bool> {
-    let home = Home {
+    let home = QueryScope {
         vocabulary: &VOCABULARY,
         subject: args.release.clone(),
         namespace: args.namespace.clone(),
@@ -123,7 +123,8 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
     }
     if let (Some(from), Some(to)) = (&args.from, &args.to) {
         // The words first: a mistake in them needs no manifest to be seen.
-        let from = Who::parse(from, &VOCABULARY).map_err(|e| unusable(format!("--from: {e}")))?;
+        let from =
+            EndpointSpec::parse(from, &VOCABULARY).map_err(|e| unusable(format!("--from: {e}")))?;
         let (to, ports) =
             parse_destination(to, &VOCABULARY).map_err(|e| unusable(format!("--to: {e}")))?;
         let question = Question { from, to, ports };
@@ -188,7 +189,7 @@ fn allowed_formats(args: &Args, formats: &[Format]) -> anyhow::Result<()> {
     }
 }
 
-fn world(args: &Args) -> anyhow::Result<World> {
+fn world(args: &Args) -> anyhow::Result<ClusterModel> {
     let stdin = [PathBuf::from(STDIN)];
     let paths = if args.policies.is_empty() {
         &stdin

@@ -14,7 +14,7 @@ use super::tell;
 use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
 use crate::vcluster::sources::ConfigFile;
-use manifest::diagnostic::Report;
+use manifest::diagnostic::Diagnostics;
 use manifest::escape;
 
 /// Says what changes in reachability between two rendered charts, or between two configs.
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 impl Args {
-    fn view(&self, input: &Input) -> anyhow::Result<Result<View, Report>> {
+    fn view(&self, input: &Input) -> anyhow::Result<Result<View, Diagnostics>> {
         let (files, stream) = if input.is_config {
             let text = String::from_utf8_lossy(&input.text).into_owned();
             let file = ConfigFile {

@@ -16,7 +16,7 @@ use super::tell;
 use crate::explain::{self, Explanation, view::View};
 use crate::filter::Options;
 use crate::vcluster::edition::Edition;
-use crate::vcluster::sources::{ConfigFile, Said};
+use crate::vcluster::sources::{ConfigFile, Overrides};
 use manifest::escape;
 
 /// The release that a config is explained for where no other is named.
@@ -90,7 +90,7 @@ impl Setting {
     /// The options of the filter that say the same.
     pub(super) fn options(&self, files: Vec<ConfigFile>) -> anyhow::Result<Options> {
         Ok(Options {
-            said: Said {
+            said: Overrides {
                 files,
                 release: self.release.clone(),
                 namespace: self.namespace.clone(),

@@ -15,7 +15,7 @@ use crate::filter::helm;
 use crate::filter::{Options, Requirement, render};
 use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
-use crate::vcluster::sources::{ConfigFile, Said};
+use crate::vcluster::sources::{ConfigFile, Overrides};
 use manifest::escape;
 use netpol::validate::CidrRule;
 
@@ -95,7 +95,7 @@ impl Args {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Options {
-            said: Said {
+            said: Overrides {
                 files,
                 release: self.release.clone(),
                 namespace: self.namespace.clone(),

@@ -13,8 +13,8 @@ use crate::filter::{self, render};
 use crate::lint;
 use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
-use crate::vcluster::sources::{ConfigFile, Said};
-use manifest::diagnostic::{Place, Problem, Report};
+use crate::vcluster::sources::{ConfigFile, Overrides};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
 use manifest::documents;
 use netpol::validate::CidrRule;
 
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         read(&args.files)?
     };
-    let mut report = Report::default();
+    let mut report = Diagnostics::default();
     for input in &mut inputs {
         report.extend(check(input, args, &configs));
     }
@@ -121,8 +121,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// What is wrong with one stream: its policies first, then its configs.
-fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Report {
-    let mut report = Report::default();
+fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Diagnostics {
+    let mut report = Diagnostics::default();
     let mut checked = 0;
     if input.real {
         let options = lint::Options {
@@ -134,7 +134,7 @@ fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Report {
         input.quotable = found.quotable;
         checked += found.policies;
     }
-    let in_place = |mut problem: Problem| {
+    let in_place = |mut problem: Diagnostic| {
         let place = &mut problem.place;
         match &place.object {
             Some(object) if configs.iter().any(|c| c.name == *object) => {
@@ -164,14 +164,14 @@ fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Report {
 fn options(args: &Args, configs: &[ConfigFile], real: bool) -> filter::Options {
     let release = args.release.clone();
     filter::Options {
-        said: Said {
+        said: Overrides {
             files: configs.to_vec(),
             release: if real {
                 release
             } else {
                 release.or_else(|| Some(SOME_RELEASE.to_owned()))
             },
-            ..Said::default()
+            ..Overrides::default()
         },
         edition: args.edition,
         project: args.project.clone(),
@@ -182,12 +182,12 @@ fn options(args: &Args, configs: &[ConfigFile], real: bool) -> filter::Options {
 }
 
 /// A check that checks nothing must not be green.
-fn nothing(input: &Input) -> Problem {
-    Problem::error("there is nothing to check: no NetworkPolicy and no config was found")
+fn nothing(input: &Input) -> Diagnostic {
+    Diagnostic::error("there is nothing to check: no NetworkPolicy and no config was found")
         .help("give it the output of `helm template`, the manifests themselves, or --config FILE")
-        .at(Place {
+        .at(Location {
             file: input.file.clone(),
-            ..Place::default()
+            ..Location::default()
         })
 }
 

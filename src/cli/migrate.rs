@@ -10,7 +10,7 @@ use super::file::{Ready, Target};
 use super::pipe;
 use super::show::{self, Format};
 use crate::migrate::{Migration, migrate};
-use manifest::diagnostic::{Place, Report};
+use manifest::diagnostic::{Diagnostics, Location};
 use manifest::escape;
 
 /// Rewrites deprecated network-policy fields to those of chart 0.31.
@@ -51,12 +51,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let inputs = inputs(args)?;
-    let mut report = Report::default();
+    let mut report = Diagnostics::default();
     let mut migrated: Vec<(&Input, Migration)> = Vec::new();
     for input in &inputs {
-        let place = Place {
+        let place = Location {
             file: Some(input.name.clone()),
-            ..Place::default()
+            ..Location::default()
         };
         match migrate(&input.text, &place) {
             Ok(migration) => {

@@ -9,7 +9,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde::Serialize;
 
 use super::pipe;
-use manifest::diagnostic::{Position, Problem, Report, Severity};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Position, Severity};
 use manifest::escape;
 
 /// The longest line that is shown.
@@ -39,11 +39,15 @@ pub(super) struct Source<'t> {
 struct Json<'r> {
     errors: usize,
     warnings: usize,
-    problems: &'r Report,
+    problems: &'r Diagnostics,
 }
 
 /// Prints a report.
-pub(super) fn report(report: &Report, sources: &[Source<'_>], format: Format) -> io::Result<()> {
+pub(super) fn report(
+    report: &Diagnostics,
+    sources: &[Source<'_>],
+    format: Format,
+) -> io::Result<()> {
     if format == Format::Json {
         let (errors, warnings) = report.counts();
         let json = Json {
@@ -60,7 +64,7 @@ pub(super) fn report(report: &Report, sources: &[Source<'_>], format: Format) ->
     pipe::until_enough(on_stderr(report, sources))
 }
 
-fn on_stderr(report: &Report, sources: &[Source<'_>]) -> io::Result<()> {
+fn on_stderr(report: &Diagnostics, sources: &[Source<'_>]) -> io::Result<()> {
     if !io::stderr().is_terminal() {
         return writeln!(io::stderr(), "{report}");
     }
@@ -105,7 +109,7 @@ impl<'s> Lines<'s> {
     }
 }
 
-fn like_a_compiler(problem: &Problem, sources: &[Lines<'_>]) -> String {
+fn like_a_compiler(problem: &Diagnostic, sources: &[Lines<'_>]) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -154,7 +158,7 @@ fn like_a_compiler(problem: &Problem, sources: &[Lines<'_>]) -> String {
 }
 
 /// The line of a problem, if its text is at hand and may be shown.
-fn quoted_line(problem: &Problem, position: Position, sources: &[Lines<'_>]) -> Option<String> {
+fn quoted_line(problem: &Diagnostic, position: Position, sources: &[Lines<'_>]) -> Option<String> {
     // Positions inside a part of an object are not those of the stream.
     if problem.place.part.is_some() {
         return None;
@@ -208,7 +212,7 @@ fn token(line: &str, position: Position) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use manifest::diagnostic::Place;
+    use manifest::diagnostic::Location;
 
     #[test]
     fn the_word_at_a_position_is_marked() {
@@ -252,7 +256,8 @@ mod tests {
             quotable: std::slice::from_ref(&second_line),
         };
         let problem = |line| {
-            Problem::error("wrong").at(Place::default().at("x", Some(Position { line, column: 4 })))
+            Diagnostic::error("wrong")
+                .at(Location::default().at("x", Some(Position { line, column: 4 })))
         };
         let show = |line| like_a_compiler(&problem(line), &[Lines::of(&source)]);
         assert!(show(2).contains("b: open"));

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::table::wrap;
 use super::words::Party;
 use manifest::escape::{markdown as escaped, markdown_code as code, terminal};
-use netpol::allowed::{Allowance, PodClass};
+use netpol::allowed::{AllowedTraffic, PodClass};
 use netpol::evaluate::Policies;
 use netpol::model::pod::Pod;
 use netpol::model::policy::{Direction, Namespaces, Peer};
@@ -240,7 +240,7 @@ impl Change {
 }
 
 /// The entries of a difference; `other` is what the other side allows anyway.
-fn entries(difference: &Allowance, other: &Allowance) -> Vec<Entry> {
+fn entries(difference: &AllowedTraffic, other: &AllowedTraffic) -> Vec<Entry> {
     let mut entries = Vec::new();
     let everyone = difference.everyone();
     if !everyone.is_empty() {

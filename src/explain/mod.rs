@@ -27,7 +27,7 @@ use serde::{Serialize, Serializer};
 
 use manifest::escape::terminal;
 use netpol::model::policy::{Direction, Origin, Policy, Rule};
-use surprise::Surprise;
+use surprise::Finding;
 use view::View;
 use words::Party;
 
@@ -47,7 +47,7 @@ pub struct Explanation {
     /// The policies, in the order of the stream, generated ones behind them.
     pub policies: Vec<Explained>,
     /// What is open and may not be expected.
-    pub surprises: Vec<Surprise>,
+    pub surprises: Vec<Finding>,
 }
 
 /// One policy.
@@ -153,7 +153,7 @@ impl Explanation {
             configs: shown(&self.configs),
             policies: self.policies.iter().map(Explained::shown).collect(),
             surprises: (self.surprises.iter())
-                .map(|surprise| Surprise {
+                .map(|surprise| Finding {
                     what: terminal(&surprise.what).into_owned(),
                     rules: shown(&surprise.rules),
                     close: terminal(&surprise.close).into_owned(),
@@ -167,7 +167,7 @@ fn shown(texts: &[String]) -> Vec<String> {
     texts.iter().map(|t| terminal(t).into_owned()).collect()
 }
 
-fn config_in_words(made: &crate::filter::Made, is_assumed: bool) -> String {
+fn config_in_words(made: &crate::filter::GeneratedPolicies, is_assumed: bool) -> String {
     let cluster = match &made.namespace {
         Some(namespace) => format!("{namespace}/{}", made.name),
         None => made.name.clone(),

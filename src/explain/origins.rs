@@ -5,9 +5,9 @@
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
-use crate::filter::{self, Made, Options};
+use crate::filter::{self, GeneratedPolicies, Options};
 use crate::vcluster::policies;
-use netpol::model::cluster::World;
+use netpol::model::cluster::ClusterModel;
 use netpol::model::policy::{Direction, Policy, PolicyError};
 
 /// The policies of all virtual clusters whose config enables them; those without a namespace are
@@ -15,7 +15,7 @@ use netpol::model::policy::{Direction, Policy, PolicyError};
 ///
 /// # Errors
 /// A policy that has no meaning, which the filter would not have made.
-pub fn policies(made: &[Made], namespace: &str) -> Result<Vec<Policy>, PolicyError> {
+pub fn policies(made: &[GeneratedPolicies], namespace: &str) -> Result<Vec<Policy>, PolicyError> {
     made.iter()
         .filter(|made| made.enabled)
         .flat_map(|made| &made.policies)
@@ -25,7 +25,7 @@ pub fn policies(made: &[Made], namespace: &str) -> Result<Vec<Policy>, PolicyErr
 
 /// Notes at the rules of a world what made them, as far as the stream that they come from holds a
 /// config that makes just these rules. A config that the filter refuses makes none.
-pub fn note(world: &mut World, stream: &[u8], namespace: &str) {
+pub fn note(world: &mut ClusterModel, stream: &[u8], namespace: &str) {
     let options = Options {
         companions: true,
         ..Options::default()

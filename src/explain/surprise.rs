@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::words::Party;
 use crate::vcluster::actors::MANAGED_BY;
-use netpol::allowed::{Allowance, Known};
+use netpol::allowed::{AllowedTraffic, Known};
 use netpol::evaluate::{Decision, Extent, Policies, RuleRef, Why};
 use netpol::model::pod::{Endpoint, Pod};
 use netpol::model::policy::{Direction, Namespaces, Origin, Peer, Policy};
@@ -29,7 +29,7 @@ const TENANTS_LABEL: &str = "app";
 
 /// Something that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Surprise {
+pub struct Finding {
     /// What is open, in one sentence.
     pub what: String,
     /// The rules that open it.
@@ -64,7 +64,7 @@ impl Subject {
 
 /// Everything that is found, one finding after the other for each kind of pod.
 #[must_use]
-pub fn find(policies: &Policies) -> Vec<Surprise> {
+pub fn find(policies: &Policies) -> Vec<Finding> {
     let subjects = subjects(policies);
     let mut found = Vec::new();
     for subject in &subjects {
@@ -114,7 +114,7 @@ fn open_to_everyone(
     policies: &Policies,
     subject: &Subject,
     direction: Direction,
-) -> Option<Surprise> {
+) -> Option<Finding> {
     let ports = policies.allowance(&subject.pod, direction);
     let ports = ports.everyone();
     if ports.is_empty() {
@@ -137,7 +137,7 @@ fn open_to_everyone(
             Direction::Egress => "Egress",
             Direction::Ingress => "Ingress",
         };
-        return Some(Surprise {
+        return Some(Finding {
             what,
             rules: vec![format!("no policy with the type {kind} selects them")],
             close: format!("add a policy for these pods with {kind} among its policyTypes"),
@@ -147,7 +147,7 @@ fn open_to_everyone(
         Direction::Egress => "to",
         Direction::Ingress => "from",
     };
-    Some(Surprise {
+    Some(Finding {
         what,
         close: closing(&rules, &format!("name those who are meant in `{side}`")),
         rules: names(&rules),
@@ -156,7 +156,7 @@ fn open_to_everyone(
 
 /// The addresses at which clouds hand out credentials; said once of all pods that reach them by the
 /// same rules.
-fn metadata(policies: &Policies, subjects: &[Subject]) -> Vec<Surprise> {
+fn metadata(policies: &Policies, subjects: &[Subject]) -> Vec<Finding> {
     let http = Ports::numbers(Protocol::Tcp, PortNumbers::span(80, 80));
     let mut found: Vec<(Vec<&str>, Vec<&str>, Vec<RuleRef<'_>>)> = Vec::new();
     for subject in subjects {
@@ -184,7 +184,7 @@ fn metadata(policies: &Policies, subjects: &[Subject]) -> Vec<Surprise> {
         }
     }
     (found.iter())
-        .map(|(who, open, rules)| Surprise {
+        .map(|(who, open, rules)| Finding {
             what: format!(
                 "{} reach {}, port 80: there clouds hand out the credentials of the node",
                 who.join(" and "),
@@ -215,7 +215,7 @@ fn close_metadata(open: &[&str], rules: &[RuleRef<'_>]) -> String {
 }
 
 /// Pods that may come in by a label that anyone may have who can create pods, in any namespace.
-fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Surprise> {
+fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Finding> {
     let mut found = Vec::new();
     let everyone = policies.allowance(&subject.pod, Direction::Ingress);
     for grant in policies.grants(&subject.pod, Direction::Ingress) {
@@ -239,7 +239,7 @@ fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Surprise> {
             "let an admission policy of the host cluster keep {pods} off pods outside the \
              namespace that is meant, pods with {MANAGED_BY} among them"
         );
-        found.push(Surprise {
+        found.push(Finding {
             what: format!(
                 "{label}, in whatever namespace, may come in to {} on {}",
                 subject.name, grant.ports
@@ -256,7 +256,7 @@ fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Surprise> {
 }
 
 /// What a tenant gains by a label that the syncer brings from the tenant's pod to the host's.
-fn borrowed_labels(policies: &Policies, tenant: &Subject, subjects: &[Subject]) -> Vec<Surprise> {
+fn borrowed_labels(policies: &Policies, tenant: &Subject, subjects: &[Subject]) -> Vec<Finding> {
     let lenders = Lenders::of(policies, tenant, subjects);
     let old = Known::from(policies.allowance(&tenant.pod, Direction::Egress));
     let mut found = Vec::new();
@@ -269,7 +269,7 @@ fn borrowed_labels(policies: &Policies, tenant: &Subject, subjects: &[Subject]) 
         }
         let (gains, rules): (Vec<String>, Vec<_>) = gains.into_iter().unzip();
         let label = format!("{TENANTS_LABEL}={value}");
-        found.push(Surprise {
+        found.push(Finding {
             what: format!(
                 "a tenant's pod can bear {label}, for the label {TENANTS_LABEL} comes along to the \
                  host cluster; such a pod among the {} {}",
@@ -331,7 +331,7 @@ fn gains_out<'p>(
         else {
             continue;
         };
-        let more: Allowance = std::iter::once(&grant).collect();
+        let more: AllowedTraffic = std::iter::once(&grant).collect();
         if !more.difference_from(old).is_empty() {
             let peer = grant.peer.map_or_else(Party::everyone, Party::peer);
             let gain = format!("may talk to {} on {}", peer.who, grant.ports);

@@ -7,12 +7,12 @@
 use std::collections::HashSet;
 
 use super::origins;
-use crate::filter::{self, Made, Options};
+use crate::filter::{self, GeneratedPolicies, Options};
 use crate::vcluster::edition::Edition;
-use manifest::diagnostic::{Problem, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics};
 use manifest::documents;
 use manifest::yaml::{Node, Tree};
-use netpol::model::cluster::World;
+use netpol::model::cluster::ClusterModel;
 use netpol::model::policy::Policy;
 use netpol::model::reader;
 
@@ -20,9 +20,9 @@ use netpol::model::reader;
 #[derive(Debug)]
 pub struct View {
     /// Pods, namespaces and policies.
-    pub world: World,
+    pub world: ClusterModel,
     /// The virtual clusters that have a config.
-    pub made: Vec<Made>,
+    pub made: Vec<GeneratedPolicies>,
     /// Their policies as the filter makes them.
     pub makes: Vec<Policy>,
     /// The namespace that objects without one were put into; empty where nothing tells it.
@@ -30,7 +30,7 @@ pub struct View {
     /// The edition that was assumed, as there is a config and no stream that names a chart.
     pub assumed_edition: Option<Edition>,
     /// What the filter would warn of.
-    pub warnings: Report,
+    pub warnings: Diagnostics,
 }
 
 impl View {
@@ -39,7 +39,7 @@ impl View {
     ///
     /// # Errors
     /// A config that the filter would refuse, a document that can't be read.
-    pub fn read(stream: &[u8], file: &str, options: &Options) -> Result<Self, Report> {
+    pub fn read(stream: &[u8], file: &str, options: &Options) -> Result<Self, Diagnostics> {
         let assumed_edition = assumed_edition(stream, options);
         let options = &Options {
             edition: options.edition.or(assumed_edition),
@@ -48,7 +48,7 @@ impl View {
         let (made, warnings) = filter::plans(stream, options)?;
         let namespace = namespace(&made, options);
         let makes = origins::policies(&made, &namespace)
-            .map_err(|e| Report::from(Problem::error(e.to_string())))?;
+            .map_err(|e| Diagnostics::from(Diagnostic::error(e.to_string())))?;
         let mut world = reader::read_all([(file, stream)], &namespace)?;
         let policies = world.policies_mut();
         let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
@@ -88,7 +88,7 @@ fn assumed_edition(stream: &[u8], options: &Options) -> Option<Edition> {
 }
 
 /// The namespace that is told, or the only one that the configs belong to.
-fn namespace(made: &[Made], options: &Options) -> String {
+fn namespace(made: &[GeneratedPolicies], options: &Options) -> String {
     let mut own = made.iter().filter_map(|m| m.namespace.as_ref());
     let first = own.next();
     let sole = first.filter(|first| own.all(|other| other == *first));

@@ -8,10 +8,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::filter::look;
-use crate::filter::prefilter::{ANNOTATION, Needles};
+use crate::filter::prefilter::{ANNOTATION, Prefilter};
 use manifest::documents::{self, Document, Start};
 use manifest::line_index::LineIndex;
-use manifest::objects::{self, Object, Seat};
+use manifest::objects::{self, Object, ObjectLocation};
 use manifest::yaml::{Node, Tree};
 use netpol::kubernetes;
 
@@ -100,7 +100,7 @@ impl Index {
     #[must_use]
     pub fn of_documents(stream: &[u8], documents: impl IntoIterator<Item = Document>) -> Self {
         let mut index = Self::default();
-        let mut needles = Needles::new(stream);
+        let mut needles = Prefilter::new(stream);
         let mut before: Option<Document> = None;
         for (i, document) in documents.into_iter().enumerate() {
             if needles.hit(&document.span) {
@@ -192,7 +192,7 @@ impl Index {
             }
         };
         let Some(root) = tree.root() else { return };
-        let seat = Seat {
+        let seat = ObjectLocation {
             number,
             document: document.clone(),
             template: objects::template(bytes).or_else(|| objects::lone_source(stream, before)),

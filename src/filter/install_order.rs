@@ -52,18 +52,18 @@ const PASSIVE: [&str; 30] = [
 
 /// Where to put new documents, and what they need around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
+pub struct InsertionPoint {
     /// The byte of the stream.
     pub at: usize,
     /// Whether the text before lacks its line break.
     pub needs_break: bool,
     /// What must stand behind the new documents, as what follows brings no marker of its own.
-    pub closing: Closing,
+    pub closing: Separator,
 }
 
 /// What separates new documents from what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closing {
+pub enum Separator {
     /// Nothing: a marker follows, or the end.
     None,
     /// A marker: a bare document follows.
@@ -102,7 +102,7 @@ pub fn holds_only_hooks(stream: &[u8]) -> bool {
 
 /// Where new policies go.
 #[must_use]
-pub fn gap(stream: &[u8]) -> Gap {
+pub fn gap(stream: &[u8]) -> InsertionPoint {
     // The earliest place that has all that must come before, and the place where something runs.
     let mut ideal = 0;
     let mut clean: Vec<(usize, usize)> = Vec::new();
@@ -128,10 +128,10 @@ pub fn gap(stream: &[u8]) -> Gap {
         last_may_follow = ideal <= i;
     }
     if let Some((_, at)) = clean.iter().find(|(i, _)| *i >= ideal) {
-        return Gap {
+        return InsertionPoint {
             at: *at,
             needs_break: false,
-            closing: Closing::None,
+            closing: Separator::None,
         };
     }
     // Only what has no marker of its own stands before what runs: its start it is. The same where
@@ -139,28 +139,28 @@ pub fn gap(stream: &[u8]) -> Gap {
     let last = previous.filter(|last| last_may_follow && ends_in_a_value(stream, last));
     match runs.or(last) {
         Some(document) => before(stream, &document),
-        None => Gap {
+        None => InsertionPoint {
             at: stream.len(),
             needs_break: !stream.is_empty() && !stream.ends_with(b"\n"),
-            closing: Closing::None,
+            closing: Separator::None,
         },
     }
 }
 
 /// The gap right before a document.
-fn before(stream: &[u8], document: &Document) -> Gap {
+fn before(stream: &[u8], document: &Document) -> InsertionPoint {
     let bom = if document.span.start == 0 && stream.starts_with(documents::BOM) {
         documents::BOM.len()
     } else {
         0
     };
-    Gap {
+    InsertionPoint {
         at: document.span.start + bom,
         needs_break: false,
         closing: match document.start {
-            Start::Directives => Closing::End,
-            Start::Bare | Start::Glued => Closing::Marker,
-            Start::Marker => Closing::None,
+            Start::Directives => Separator::End,
+            Start::Bare | Start::Glued => Separator::Marker,
+            Start::Marker => Separator::None,
         },
     }
 }
@@ -270,7 +270,7 @@ pub fn source_line(template: &str) -> String {
 mod tests {
     use super::*;
 
-    fn at(stream: &str) -> (usize, Closing) {
+    fn at(stream: &str) -> (usize, Separator) {
         let gap = gap(stream.as_bytes());
         (gap.at, gap.closing)
     }
@@ -279,27 +279,27 @@ mod tests {
     fn policies_come_after_namespaces_and_before_pods() {
         let stream =
             "---\nkind: Namespace\n---\nkind: Secret\n---\nkind: Pod\n---\nkind: Namespace\n";
-        assert_eq!(at(stream), (20, Closing::None));
-        assert_eq!(at("---\nkind: Pod\n"), (0, Closing::None));
-        assert_eq!(at("kind: Secret\n---\nkind: Pod\n"), (13, Closing::None));
+        assert_eq!(at(stream), (20, Separator::None));
+        assert_eq!(at("---\nkind: Pod\n"), (0, Separator::None));
+        assert_eq!(at("kind: Secret\n---\nkind: Pod\n"), (13, Separator::None));
     }
 
     #[test]
     fn a_document_without_a_marker_gets_one() {
-        assert_eq!(at("kind: Pod\n"), (0, Closing::Marker));
-        assert_eq!(at("\u{feff}kind: Pod\n"), (3, Closing::Marker));
-        assert_eq!(at("\u{feff}---\nkind: Pod\n"), (3, Closing::None));
-        assert_eq!(at("%YAML 1.1\n---\nkind: Pod\n"), (0, Closing::End));
-        assert_eq!(at("kind: Secret\n"), (13, Closing::None));
+        assert_eq!(at("kind: Pod\n"), (0, Separator::Marker));
+        assert_eq!(at("\u{feff}kind: Pod\n"), (3, Separator::Marker));
+        assert_eq!(at("\u{feff}---\nkind: Pod\n"), (3, Separator::None));
+        assert_eq!(at("%YAML 1.1\n---\nkind: Pod\n"), (0, Separator::End));
+        assert_eq!(at("kind: Secret\n"), (13, Separator::None));
         assert!(gap(b"kind: Secret").needs_break);
     }
 
     #[test]
     fn a_header_stays_with_its_document() {
         let stream = "---\n# Source: a/b.yaml\n---\nkind: Secret\n---\nkind: Pod\n";
-        assert_eq!(at(stream), (0, Closing::None));
+        assert_eq!(at(stream), (0, Separator::None));
         let stream = "kind: Namespace\n---\n# Source: a/b.yaml\n---\nkind: Pod\n";
-        assert_eq!(at(stream), (16, Closing::None));
+        assert_eq!(at(stream), (16, Separator::None));
     }
 
     #[test]

@@ -5,13 +5,13 @@
 
 use serde_json::Value;
 
-use super::Found;
+use super::ClusterSummary;
 use super::Options;
 use super::plan::Plan;
 use crate::vcluster::edition::{ChartVersion, Edition};
 use crate::vcluster::running::Running;
 use crate::vcluster::sources::{Source, VirtualCluster};
-use manifest::diagnostic::{Place, Problem};
+use manifest::diagnostic::{Diagnostic, Location};
 
 /// What turns the policies on, in the chart's values.
 const FIELD: &str = "policies.networkPolicy.enabled: true";
@@ -62,8 +62,8 @@ impl std::str::FromStr for Requirement {
 /// A virtual cluster that ends without its policies.
 #[derive(Debug, Clone)]
 pub(super) struct NotIsolated {
-    pub(super) found: Found,
-    place: Place,
+    pub(super) found: ClusterSummary,
+    place: Location,
 }
 
 impl NotIsolated {
@@ -84,7 +84,7 @@ impl NotIsolated {
             )
         };
         Self {
-            found: Found {
+            found: ClusterSummary {
                 release: cluster.name.clone(),
                 namespace: cluster.namespace.clone(),
                 chart: cluster.chart.clone(),
@@ -145,7 +145,7 @@ impl NotIsolated {
             .edition
             .unwrap_or_else(|| Edition::of(version.as_ref()));
         Self {
-            found: Found {
+            found: ClusterSummary {
                 release: running.name.clone(),
                 namespace: running.namespace.clone(),
                 chart: running.chart.clone(),
@@ -161,14 +161,14 @@ impl NotIsolated {
     }
 
     /// The error for it, where policies are required.
-    pub(super) fn refused(&self) -> Problem {
+    pub(super) fn refused(&self) -> Diagnostic {
         let found = &self.found;
         let message = format!(
             "{} is not isolated, and --require is set: {}",
             found.describe(),
             found.reason.as_deref().unwrap_or_default()
         );
-        Problem::error(message)
+        Diagnostic::error(message)
             .help(found.remedy.clone().unwrap_or_default())
             .at(self.place.clone())
     }
@@ -190,7 +190,7 @@ fn remedy(cluster: &VirtualCluster) -> String {
 }
 
 /// The text that says what the last word is.
-fn place(cluster: &VirtualCluster) -> Place {
+fn place(cluster: &VirtualCluster) -> Location {
     let last = cluster.documents.last();
     last.map_or_else(
         || cluster.place.clone(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::filter::install_order;
 use crate::vcluster::policies::Policy;
-use manifest::diagnostic::{Problem, Severity};
+use manifest::diagnostic::{Diagnostic, Severity};
 use manifest::documents::{self, Document};
 use manifest::edit::{self, Edit, indented, with_line_breaks};
 use manifest::escape;
@@ -86,7 +86,7 @@ impl SoleList {
     /// What is wrong with a stream that seems to be one list, and cannot be read as one: a policy
     /// beside it would be lost, and a config in it passed over.
     #[must_use]
-    pub fn unreadable(stream: &[u8]) -> Option<Problem> {
+    pub fn unreadable(stream: &[u8]) -> Option<Diagnostic> {
         let document = sole_document(stream)?;
         let body = stream.get(document.body)?;
         let json = body.trim_ascii_start().starts_with(b"{");
@@ -100,7 +100,7 @@ impl SoleList {
             Err(_) => "it is not UTF-8".to_owned(),
         };
         Some(
-            Problem::error(format!("the list cannot be read: {reason}"))
+            Diagnostic::error(format!("the list cannot be read: {reason}"))
                 .help("correct it, or give its items as documents of their own"),
         )
     }
@@ -202,7 +202,7 @@ impl SoleList {
 
 /// A problem as a result of a KRM function.
 #[must_use]
-pub fn result(problem: &Problem) -> Value {
+pub fn result(problem: &Diagnostic) -> Value {
     let severity = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

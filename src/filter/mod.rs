@@ -28,11 +28,11 @@ use serde_json::Value;
 
 use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
-use crate::vcluster::sources::{self, ConfigFile, Said, VirtualCluster, VirtualClusters};
+use crate::vcluster::sources::{self, ConfigFile, Overrides, VirtualCluster, VirtualClusters};
 use index::Index;
 use isolation::NotIsolated;
 use krm::SoleList;
-use manifest::diagnostic::{Place, Problem, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
 use manifest::documents;
 use manifest::edit;
 use netpol::validate::CidrRule;
@@ -40,13 +40,13 @@ use placement::Placement;
 use plan::Plan;
 
 pub use isolation::Requirement;
-pub use plan::Made;
+pub use plan::GeneratedPolicies;
 
 /// What the user asks for beside the stream.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Files, names and namespaces.
-    pub said: Said,
+    pub said: Overrides,
     /// `--edition`; else the chart's.
     pub edition: Option<Edition>,
     /// `--require`: what is an error where it is missing.
@@ -70,7 +70,7 @@ pub struct Options {
 /// What became of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Deed {
+pub enum PolicyChange {
     /// It took the place of one that was there.
     Replaced,
     /// It was not there.
@@ -85,7 +85,7 @@ pub enum Deed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Action {
     /// What became of it.
-    pub deed: Deed,
+    pub deed: PolicyChange,
     /// `metadata.name`.
     pub policy: String,
     /// `metadata.namespace`.
@@ -96,7 +96,7 @@ pub struct Action {
 
 /// A virtual cluster of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
+pub struct ClusterSummary {
     /// The Helm release.
     pub release: String,
     /// The namespace of its policies, if anything says.
@@ -118,7 +118,7 @@ pub struct Found {
     pub remedy: Option<String>,
 }
 
-impl Found {
+impl ClusterSummary {
     /// The virtual cluster in words.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -135,18 +135,18 @@ pub struct Output<'s> {
     /// Its bytes: parts of the old stream, and new text.
     pub pieces: Vec<Cow<'s, [u8]>>,
     /// The virtual clusters of the stream.
-    pub found: Vec<Found>,
+    pub found: Vec<ClusterSummary>,
     /// What became of each policy.
     pub actions: Vec<Action>,
     /// Warnings.
-    pub warnings: Report,
+    pub warnings: Diagnostics,
 }
 
 /// Filters a stream.
 ///
 /// # Errors
 /// With all that is wrong at once; then nothing may be written.
-pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Report> {
+pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Diagnostics> {
     if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
         return Err(problem.into());
     }
@@ -205,7 +205,7 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
     })?;
     let pieces = edit::apply(stream, placement.edits).map_err(|at| {
         let line = documents::line_of(stream, at);
-        Problem::error(format!("two changes meet at line {line} of the stream"))
+        Diagnostic::error(format!("two changes meet at line {line} of the stream"))
             .help("please report this with the stream, its secrets removed")
     })?;
     Ok(Output {
@@ -226,7 +226,10 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Rep
 ///
 /// # Errors
 /// With all that is wrong at once, as [`render`] does.
-pub fn plans(stream: &[u8], options: &Options) -> Result<(Vec<Made>, Report), Report> {
+pub fn plans(
+    stream: &[u8],
+    options: &Options,
+) -> Result<(Vec<GeneratedPolicies>, Diagnostics), Diagnostics> {
     if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
         return Err(problem.into());
     }
@@ -244,11 +247,16 @@ struct Settled {
     plans: Vec<(VirtualCluster, Plan)>,
     /// The others.
     without_config: Vec<NotIsolated>,
-    warnings: Report,
+    warnings: Diagnostics,
 }
 
 /// Finds the virtual clusters of a stream, and what is to be done for each.
-fn settle(stream: &[u8], index: &Index, said: &Said, options: &Options) -> Result<Settled, Report> {
+fn settle(
+    stream: &[u8],
+    index: &Index,
+    said: &Overrides,
+    options: &Options,
+) -> Result<Settled, Diagnostics> {
     let mut errors = unreadable(index, stream);
     let VirtualClusters {
         found: clusters,
@@ -304,7 +312,7 @@ fn required(
     has_config: bool,
     plans: &[(VirtualCluster, Plan)],
     without_config: &[NotIsolated],
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let are_missed = options.require == Requirement::Policies;
     if !has_config && (without_config.is_empty() || !are_missed) {
         return vec![no_config(stream, options.require)];
@@ -319,11 +327,11 @@ fn required(
         .collect()
 }
 
-fn found(cluster: &VirtualCluster, plan: &Plan) -> Found {
+fn found(cluster: &VirtualCluster, plan: &Plan) -> ClusterSummary {
     if !plan.enabled {
         return NotIsolated::disabled(cluster, plan).found;
     }
-    Found {
+    ClusterSummary {
         release: cluster.name.clone(),
         namespace: cluster.namespace.clone(),
         chart: cluster.chart.clone(),
@@ -337,7 +345,7 @@ fn found(cluster: &VirtualCluster, plan: &Plan) -> Found {
 }
 
 /// What the user says, with the config that a ResourceList brings along.
-fn said<'o>(said: &'o Said, list: Option<&SoleList>) -> Cow<'o, Said> {
+fn said<'o>(said: &'o Overrides, list: Option<&SoleList>) -> Cow<'o, Overrides> {
     let mut said = Cow::Borrowed(said);
     let function_config = list.and_then(|l| l.function_config.clone());
     if let (Some(text), true) = (function_config, said.files.is_empty()) {
@@ -350,7 +358,7 @@ fn said<'o>(said: &'o Said, list: Option<&SoleList>) -> Cow<'o, Said> {
 }
 
 /// UTF-16 and UTF-32 have zero bytes or their marks at the beginning.
-fn foreign_encoding(stream: &[u8]) -> Option<Problem> {
+fn foreign_encoding(stream: &[u8]) -> Option<Diagnostic> {
     let marked = stream.starts_with(b"\xff\xfe") || stream.starts_with(b"\xfe\xff");
     let zeros = stream
         .get(..4)
@@ -363,14 +371,14 @@ fn foreign_encoding(stream: &[u8]) -> Option<Problem> {
     ];
     let spaced = zeros.is_some_and(|zeros| wide.iter().any(|w| w.as_slice() == zeros));
     (marked || spaced).then(|| {
-        Problem::error("the stream is in UTF-16 or UTF-32, and UTF-8 is expected")
+        Diagnostic::error("the stream is in UTF-16 or UTF-32, and UTF-8 is expected")
             .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`")
     })
 }
 
 /// Each policy has one virtual cluster: two of them in one namespace would take turns.
-fn unique(plans: &[(VirtualCluster, Plan)]) -> Report {
-    let mut report = Report::default();
+fn unique(plans: &[(VirtualCluster, Plan)]) -> Diagnostics {
+    let mut report = Diagnostics::default();
     let mut owners: HashMap<&str, Vec<(Option<&str>, &VirtualCluster)>> = HashMap::new();
     for (cluster, plan) in plans.iter().filter(|(_, plan)| plan.enabled) {
         for policy in plan.policies.iter().chain(&plan.companions) {
@@ -389,7 +397,7 @@ fn unique(plans: &[(VirtualCluster, Plan)]) -> Report {
     report
 }
 
-fn two_owners(policy: &str, cluster: &VirtualCluster, other: &VirtualCluster) -> Problem {
+fn two_owners(policy: &str, cluster: &VirtualCluster, other: &VirtualCluster) -> Diagnostic {
     let message = format!(
         "the {} (config from {}) and the {} (config from {}) would both have the policy {policy}",
         other.describe(),
@@ -397,14 +405,14 @@ fn two_owners(policy: &str, cluster: &VirtualCluster, other: &VirtualCluster) ->
         cluster.describe(),
         cluster.source
     );
-    Problem::error(message).help(
+    Diagnostic::error(message).help(
         "give the objects of both a metadata.namespace, and use --namespace for one virtual \
          cluster alone",
     )
 }
 
-fn no_config(stream: &[u8], requirement: Requirement) -> Problem {
-    let problem = Problem::error(format!(
+fn no_config(stream: &[u8], requirement: Requirement) -> Diagnostic {
+    let problem = Diagnostic::error(format!(
         "the stream holds no network-policy config, and {} is set",
         requirement.option()
     ));
@@ -422,21 +430,21 @@ fn no_config(stream: &[u8], requirement: Requirement) -> Problem {
 }
 
 /// Documents that look like ours but cannot be read: to pass over them would be a silent no-op.
-fn unreadable(index: &Index, stream: &[u8]) -> Report {
-    let mut report = Report::default();
+fn unreadable(index: &Index, stream: &[u8]) -> Diagnostics {
+    let mut report = Diagnostics::default();
     for document in &index.unreadable {
         let Some(object) = &document.looks_like else {
             continue;
         };
-        let place = Place {
+        let place = Location {
             object: Some(object.clone()),
             document: Some(document.number),
             stream_line: Some(index.lines.line(stream, document.document.span.start)),
-            ..Place::default()
+            ..Location::default()
         };
         let message = format!("the document cannot be read: {}", document.reason);
         report.push(
-            Problem::error(message)
+            Diagnostic::error(message)
                 .help("correct the template that renders it")
                 .at(place),
         );

@@ -7,17 +7,17 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use super::Action;
-use super::Deed;
+use super::PolicyChange;
 use super::plan::Plan;
 use crate::filter::emit;
 use crate::filter::index::{Index, IndexedObject as Object};
-use crate::filter::install_order::{self, Closing};
+use crate::filter::install_order::{self, Separator};
 use crate::filter::krm::SoleList;
 use crate::filter::roundtrip;
 use crate::rules::disabled_with_policies;
 use crate::vcluster::policies::{Policy, Role};
 use crate::vcluster::sources::VirtualCluster;
-use manifest::diagnostic::{Problem, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics};
 use manifest::documents;
 use manifest::edit::{self, Edit};
 use manifest::objects::{FILENAME, Item};
@@ -38,7 +38,7 @@ pub(super) struct Placement<'a> {
     pub(super) actions: Vec<Action>,
     /// What the stream must hold once it is written.
     pub(super) expected: Vec<Expected<'a>>,
-    pub(super) errors: Report,
+    pub(super) errors: Diagnostics,
 }
 
 /// A policy that the stream does not have.
@@ -92,7 +92,7 @@ impl<'a> Placement<'a> {
             missing: Vec::new(),
             actions: Vec::new(),
             expected: Vec::new(),
-            errors: Report::default(),
+            errors: Diagnostics::default(),
         }
     }
 
@@ -165,7 +165,7 @@ impl<'a> Placement<'a> {
             self.replace(policy, object, &text);
         } else {
             let header = template.filter(|_| !cluster.helm4);
-            self.note(Deed::Injected, policy, None);
+            self.note(PolicyChange::Injected, policy, None);
             self.missing.push(Missing {
                 text: text.clone(),
                 header: header.map(|t| install_order::source_line(&t)),
@@ -202,7 +202,7 @@ impl<'a> Placement<'a> {
         annotations: &BTreeMap<String, String>,
         comments: &[String],
         first: Option<&Object>,
-    ) -> Result<String, Problem> {
+    ) -> Result<String, Diagnostic> {
         let item = first.and_then(|o| o.seat.item.as_ref());
         let in_list = item.is_some() || first.is_none() && self.list.is_some();
         let flow = match item {
@@ -229,7 +229,7 @@ impl<'a> Placement<'a> {
                 let message = "the policy stands in a list, and an alias elsewhere refers to it";
                 let help = "take the anchor out of the policy, or the policy out of the list";
                 self.errors.push(
-                    Problem::error(message)
+                    Diagnostic::error(message)
                         .help(help)
                         .at(object.place(self.stream)),
                 );
@@ -238,14 +238,14 @@ impl<'a> Placement<'a> {
             Some(item) => edit::replace_item(self.stream, item, text),
         };
         if self.stream.get(edit.span.clone()) == Some(edit.text.as_bytes()) {
-            self.note(Deed::Unchanged, policy, Some(object.seat.number));
+            self.note(PolicyChange::Unchanged, policy, Some(object.seat.number));
         } else {
-            self.note(Deed::Replaced, policy, Some(object.seat.number));
+            self.note(PolicyChange::Replaced, policy, Some(object.seat.number));
             self.edits.push(edit);
         }
     }
 
-    fn note(&mut self, deed: Deed, policy: &Policy, document: Option<usize>) {
+    fn note(&mut self, deed: PolicyChange, policy: &Policy, document: Option<usize>) {
         self.actions.push(Action {
             deed,
             policy: policy.name.clone(),
@@ -256,7 +256,7 @@ impl<'a> Placement<'a> {
 
     fn remove(&mut self, object: &'a Object) {
         self.actions.push(Action {
-            deed: Deed::Removed,
+            deed: PolicyChange::Removed,
             policy: object.name.clone().unwrap_or_default(),
             namespace: object.namespace.clone(),
             document: Some(object.seat.number),
@@ -283,7 +283,7 @@ impl<'a> Placement<'a> {
             match edit::remove_items(self.stream, &items).filter(|_| !bound) {
                 Some(edits) => self.edits.extend(edits),
                 None => self.errors.extend(members.iter().map(|(object, _)| {
-                    Problem::error("a further copy of the policy can't be taken out of its list")
+                    Diagnostic::error("a further copy of the policy can't be taken out of its list")
                         .help("remove it from the template that renders it")
                         .at(object.place(self.stream))
                 })),
@@ -292,7 +292,7 @@ impl<'a> Placement<'a> {
     }
 
     /// Policies of a virtual cluster whose config is disabled stay, and a warning says so.
-    pub(super) fn disabled(&mut self, cluster: &VirtualCluster) -> Vec<Problem> {
+    pub(super) fn disabled(&mut self, cluster: &VirtualCluster) -> Vec<Diagnostic> {
         let stream = self.stream;
         let copies = [Role::Workload, Role::ControlPlane]
             .into_iter()
@@ -312,7 +312,7 @@ impl<'a> Placement<'a> {
                     "the config of {} is disabled, but this policy is in the stream and stays",
                     cluster.describe()
                 );
-                Problem::warning(disabled_with_policies::RULE.code, message)
+                Diagnostic::warning(disabled_with_policies::RULE.code, message)
                     .help("enable the config, or remove the policy from the chart")
                     .at(object.place(stream))
             })
@@ -320,14 +320,14 @@ impl<'a> Placement<'a> {
     }
 
     /// Policies of virtual clusters that no config speaks of stay, and a warning says so.
-    pub(super) fn left_alone(&self) -> Vec<Problem> {
+    pub(super) fn left_alone(&self) -> Vec<Diagnostic> {
         let ours = |o: &&Object| o.is_own_policy() && !o.is_hook();
         let objects = self.index.objects.iter().filter(ours);
         objects
             .map(|object| {
                 let message =
                     "the stream holds no config, so this policy stays as the chart has it";
-                Problem::warning(disabled_with_policies::RULE.code, message)
+                Diagnostic::warning(disabled_with_policies::RULE.code, message)
                     .help("was the config Secret hidden? Set the annotation, or use --config FILE")
                     .at(object.place(self.stream))
             })
@@ -345,7 +345,7 @@ impl<'a> Placement<'a> {
             match list.insert(self.stream, &texts) {
                 Some(edit) => self.edits.push(edit),
                 None => self.errors.push(
-                    Problem::error("the list has no place for the policies that are missing")
+                    Diagnostic::error("the list has no place for the policies that are missing")
                         .help("write its items one below the other, each behind \"- \""),
                 ),
             }
@@ -367,9 +367,9 @@ impl<'a> Placement<'a> {
             text.push_str(&missing.text);
         }
         match gap.closing {
-            Closing::None => {}
-            Closing::Marker => text.push_str("---\n"),
-            Closing::End => text.push_str("...\n"),
+            Separator::None => {}
+            Separator::Marker => text.push_str("---\n"),
+            Separator::End => text.push_str("...\n"),
         }
         let line_break = documents::line_break(self.stream, gap.at);
         self.edits.push(Edit {

@@ -21,11 +21,11 @@ use crate::vcluster::policies::{
     self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
 };
 use crate::vcluster::sources::{self, VirtualCluster};
-use manifest::diagnostic::{Place, Position, Problem, Quoting, Severity};
+use manifest::diagnostic::{Diagnostic, Location, Position, Quoting, Severity};
 use manifest::schema::{self, Origin};
 use manifest::yaml::{Paths, Tree};
 use netpol::cidr::Cidr;
-use netpol::validate::{self, CidrRule, Spot, Use};
+use netpol::validate::{self, CidrRule, FieldSpot, Use};
 
 /// The value of the project label that the Platform expands before Helm runs.
 const PROJECT_PLACEHOLDER: &str = ".Values.loft.project";
@@ -50,7 +50,7 @@ pub(super) struct Plan {
 
 /// The policies of one virtual cluster and where they come from, for those who explain them.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct GeneratedPolicies {
     /// The Helm release.
     pub name: String,
     /// The namespace, if anything says.
@@ -68,7 +68,7 @@ pub struct Made {
 
 impl Plan {
     /// The policies alone, with full paths in their origins.
-    pub(super) fn made(self, cluster: VirtualCluster) -> Made {
+    pub(super) fn made(self, cluster: VirtualCluster) -> GeneratedPolicies {
         let documents = cluster.documents.as_slice();
         // Nothing has to be looked for where there is only one.
         let trees = if documents.len() > 1 {
@@ -99,7 +99,7 @@ impl Plan {
                 make_full(path);
             }
         }
-        Made {
+        GeneratedPolicies {
             name: cluster.name,
             namespace: cluster.namespace,
             source: cluster.source,
@@ -113,7 +113,7 @@ impl Plan {
     pub(super) fn of(
         cluster: &VirtualCluster,
         options: &Options,
-    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (mut settings, mut warnings) = checked_settings(cluster, options)?;
         settings.write_cidrs_for_policies();
         let edition = options
@@ -162,7 +162,7 @@ impl Plan {
         let mut global_warnings = Vec::new();
         if settings.enabled {
             let all = policies.iter().chain(&companions);
-            let mut errors: Vec<Problem> = all
+            let mut errors: Vec<Diagnostic> = all
                 .flat_map(|policy| judge_policy(policy, cluster, options.cidr))
                 .collect();
             let (refused, warned) = global_hooks(cluster, &global_annotations, options);
@@ -212,8 +212,8 @@ impl Plan {
 fn checked_settings(
     cluster: &VirtualCluster,
     options: &Options,
-) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
-    let mut errors: Vec<Problem> = cluster
+) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut errors: Vec<Diagnostic> = cluster
         .documents
         .iter()
         .flat_map(|document| &document.problems)
@@ -252,7 +252,7 @@ fn overriding(
     subject: &Subject<'_>,
     settings: &Settings,
     policies: &[Policy],
-) -> Option<Problem> {
+) -> Option<Diagnostic> {
     let secret = cluster.overridden.as_ref()?;
     let (of_secret, _) = settings_of(std::slice::from_ref(secret), cluster, options).ok()?;
     if !of_secret.enabled {
@@ -279,7 +279,7 @@ fn overriding(
     if options.allow.iter().any(|a| a.eq_ignore_ascii_case(code)) {
         return None;
     }
-    let mut problem = Problem::warning(code, message).help(format!(
+    let mut problem = Diagnostic::warning(code, message).help(format!(
         "change the values instead, or remove the annotation; --allow {code} takes it as it is"
     ));
     if let Some(document) = cluster.documents.last() {
@@ -295,7 +295,7 @@ fn overriding(
 fn settings(
     cluster: &VirtualCluster,
     options: &Options,
-) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
     settings_of(&cluster.documents, cluster, options)
 }
 
@@ -304,7 +304,7 @@ fn settings_of(
     documents: &[ConfigDocument],
     cluster: &VirtualCluster,
     options: &Options,
-) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
     let quoting = quoting(documents);
     let config = documents
         .iter()
@@ -362,18 +362,18 @@ fn workload_namespace(cluster: &VirtualCluster) -> Option<&str> {
         })
 }
 
-fn newer_chart(version: &ChartVersion, edition: Edition) -> Problem {
+fn newer_chart(version: &ChartVersion, edition: Edition) -> Diagnostic {
     let message = format!(
         "the chart's version {version} is newer than the newest that is known; the policies are \
          those of edition {edition}"
     );
-    Problem::warning(newer_chart::RULE.code, message).help(format!(
+    Diagnostic::warning(newer_chart::RULE.code, message).help(format!(
         "update vcluster-netpol, or settle it with --edition {edition}"
     ))
 }
 
-fn two_namespaces() -> Problem {
-    Problem::warning(
+fn two_namespaces() -> Diagnostic {
+    Diagnostic::warning(
         target_namespace::RULE.code,
         "the workloads run in another namespace (experimental.syncSettings.targetNamespace); \
          vc-work goes there, and the documented rules do not connect the two namespaces",
@@ -385,7 +385,7 @@ fn two_namespaces() -> Problem {
 }
 
 /// A warning as a comment of the policies: the one place where Helm shows it to the user.
-fn comment_of(warning: &Problem) -> String {
+fn comment_of(warning: &Diagnostic) -> String {
     let path = warning
         .place
         .path
@@ -409,7 +409,7 @@ impl Text<'_> {
     }
 
     /// The place of what is nearest to a field that is in no text.
-    fn nearest(&mut self, field: &str) -> Place {
+    fn nearest(&mut self, field: &str) -> Location {
         let paths = self.paths.as_mut();
         let position = paths.and_then(|paths| self.document.nearest(field, paths));
         let path = self.document.path_of(field);
@@ -432,7 +432,7 @@ fn texts<'c>(documents: &'c [ConfigDocument], trees: &'c [Option<Tree<'c>>]) -> 
 
 /// Gives problems with paths below the config their places in the texts that say so. Each text is
 /// parsed once, however many problems there are.
-fn relocate(cluster: &VirtualCluster, mut problems: Vec<Problem>) -> Vec<Problem> {
+fn relocate(cluster: &VirtualCluster, mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
     if problems.is_empty() {
         return problems;
     }
@@ -459,7 +459,7 @@ fn relocate(cluster: &VirtualCluster, mut problems: Vec<Problem>) -> Vec<Problem
 }
 
 /// The place of a field in the texts of a config.
-fn place_in(texts: &mut [Text<'_>], field: &str) -> Place {
+fn place_in(texts: &mut [Text<'_>], field: &str) -> Location {
     for text in &mut *texts {
         if let Some((path, position)) = text.locate(field) {
             return text.document.origin().place.at(path, Some(position));
@@ -474,15 +474,17 @@ fn resolve_project(
     cluster: &VirtualCluster,
     options: &Options,
     settings: &mut Settings,
-    errors: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
+    errors: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
 ) {
     let of_secret = cluster.text("/loft/project");
     let known = match (of_secret, options.project.as_deref()) {
         (Some(a), Some(b)) if a != b => {
             errors.push(
-                Problem::error("--project and loft.project of the config Secret name two projects")
-                    .help("leave --project out"),
+                Diagnostic::error(
+                    "--project and loft.project of the config Secret name two projects",
+                )
+                .help("leave --project out"),
             );
             return;
         }
@@ -495,7 +497,7 @@ fn resolve_project(
         if known.is_none() {
             let message = "nothing says which project {{ .Values.loft.project }} is";
             let help = "name it with --project NAME, or let the Platform set loft.project";
-            let mut problem = Problem::error(message).help(help);
+            let mut problem = Diagnostic::error(message).help(help);
             problem.place.path = Some(schema::join("labels", key));
             errors.push(problem);
         }
@@ -504,7 +506,7 @@ fn resolve_project(
     }
     match settings.labels.get(PROJECT_LABEL).map(String::as_str) {
         Some("") => {
-            let mut problem = Problem::warning(
+            let mut problem = Diagnostic::warning(
                 empty_project::RULE.code,
                 "the label names no project, so no rules are made for one",
             )
@@ -516,7 +518,8 @@ fn resolve_project(
             let message =
                 format!("--project has no effect: the config has no label {PROJECT_LABEL}");
             let help = format!("set labels: {{{PROJECT_LABEL}: NAME}} in the config");
-            warnings.push(Problem::warning(option_without_effect::RULE.code, message).help(help));
+            warnings
+                .push(Diagnostic::warning(option_without_effect::RULE.code, message).help(help));
         }
         _ => {}
     }
@@ -537,9 +540,9 @@ fn judge(
     cluster: &VirtualCluster,
     quoting: Quoting,
     options: &Options,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let origin = Origin {
-        place: Place::default(),
+        place: Location::default(),
         quoting,
     };
     let ctx = validate::Context {
@@ -547,7 +550,7 @@ fn judge(
         cidr: options.cidr,
         use_of: Use::ForPolicies,
     };
-    let spot = |path: &str| Spot::new(path, None);
+    let spot = |path: &str| FieldSpot::new(path, None);
     let mut problems = Vec::new();
     for (key, value) in &settings.labels {
         let label = BTreeMap::from([(key.clone(), value.clone())]);
@@ -561,7 +564,7 @@ fn judge(
         problems.extend(validate::annotations_through_helm_4(annotations, &at, &ctx));
     }
     problems.extend(hook_annotations(annotations.keys(), options, |key| {
-        Place::default().at(schema::join("annotations", key), None)
+        Location::default().at(schema::join("annotations", key), None)
     }));
     let public = &settings.public_egress;
     if public.enabled {
@@ -593,11 +596,11 @@ fn global_hooks(
     cluster: &VirtualCluster,
     annotations: &BTreeMap<String, String>,
     options: &Options,
-) -> (Vec<Problem>, Vec<Problem>) {
-    let at = |_: &str| Place {
+) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    let at = |_: &str| Location {
         object: Some(format!("values of the {}", cluster.describe())),
         path: Some(GLOBAL_ANNOTATIONS.to_owned()),
-        ..Place::default()
+        ..Location::default()
     };
     hook_annotations(annotations.keys(), options, at)
         .into_iter()
@@ -611,17 +614,17 @@ fn global_hooks(
 fn hook_annotations<'k>(
     keys: impl Iterator<Item = &'k String>,
     options: &Options,
-    at: impl Fn(&str) -> Place,
-) -> Vec<Problem> {
+    at: impl Fn(&str) -> Location,
+) -> Vec<Diagnostic> {
     let problem = |key: &String| {
         let help = "remove it; the policies are placed before anything that runs";
         let problem = if key.starts_with("helm.sh/hook") {
-            Problem::error(
+            Diagnostic::error(
                 "an annotation helm.sh/hook makes hooks of the policies: they would not be part \
                  of the release, and --no-hooks would leave them out",
             )
         } else if key.starts_with("argocd.argoproj.io/hook") {
-            let mut problem = Problem::warning(
+            let mut problem = Diagnostic::warning(
                 argocd_hook::RULE.code,
                 "an annotation argocd.argoproj.io/hook makes hooks of the policies: Argo CD \
                  deletes hooks and creates them anew at each sync",
@@ -642,11 +645,11 @@ fn hook_annotations<'k>(
 ///
 /// The config's part has been judged where it is written. What is left are names and labels of
 /// objects, which may be shown, and values of the Secret, which may not.
-fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Vec<Problem> {
+fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Vec<Diagnostic> {
     let origin = |quoting| Origin {
-        place: Place {
+        place: Location {
             object: Some(format!("{} {}", netpol::kubernetes::KIND, policy.name)),
-            ..Place::default()
+            ..Location::default()
         },
         quoting,
     };
@@ -657,15 +660,15 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
         cidr,
         use_of: Use::AsTheyAre,
     };
-    let metadata = Spot::new("metadata", None);
-    let mut problems: Vec<Problem> =
+    let metadata = FieldSpot::new("metadata", None);
+    let mut problems: Vec<Diagnostic> =
         validate::name(&policy.name, &metadata.field("name"), &context(&public))
             .into_iter()
             .collect();
     if let Some(namespace) = &policy.namespace {
         let is_target = policy.namespace != cluster.namespace;
         let (origin, at) = if is_target {
-            (&secret, Spot::new(TARGET_NAMESPACE, None))
+            (&secret, FieldSpot::new(TARGET_NAMESPACE, None))
         } else {
             (&public, metadata.field("namespace"))
         };
@@ -679,7 +682,7 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
         problems.extend(validate::labels(&label, &labels_at, &context(origin)));
     }
     // Those of the config have been judged, so what is wrong here comes from the global ones.
-    let annotations_at = Spot::new(GLOBAL_ANNOTATIONS, None);
+    let annotations_at = FieldSpot::new(GLOBAL_ANNOTATIONS, None);
     problems.extend(validate::annotations(
         &policy.annotations,
         &annotations_at,
@@ -697,7 +700,7 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
             problem
         }));
     }
-    let spec_at = Spot::new("spec", None);
+    let spec_at = FieldSpot::new("spec", None);
     let spec = validate::policy(&policy.spec(), &spec_at, &context(&of_config));
     problems.extend(spec);
     problems.retain(|p| p.severity == Severity::Error);

@@ -42,7 +42,7 @@ const STRIDE: usize = 64 * 1024;
 
 /// Searches a stream from front to back, document by document.
 #[derive(Debug)]
-pub(super) struct Needles<'s> {
+pub(super) struct Prefilter<'s> {
     stream: &'s [u8],
     vc: Finder<'static>,
     annotation: Finder<'static>,
@@ -53,7 +53,7 @@ pub(super) struct Needles<'s> {
     searches: [(usize, Option<usize>); 5],
 }
 
-impl<'s> Needles<'s> {
+impl<'s> Prefilter<'s> {
     pub(super) fn new(stream: &'s [u8]) -> Self {
         Self {
             stream,
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     fn hits(stream: &str) -> bool {
-        Needles::new(stream.as_bytes()).hit(&(0..stream.len()))
+        Prefilter::new(stream.as_bytes()).hit(&(0..stream.len()))
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
                 let lead = text.repeat(before.div_ceil(text.len()));
                 let stream =
                     format!("a: 1\n---\nn: \"{lead} v{gap}c\\x2d{gap}work-a\"\n---\nb: 1\n");
-                let mut needles = Needles::new(stream.as_bytes());
+                let mut needles = Prefilter::new(stream.as_bytes());
                 let end = stream.len() - 9;
                 assert!(!needles.hit(&(0..5)));
                 assert!(needles.hit(&(5..end)), "{before}");
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn spans_are_searched_in_order() {
         let stream = "a: vc-work-x\n---\nb: 1\n---\nc: vc-cp-x\n";
-        let mut needles = Needles::new(stream.as_bytes());
+        let mut needles = Prefilter::new(stream.as_bytes());
         assert!(needles.hit(&(0..13)));
         assert!(!needles.hit(&(13..22)));
         assert!(needles.hit(&(22..stream.len())));

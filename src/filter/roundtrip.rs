@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use serde::Deserialize;
 
 use crate::vcluster::policies::Policy;
-use manifest::diagnostic::Problem;
+use manifest::diagnostic::Diagnostic;
 
 /// A policy as somebody reads it.
 #[derive(Debug, Deserialize)]
@@ -69,13 +69,13 @@ pub fn check(
     text: &str,
     policy: &Policy,
     annotations: &BTreeMap<String, String>,
-) -> Result<(), Problem> {
+) -> Result<(), Diagnostic> {
     let fault = |what: &str| {
         let message = format!(
             "the text written for {} is not what was meant: {what}",
             policy.name
         );
-        Problem::error(message).help("please report this with the config")
+        Diagnostic::error(message).help("please report this with the config")
     };
     let written: Written = serde_yaml::from_str(text).map_err(|e| {
         let place = e

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::placement::Expected;
 use crate::filter::index::{Index, IndexedObject as Object};
 use crate::filter::roundtrip::Written;
-use manifest::diagnostic::Problem;
+use manifest::diagnostic::Diagnostic;
 use manifest::documents::{self, Document, Start};
 use manifest::edit::{self, Edit};
 use manifest::yaml::{Node, Tree};
@@ -42,7 +42,7 @@ pub(super) struct Claim<'c> {
 ///
 /// # Errors
 /// When the new stream would not be what was planned.
-pub(super) fn prove(claim: &Claim<'_>) -> Result<(), Problem> {
+pub(super) fn prove(claim: &Claim<'_>) -> Result<(), Diagnostic> {
     let mut count = Count::of(claim.expected);
     let parts = changed_parts(claim);
     for object in &claim.index.objects {
@@ -67,8 +67,8 @@ pub(super) fn prove(claim: &Claim<'_>) -> Result<(), Problem> {
     }
 }
 
-fn unprovable(what: &str) -> Problem {
-    Problem::error(format!("the stream can't be edited safely: {what}")).help(
+fn unprovable(what: &str) -> Diagnostic {
+    Diagnostic::error(format!("the stream can't be edited safely: {what}")).help(
         "nothing was written; please report this with the stream, its secrets removed. In a list, \
          write the items one below the other, each behind \"- \"",
     )
@@ -208,7 +208,7 @@ fn whole_documents(
 }
 
 impl Part<'_> {
-    fn prove(&self, claim: &Claim<'_>, count: &mut Count<'_>) -> Result<(), Problem> {
+    fn prove(&self, claim: &Claim<'_>, count: &mut Count<'_>) -> Result<(), Diagnostic> {
         let stream = claim.stream;
         let begins_a_line = self.span.start == 0 || stream.get(self.span.start - 1) == Some(&b'\n');
         if !begins_a_line {
@@ -276,7 +276,7 @@ impl Part<'_> {
     }
 
     /// The part as it will be written.
-    fn edited(&self, stream: &[u8]) -> Result<Vec<u8>, Problem> {
+    fn edited(&self, stream: &[u8]) -> Result<Vec<u8>, Diagnostic> {
         let shifted = self.edits.iter().map(|edit| Edit {
             span: edit.span.start - self.span.start..edit.span.end - self.span.start,
             text: edit.text.clone(),
@@ -364,7 +364,7 @@ impl<'b> View<'b> {
     }
 
     /// Whether all documents that are not ours are what they were.
-    fn compare(&self, new: &View<'_>) -> Result<(), Problem> {
+    fn compare(&self, new: &View<'_>) -> Result<(), Diagnostic> {
         if self.others.len() != new.others.len() {
             return Err(unprovable("another document would be lost or cut in two"));
         }
@@ -381,7 +381,7 @@ impl<'b> View<'b> {
     }
 
     /// Whether each planned policy that begins before `end` says what was planned.
-    fn compare_policies(&self, count: &mut Count<'_>, end: usize) -> Result<(), Problem> {
+    fn compare_policies(&self, count: &mut Count<'_>, end: usize) -> Result<(), Diagnostic> {
         for (place, start) in &self.written {
             if *start < end {
                 count.take_place(*place);
@@ -456,7 +456,7 @@ fn is_same_text(old: &[u8], new: &[u8]) -> bool {
 }
 
 /// Whether a node says what was planned for a policy.
-fn compare_policy(node: Option<Node<'_>>, expected: &Expected<'_>) -> Result<(), Problem> {
+fn compare_policy(node: Option<Node<'_>>, expected: &Expected<'_>) -> Result<(), Diagnostic> {
     let written = node.and_then(|node| serde_json::from_value::<Written>(node.to_json()).ok());
     let name = &expected.policy.name;
     let Some(written) = written else {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::rules::deprecated_field;
 use crate::vcluster::config::document::MAX_BYTES;
-use manifest::diagnostic::{Place, Position, Problem, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position};
 use manifest::documents;
 use manifest::line_index::LineIndex;
 use manifest::yaml::{Node, Tree};
@@ -27,7 +27,7 @@ pub struct Migration {
     /// What has moved, in the order of the text.
     pub moves: Vec<Move>,
     /// What can't be moved, as warnings.
-    pub left: Vec<Problem>,
+    pub left: Vec<Diagnostic>,
 }
 
 /// A field that has moved.
@@ -55,21 +55,24 @@ impl Migration {
 /// When the text is larger than a config may be, when a document is not YAML, when a field and its
 /// successor contradict each other, or when the text is written in a way that can't be rewritten
 /// with care. Then nothing is rewritten.
-pub fn migrate(text: &str, place: &Place) -> Result<Migration, Report> {
+pub fn migrate(text: &str, place: &Location) -> Result<Migration, Diagnostics> {
     if text.len() > MAX_BYTES {
         let message = format!(
             "the file has {} bytes, and no more than {MAX_BYTES} are read",
             text.len()
         );
         let help = "a config can't be larger: a Kubernetes Secret holds no more";
-        return Err(Problem::error(message).help(help).at(place.clone()).into());
+        return Err(Diagnostic::error(message)
+            .help(help)
+            .at(place.clone())
+            .into());
     }
     let mut result = Migration {
         text: String::with_capacity(text.len()),
         moves: Vec::new(),
         left: Vec::new(),
     };
-    let mut report = Report::default();
+    let mut report = Diagnostics::default();
     let mut at = 0;
     let lines = LineIndex::default();
     for document in documents::split(text.as_bytes()) {
@@ -95,10 +98,14 @@ pub fn migrate(text: &str, place: &Place) -> Result<Migration, Report> {
 }
 
 /// Rewrites one document, which begins behind `lines` lines of its file.
-fn migrate_document(body: &str, lines: usize, place: &Place) -> Result<Migration, Vec<Problem>> {
+fn migrate_document(
+    body: &str,
+    lines: usize,
+    place: &Location,
+) -> Result<Migration, Vec<Diagnostic>> {
     let fail = |message: String, position: Option<Position>| {
         let position = position.map(|p| moved_down(p, lines));
-        Problem::error(message).at(Place {
+        Diagnostic::error(message).at(Location {
             position,
             ..place.clone()
         })
@@ -134,7 +141,7 @@ fn migrate_document(body: &str, lines: usize, place: &Place) -> Result<Migration
         }
         None => rewrite.isolation(root),
     };
-    let place_of = |mut problem: Problem| {
+    let place_of = |mut problem: Diagnostic| {
         let position = problem.place.position.map(|p| moved_down(p, lines));
         problem.place = place.at(problem.place.path.unwrap_or_default(), position);
         problem
@@ -223,8 +230,8 @@ fn migrate_template(
     body: &str,
     root: Node<'_>,
     lines: usize,
-    place: &Place,
-) -> Result<Option<Migration>, Vec<Problem>> {
+    place: &Location,
+) -> Result<Option<Migration>, Vec<Diagnostic>> {
     const PATH: [&str; 3] = ["spec", "template", "helmRelease"];
     let Some(entry) = root
         .dig(&PATH)
@@ -266,7 +273,7 @@ fn migrate_template(
         })
         .collect();
     let block_line = documents::line_of(body.as_bytes(), start) - 1;
-    let inner_place = Place {
+    let inner_place = Location {
         part: Some("spec.template.helmRelease.values".to_owned()),
         ..place.clone()
     };
@@ -281,7 +288,7 @@ fn migrate_template(
             return Ok(None);
         }
         return Err(vec![
-            Problem::error("the values are not in a literal block, so they can't be rewritten")
+            Diagnostic::error("the values are not in a literal block, so they can't be rewritten")
                 .help("write them as a block behind `values: |`")
                 .at(place.at(
                     "spec.template.helmRelease.values",
@@ -320,17 +327,17 @@ struct Rewrite<'t> {
     lines: Lines<'t>,
     edits: Vec<Edit>,
     moves: Vec<Move>,
-    left: Vec<Problem>,
+    left: Vec<Diagnostic>,
     /// Errors with path and position in the document.
-    errors: Vec<Problem>,
+    errors: Vec<Diagnostic>,
 }
 
 impl Rewrite<'_> {
     fn error(&mut self, node: Node<'_>, path: &str, message: impl Into<String>, help: &str) {
         self.errors.push(
-            Problem::error(message)
+            Diagnostic::error(message)
                 .help(help)
-                .at(Place::default().at(path, Some(node.position()))),
+                .at(Location::default().at(path, Some(node.position()))),
         );
     }
 
@@ -342,7 +349,7 @@ impl Rewrite<'_> {
     /// `outgoingConnections.platform` has no successor.
     fn platform_stays(&mut self, key: Node<'_>, path: String) {
         self.left.push(
-            Problem::warning(
+            Diagnostic::warning(
                 deprecated_field::RULE.code,
                 "the field has no successor and is left as it is; charts since 0.31 refuse it",
             )
@@ -350,7 +357,7 @@ impl Rewrite<'_> {
                 "true is the default: then remove it; false is honoured in the annotation \
                  vcluster-netpol/config only",
             )
-            .at(Place::default().at(path, Some(key.position()))),
+            .at(Location::default().at(path, Some(key.position()))),
         );
     }
 

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::{Audience, RULES, Rule};
 use crate::vcluster::config::settings::Settings;
 use crate::vcluster::policies::{Policy, Role};
-use manifest::diagnostic::{Problem, Quoting};
+use manifest::diagnostic::{Diagnostic, Quoting};
 use netpol::cidr::Cidr;
 use netpol::model::policy::Origin;
 
@@ -41,7 +41,7 @@ pub struct View<'a> {
 
 /// The warnings that the audience reads: of public egress, of `fallbackDns`, then rule by rule.
 #[must_use]
-pub fn warnings(view: &View<'_>) -> Vec<Problem> {
+pub fn warnings(view: &View<'_>) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
     if view.settings.enabled {
         for rule in RULES {
@@ -57,7 +57,7 @@ pub fn warnings(view: &View<'_>) -> Vec<Problem> {
 /// What the checks have found.
 #[derive(Debug, Default)]
 pub struct Findings {
-    found: Vec<(Part, Problem)>,
+    found: Vec<(Part, Diagnostic)>,
 }
 
 impl Findings {
@@ -70,13 +70,13 @@ impl Findings {
         message: impl Into<String>,
         help: &str,
     ) {
-        let mut problem = Problem::warning(rule.code, message).help(help);
+        let mut problem = Diagnostic::warning(rule.code, message).help(help);
         problem.place.path = Some(path.to_owned());
         self.found.push((part, problem));
     }
 
     /// The warnings in the order of their parts; the sort keeps the order of the codes.
-    fn into_problems(mut self) -> Vec<Problem> {
+    fn into_problems(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|(part, _)| *part);
         self.found.into_iter().map(|(_, problem)| problem).collect()
     }

@@ -2,8 +2,8 @@
 //!
 //! Sources: the vCluster chart, its syncer, and the documentation of its network policies.
 
-use netpol::model::cluster::World;
-use netpol::query::{AskError, Home, Role, Vocabulary, described_pod};
+use netpol::model::cluster::ClusterModel;
+use netpol::query::{QueryError, QueryScope, Role, Vocabulary, described_pod};
 
 /// The label that the syncer puts on every pod of a virtual cluster: the virtual cluster's name.
 pub const MANAGED_BY: &str = "vcluster.loft.sh/managed-by";
@@ -73,7 +73,10 @@ pub static VOCABULARY: Vocabulary = Vocabulary {
 };
 
 /// The name and namespace of the virtual cluster: as given, else as the policies' names say.
-fn virtual_cluster(home: &Home, world: &World) -> Result<(String, String), AskError> {
+fn virtual_cluster(
+    home: &QueryScope,
+    world: &ClusterModel,
+) -> Result<(String, String), QueryError> {
     let mut found: Vec<(String, String)> = Vec::new();
     for policy in world.policies().iter() {
         let mut prefixes = POLICY_PREFIXES.iter();
@@ -91,14 +94,14 @@ fn virtual_cluster(home: &Home, world: &World) -> Result<(String, String), AskEr
     match (found.as_slice(), &home.subject, &home.namespace) {
         ([one], _, _) => Ok(one.clone()),
         ([], Some(release), Some(namespace)) => Ok((release.clone(), namespace.clone())),
-        ([], _, _) => Err(AskError::Role(
+        ([], _, _) => Err(QueryError::Role(
             "there is no policy vc-work-NAME or vc-cp-NAME to tell the virtual cluster; name it \
              with --release and --namespace"
                 .to_owned(),
         )),
         (several, _, _) => {
             let names: Vec<String> = several.iter().map(|(n, ns)| format!("{ns}/{n}")).collect();
-            Err(AskError::Role(format!(
+            Err(QueryError::Role(format!(
                 "the policies belong to several virtual clusters ({}); choose one with --release \
                  (and --namespace)",
                 names.join(", ")

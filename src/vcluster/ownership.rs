@@ -10,10 +10,10 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
-use super::sources::{Said, object_place};
+use super::sources::{Overrides, object_place};
 use crate::filter::index::{Index, IndexedObject as Object};
 use crate::rules::unlabelled_secret;
-use manifest::diagnostic::{Place, Problem, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
 
 /// Kinds of which no object is in a namespace. Source: the API reference of Kubernetes, and the
 /// custom resources that charts render most.
@@ -143,8 +143,8 @@ impl<'s> ReleaseObjects<'s> {
     }
 
     /// The objects of each release.
-    fn by_release(&self, home: Option<&str>) -> HashMap<&str, Relatives<'_>> {
-        let mut releases: HashMap<&str, Relatives<'_>> = HashMap::new();
+    fn by_release(&self, home: Option<&str>) -> HashMap<&str, ReleaseMembers<'_>> {
+        let mut releases: HashMap<&str, ReleaseMembers<'_>> = HashMap::new();
         for object in self.all() {
             if let Some(release) = object.labels.get("release") {
                 let relatives = releases.entry(release.as_str()).or_default();
@@ -157,7 +157,7 @@ impl<'s> ReleaseObjects<'s> {
 
 /// The objects of one release, in the order of the stream.
 #[derive(Default)]
-struct Relatives<'o> {
+struct ReleaseMembers<'o> {
     all: Vec<&'o Object>,
     /// Those that run the control plane.
     main: Vec<&'o Object>,
@@ -167,7 +167,7 @@ struct Relatives<'o> {
     main_namespaces: HashSet<&'o str>,
 }
 
-impl<'o> Relatives<'o> {
+impl<'o> ReleaseMembers<'o> {
     fn add(&mut self, release: &str, object: &'o Object, home: Option<&str>) {
         let stated = stated_namespace(object);
         // Policies that the last run made for one namesake say nothing of the other.
@@ -203,7 +203,7 @@ impl<'o> Relatives<'o> {
 /// Gathers the drafts of a stream, and all that is wrong with them.
 pub(super) struct Ownership<'a, 'i> {
     index: &'i Index,
-    said: &'a Said,
+    said: &'a Overrides,
     stream: &'i [u8],
     drafts: Vec<Draft<'i>>,
     /// The drafts of each name.
@@ -213,8 +213,8 @@ pub(super) struct Ownership<'a, 'i> {
     /// For each name what the first annotation of each of its virtual clusters says, read when
     /// it is asked for.
     carried: HashMap<String, HashSet<&'i str>>,
-    pub(super) errors: Report,
-    pub(super) warnings: Report,
+    pub(super) errors: Diagnostics,
+    pub(super) warnings: Diagnostics,
 }
 
 /// What an annotated object says of the virtual cluster that it belongs to.
@@ -226,7 +226,7 @@ enum Claim {
 }
 
 impl<'a, 'i> Ownership<'a, 'i> {
-    pub(super) fn new(index: &'i Index, said: &'a Said, stream: &'i [u8]) -> Self {
+    pub(super) fn new(index: &'i Index, said: &'a Overrides, stream: &'i [u8]) -> Self {
         Self {
             index,
             said,
@@ -235,8 +235,8 @@ impl<'a, 'i> Ownership<'a, 'i> {
             by_name: HashMap::new(),
             by_namespace: HashMap::new(),
             carried: HashMap::new(),
-            errors: Report::default(),
-            warnings: Report::default(),
+            errors: Diagnostics::default(),
+            warnings: Diagnostics::default(),
         }
     }
 
@@ -315,7 +315,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         stated.or(self.home())
     }
 
-    fn refuse(&mut self, object: &Object, problem: Problem) {
+    fn refuse(&mut self, object: &Object, problem: Diagnostic) {
         self.errors
             .push(problem.at(object_place(object, self.stream)));
     }
@@ -353,7 +353,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 let message = "the Secret's name and its label release name two virtual clusters";
                 let help = format!("the label release must be {name}");
                 self.errors.push(
-                    Problem::error(message)
+                    Diagnostic::error(message)
                         .help(help)
                         .at(object.place(self.stream)),
                 );
@@ -362,7 +362,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             _ => {
                 let message = "the Secret is named like a vCluster's but lacks the labels \
                                app: vcluster and release, so it is not read";
-                let warning = Problem::warning(unlabelled_secret::RULE.code, message).help(
+                let warning = Diagnostic::warning(unlabelled_secret::RULE.code, message).help(
                     format!("label it app: vcluster and release: {name} if it is one"),
                 );
                 self.warnings.push(warning.at(object.place(self.stream)));
@@ -397,7 +397,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 first.seat.number
             );
             let help = "give both a metadata.namespace, or say the release's with --namespace";
-            self.refuse(object, Problem::error(message).help(help));
+            self.refuse(object, Diagnostic::error(message).help(help));
         } else if first.secret != object.secret {
             self.errors.push(two_configs(first, object, self.stream));
         }
@@ -458,7 +458,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         };
         let help = "give the object the label release and the metadata.namespace of the virtual \
                     cluster that the config is for, or remove the annotation";
-        self.refuse(object, Problem::error(message).help(help));
+        self.refuse(object, Diagnostic::error(message).help(help));
     }
 
     /// Whether the first annotation of some virtual cluster of the name says a text.
@@ -476,7 +476,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
     }
 
     /// The virtual cluster that an annotated object belongs to, where Secrets name them.
-    fn claim_among_secrets(&self, object: &Object) -> Result<Claim, Problem> {
+    fn claim_among_secrets(&self, object: &Object) -> Result<Claim, Diagnostic> {
         let pointers = Pointers::of(object);
         let by_label = pointers.release.and_then(|r| self.near(r, object));
         if self.drafts.len() == 1 {
@@ -504,7 +504,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         object: &Object,
         pointers: &Pointers<'_>,
         by_label: Option<usize>,
-    ) -> Result<Claim, Problem> {
+    ) -> Result<Claim, Diagnostic> {
         let elsewhere = !self.is_near(0, object);
         let is_name = |name: &str| self.drafts.first().is_some_and(|d| d.name == name);
         if by_label.is_some() || pointers.instance.is_some_and(is_name) && !elsewhere {
@@ -519,7 +519,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             {
                 Err(self.other_release_of_object(name))
             }
-            _ if elsewhere => Err(no_name(Place::default())),
+            _ if elsewhere => Err(no_name(Location::default())),
             // An object that points nowhere can only mean the only one that there is.
             _ => Ok(Claim::To(0)),
         }
@@ -545,14 +545,14 @@ impl<'a, 'i> Ownership<'a, 'i> {
         place.filter(|place| self.is_near(*place, object))
     }
 
-    fn other_release_of_object(&self, release: &str) -> Problem {
+    fn other_release_of_object(&self, release: &str) -> Diagnostic {
         let message = format!(
             "the object's labels say that it is of the release {release}, but the stream holds \
              the virtual cluster {}",
             self.names()
         );
         let help = "give it the label release of the one that the config is for";
-        Problem::error(message).help(help)
+        Diagnostic::error(message).help(help)
     }
 
     /// The virtual clusters that an object's name points to: `X`, `X-headless`, `vc-X`,
@@ -611,7 +611,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
     }
 
     /// The release that an annotated object is of, where no Secret names any.
-    fn name_by_annotated(&self, object: &Object) -> Result<String, Problem> {
+    fn name_by_annotated(&self, object: &Object) -> Result<String, Diagnostic> {
         let pointers = Pointers::of(object);
         let labelled = pointers.release.or(pointers.instance);
         if let Some(named) = &self.said.release {
@@ -620,13 +620,13 @@ impl<'a, 'i> Ownership<'a, 'i> {
                     "--release says {named}, but the object's labels say that it is of the \
                      release {other}"
                 );
-                return Err(Problem::error(message).help("leave --release out, or correct it"));
+                return Err(Diagnostic::error(message).help("leave --release out, or correct it"));
             }
             return Ok(named.clone());
         }
         let app_name = self.said.app_name.as_deref();
         let Some(name) = labelled.or(pointers.own_name).or(app_name) else {
-            return Err(no_name(Place::default()));
+            return Err(no_name(Location::default()));
         };
         let is_vcluster = object
             .labels
@@ -639,7 +639,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             let message = format!(
                 "the StatefulSet is named {own}, and its labels say that the release is {name}"
             );
-            return Err(Problem::error(message).help("say which it is with --release NAME"));
+            return Err(Diagnostic::error(message).help("say which it is with --release NAME"));
         }
         Ok(name.to_owned())
     }
@@ -669,7 +669,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             names = vec![app_name];
         }
         if names.is_empty() {
-            self.errors.push(no_name(Place::default()));
+            self.errors.push(no_name(Location::default()));
         }
         for name in names {
             let main = releases.get(name).map_or(&[][..], |objects| &objects.main);
@@ -717,7 +717,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             return;
         }
         let releases = release_objects.by_release(self.home());
-        let none = Relatives::default();
+        let none = ReleaseMembers::default();
         let mut drafts = std::mem::take(&mut self.drafts);
         for draft in drafts.iter_mut().filter(|d| !d.is_complete()) {
             let objects = releases.get(draft.name.as_str()).unwrap_or(&none);
@@ -739,8 +739,8 @@ impl<'a, 'i> Ownership<'a, 'i> {
     fn settle_namespace(
         &self,
         draft: &mut Draft<'i>,
-        objects: &Relatives<'_>,
-    ) -> Result<(), Problem> {
+        objects: &ReleaseMembers<'_>,
+    ) -> Result<(), Diagnostic> {
         let is_main = |o: &&Object| is_main_workload(o, &draft.name);
         // The Secret's word is the last one, and one without a namespace means the release's.
         if draft.secret.is_some() {
@@ -794,7 +794,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
     }
 
     /// Objects of one weight must not say two charts. The Secret's word is the last one.
-    fn check_chart(&self, draft: &Draft<'_>) -> Result<(), Problem> {
+    fn check_chart(&self, draft: &Draft<'_>) -> Result<(), Diagnostic> {
         let has_chart = |o: &&Object| o.labels.contains_key("chart");
         if draft.secret.as_ref().is_some_and(has_chart) {
             return Ok(());
@@ -819,7 +819,13 @@ impl<'a, 'i> Ownership<'a, 'i> {
         }
     }
 
-    fn contradiction(&self, release: &str, first: &Object, second: &Object, what: &str) -> Problem {
+    fn contradiction(
+        &self,
+        release: &str,
+        first: &Object,
+        second: &Object,
+        what: &str,
+    ) -> Diagnostic {
         let message = format!(
             "{} (document {}) is of the release {release} too, and the two say different {what}s",
             first.describe(),
@@ -829,7 +835,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             "chart" => "correct the label chart, or the label release, of one of them",
             _ => "correct metadata.namespace, or the label release, of one of them",
         };
-        Problem::error(message)
+        Diagnostic::error(message)
             .help(help)
             .at(second.place(self.stream))
     }
@@ -885,32 +891,32 @@ pub(super) fn says_nothing(text: &str) -> bool {
     matches!(text.trim(), "" | "null" | "~")
 }
 
-fn no_name(place: Place) -> Problem {
-    Problem::error("nothing says which Helm release the config belongs to")
+fn no_name(place: Location) -> Diagnostic {
+    Diagnostic::error("nothing says which Helm release the config belongs to")
         .help("name it with --release NAME, or give the object the label release")
         .at(place)
 }
 
-fn other_release(release: &str, names: &str) -> Problem {
+fn other_release(release: &str, names: &str) -> Diagnostic {
     let message =
         format!("--release says {release}, but the stream holds the virtual cluster {names}");
-    Problem::error(message).help("leave --release out, or correct it")
+    Diagnostic::error(message).help("leave --release out, or correct it")
 }
 
-fn two_pointers() -> Problem {
+fn two_pointers() -> Diagnostic {
     let message = "the object's label release and its name point to two virtual clusters";
     let help = "give it the label release of the one that the config is for";
-    Problem::error(message).help(help)
+    Diagnostic::error(message).help(help)
 }
 
 /// An error for two carriers of one virtual cluster that say different things.
-pub(super) fn two_configs(first: &Object, second: &Object, stream: &[u8]) -> Problem {
+pub(super) fn two_configs(first: &Object, second: &Object, stream: &[u8]) -> Diagnostic {
     let message = format!(
         "two different configs for one virtual cluster: here and in {} (document {})",
         first.describe(),
         first.seat.number
     );
-    Problem::error(message)
+    Diagnostic::error(message)
         .help("leave one of them, or make them the same")
         .at(object_place(second, stream))
 }

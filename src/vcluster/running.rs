@@ -8,9 +8,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::ownership::{Draft, ReleaseObjects, stated_namespace};
-use super::sources::{Said, object_place};
+use super::sources::{Overrides, object_place};
 use crate::filter::index::IndexedObject as Object;
-use manifest::diagnostic::Place;
+use manifest::diagnostic::Location;
 
 /// A virtual cluster that runs and has no config.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Running {
     /// The label `chart` of what runs, as it stands.
     pub chart: Option<String>,
     /// What runs.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// The drafts of one name, by the namespaces that they are in.
@@ -37,7 +37,7 @@ struct Namesakes<'d> {
 pub(super) fn without_config(
     drafts: &[Draft<'_>],
     release_objects: &ReleaseObjects<'_>,
-    said: &Said,
+    said: &Overrides,
     stream: &[u8],
 ) -> Vec<Running> {
     let objects = release_objects.main_workloads();

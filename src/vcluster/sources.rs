@@ -17,12 +17,12 @@ use crate::filter::prefilter::ANNOTATION;
 use crate::rules::newer_chart;
 use crate::vcluster::config::document::{ConfigDocument, ConfigText, Forms};
 use crate::vcluster::edition::ChartVersion;
-use manifest::diagnostic::{Place, Problem, Quoting, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Quoting};
 use manifest::schema::{Origin, Unknown};
 
 /// What the user says beside the stream.
 #[derive(Debug, Clone, Default)]
-pub struct Said {
+pub struct Overrides {
     /// The files given with `--config`, in order.
     pub files: Vec<ConfigFile>,
     /// `--release`.
@@ -63,7 +63,7 @@ pub struct VirtualClusters {
     /// Those that only run.
     pub running: Vec<Running>,
     /// Warnings.
-    pub warnings: Report,
+    pub warnings: Diagnostics,
 }
 
 /// A virtual cluster with its config.
@@ -90,7 +90,7 @@ pub struct VirtualCluster {
     /// What kind of text that is.
     pub origin: Source,
     /// The object that speaks of it first.
-    pub place: Place,
+    pub place: Location,
     /// The config, most general first; later ones lie over earlier ones.
     pub documents: Vec<ConfigDocument>,
     /// The config of the Secret, where an annotation says another.
@@ -140,9 +140,9 @@ impl VirtualCluster {
 /// When a carrier cannot be read or assigned, or two carriers contradict each other; all at once.
 pub fn virtual_clusters(
     index: &Index,
-    said: &Said,
+    said: &Overrides,
     stream: &[u8],
-) -> Result<VirtualClusters, Report> {
+) -> Result<VirtualClusters, Diagnostics> {
     let release_objects = ReleaseObjects::of(stream);
     let mut ownership = Ownership::new(index, said, stream);
     let drafts = ownership.drafts(&release_objects);
@@ -177,8 +177,8 @@ pub fn virtual_clusters(
 }
 
 /// The place of an annotation's text, where the object has one.
-pub(super) fn object_place(object: &Object, stream: &[u8]) -> Place {
-    Place {
+pub(super) fn object_place(object: &Object, stream: &[u8]) -> Location {
+    Location {
         part: object
             .config_annotation()
             .map(|_| format!("annotation {ANNOTATION}")),
@@ -189,9 +189,9 @@ pub(super) fn object_place(object: &Object, stream: &[u8]) -> Place {
 /// Reads the config of one virtual cluster.
 fn finish(
     draft: &Draft<'_>,
-    said: &Said,
+    said: &Overrides,
     stream: &[u8],
-) -> Result<(VirtualCluster, Vec<Problem>), Vec<Problem>> {
+) -> Result<(VirtualCluster, Vec<Diagnostic>), Vec<Diagnostic>> {
     let chart = draft.label("chart").map(str::to_owned);
     let heritage = draft.label("heritage").map(str::to_owned);
     let version = chart.as_deref().and_then(ChartVersion::of_label);
@@ -240,7 +240,7 @@ fn finish(
         (secret.into_iter().collect(), source, origin, None)
     };
     // What is wrong with their shape is said together with what is wrong with their values.
-    let warnings: Vec<Problem> = documents
+    let warnings: Vec<Diagnostic> = documents
         .iter()
         .flat_map(|document| &document.problems)
         .filter(|p| p.severity == manifest::diagnostic::Severity::Warning)
@@ -286,15 +286,17 @@ fn read_secret(
     object: &Object,
     version: Option<&ChartVersion>,
     stream: &[u8],
-) -> Result<Option<ConfigDocument>, Problem> {
+) -> Result<Option<ConfigDocument>, Diagnostic> {
     let mut place = object.place(stream);
     let text = match &object.secret {
         None => return Ok(None),
         Some(SecretConfig::Missing) => {
             let help = "the vCluster chart puts all values there; has the Secret been edited?";
-            return Err(Problem::error("the Secret has no text under config.yaml")
-                .help(help)
-                .at(place));
+            return Err(
+                Diagnostic::error("the Secret has no text under config.yaml")
+                    .help(help)
+                    .at(place),
+            );
         }
         Some(SecretConfig::StringData(text)) => {
             place.part = Some("stringData[\"config.yaml\"]".to_owned());
@@ -303,7 +305,7 @@ fn read_secret(
         Some(SecretConfig::Data(packed)) => {
             place.part = Some("data[\"config.yaml\"]".to_owned());
             decode(packed).map_err(|message| {
-                Problem::error(message)
+                Diagnostic::error(message)
                     .help("encode it again, for example with `base64 config.yaml`")
                     .at(place.clone())
             })?
@@ -355,7 +357,7 @@ type Annotation<'i> = (ConfigDocument, &'i Object);
 fn read_annotations<'i>(
     objects: &[&'i Object],
     stream: &[u8],
-) -> Result<Option<Annotation<'i>>, Vec<Problem>> {
+) -> Result<Option<Annotation<'i>>, Vec<Diagnostic>> {
     let mut first: Option<(Annotation<'i>, &str)> = None;
     let mut errors = Vec::new();
     for object in objects {
@@ -395,14 +397,14 @@ fn read_annotations<'i>(
     }
 }
 
-fn read_files(files: &[ConfigFile], errors: &mut Vec<Problem>) -> Vec<ConfigDocument> {
+fn read_files(files: &[ConfigFile], errors: &mut Vec<Diagnostic>) -> Vec<ConfigDocument> {
     let mut documents = Vec::new();
     let text_of = |file: &ConfigFile| ConfigText {
         text: file.text.clone(),
         origin: Origin {
-            place: Place {
+            place: Location {
                 object: Some(file.name.clone()),
-                ..Place::default()
+                ..Location::default()
             },
             quoting: Quoting::Show,
         },

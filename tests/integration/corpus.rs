@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::Trial;
 use serde::Deserialize;
 
-use crate::registry::{Found, Group, Tier};
+use crate::registry::{ClusterSummary, Group, Tier};
 use crate::support::policy::{FILENAME, Policy};
 use crate::support::shared::{self, Identity, body, chunks, filter, idempotent, judge_all, shared};
 
@@ -91,7 +91,7 @@ struct Set {
 }
 
 /// All sets, where they are at hand.
-fn sets() -> Found<Set> {
+fn sets() -> ClusterSummary<Set> {
     let folder = shared("corpus")?;
     let sets = folders(&folder).into_iter().flat_map(|version| {
         STREAMS.map(|(mode, file)| Set {

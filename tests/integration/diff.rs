@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use vcluster_netpol::explain::diff::Diff;
 use vcluster_netpol::explain::view::View;
 use vcluster_netpol::filter::Options;
-use vcluster_netpol::vcluster::sources::{ConfigFile, Said};
+use vcluster_netpol::vcluster::sources::{ConfigFile, Overrides};
 
 /// Rules of which a config can have any.
 const RULES: [&str; 9] = [
@@ -43,13 +43,13 @@ fn view(lists: &Lists) -> View {
         list(cp_in, "from"),
     );
     let options = Options {
-        said: Said {
+        said: Overrides {
             files: vec![ConfigFile {
                 name: "values.yaml".to_owned(),
                 text,
             }],
             release: Some("a".to_owned()),
-            ..Said::default()
+            ..Overrides::default()
         },
         ..Options::default()
     };

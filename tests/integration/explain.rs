@@ -4,17 +4,17 @@
 use vcluster_netpol::explain::view::View;
 use vcluster_netpol::explain::{self, Explanation};
 use vcluster_netpol::filter::Options;
-use vcluster_netpol::vcluster::sources::{ConfigFile, Said};
+use vcluster_netpol::vcluster::sources::{ConfigFile, Overrides};
 
 fn options(config: &str) -> Options {
     Options {
-        said: Said {
+        said: Overrides {
             files: vec![ConfigFile {
                 name: "values.yaml".to_owned(),
                 text: config.to_owned(),
             }],
             release: Some("a".to_owned()),
-            ..Said::default()
+            ..Overrides::default()
         },
         ..Options::default()
     }
@@ -111,7 +111,7 @@ fn rules_that_a_stream_has_otherwise_than_its_config_have_no_cause() {
     assert_eq!(causes, ["built-in default", "spec.ingress[1]"]);
     // A config that is given takes the place of what stands there.
     let options = Options {
-        said: Said {
+        said: Overrides {
             release: None,
             ..options.said
         },

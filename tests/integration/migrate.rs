@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use manifest::diagnostic::Place;
+use manifest::diagnostic::Location;
 use vcluster_netpol::migrate::migrate;
 
 fn run(text: &str) -> Result<String, String> {
-    let place = Place {
+    let place = Location {
         object: Some("before.yaml".to_owned()),
-        ..Place::default()
+        ..Location::default()
     };
     migrate(text, &place)
         .map(|migration| migration.text)

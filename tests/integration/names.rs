@@ -1,12 +1,12 @@
 //! Names that no cluster takes and every text may hold, through every form in which names are shown.
 
-use manifest::diagnostic::{Place, Position, Problem, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position};
 use manifest::escape;
 use netpol::assertions;
-use netpol::model::cluster::World;
+use netpol::model::cluster::ClusterModel;
 use netpol::model::reader;
 use netpol::probe;
-use netpol::query::{Home, Who, parse_destination};
+use netpol::query::{EndpointSpec, QueryScope, parse_destination};
 use netpol::verdict::Question;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -97,18 +97,18 @@ fn view(text: &str) -> View {
 
 fn question(name: &str) -> Question {
     let (to, ports) = parse_destination("internet:443", &VOCABULARY).unwrap();
-    let from = Who::Named {
+    let from = EndpointSpec::Named {
         namespace: name.to_owned(),
         name: name.to_owned(),
     };
     Question { from, to, ports }
 }
 
-fn check(name: &str, world: &World) -> Vec<(&'static str, String)> {
-    let home = Home::default();
+fn check(name: &str, world: &ClusterModel) -> Vec<(&'static str, String)> {
+    let home = QueryScope::default();
     let mut forms = Vec::new();
     for (from, to) in [("10.0.0.1", "0.0.0.0/0"), ("0.0.0.0/0", "::/0")] {
-        let from = Who::parse(from, &VOCABULARY).unwrap();
+        let from = EndpointSpec::parse(from, &VOCABULARY).unwrap();
         let (to, ports) = parse_destination(to, &VOCABULARY).unwrap();
         let answer = Question { from, to, ports }.ask(world, &home).unwrap();
         forms.push(("check", answer.in_words()));
@@ -137,8 +137,8 @@ fn check(name: &str, world: &World) -> Vec<(&'static str, String)> {
 }
 
 /// Problems of every kind with the name in every part.
-fn problems(name: &str) -> Report {
-    let place = Place {
+fn problems(name: &str) -> Diagnostics {
+    let place = Location {
         file: Some(name.to_owned()),
         object: Some(format!("Secret {name}/{name}")),
         source: Some(name.to_owned()),
@@ -148,8 +148,8 @@ fn problems(name: &str) -> Report {
         path: Some(name.to_owned()),
         position: Some(Position { line: 1, column: 1 }),
     };
-    let mut report = Report::from(Problem::error(name).help(name).at(place));
-    report.push(Problem::warning("VNP101", name).help(name));
+    let mut report = Diagnostics::from(Diagnostic::error(name).help(name).at(place));
+    report.push(Diagnostic::warning("VNP101", name).help(name));
     report
 }
 

@@ -12,12 +12,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use netpol::allowed::PodClass;
 use netpol::assertions;
 use netpol::evaluate::{Decision, Extent, Part, Why};
-use netpol::model::cluster::World;
+use netpol::model::cluster::ClusterModel;
 use netpol::model::pod::Endpoint;
 use netpol::model::policy::{Direction, Namespaces, Peer};
 use netpol::model::reader;
 use netpol::probe;
-use netpol::query::{Home, parse_destination};
+use netpol::query::{QueryScope, parse_destination};
 use netpol::sets::addresses::{AddressSet, parse_net};
 use netpol::sets::ports::{PortNumbers, Ports, Protocol};
 use netpol::sets::selector::Selector;
@@ -393,7 +393,7 @@ fn manifest_of(world: &NaiveWorld) -> String {
 fn holds(decision: &Decision<'_>, address: IpAddr, port: &Ports) -> bool {
     match &decision.open {
         Part::Ports(ports) => port.difference(ports).is_empty(),
-        Part::Region(region) => region.pieces().any(|(addresses, ports)| {
+        Part::AddressPortSet(region) => region.pieces().any(|(addresses, ports)| {
             addresses.contains(address) && port.difference(ports).is_empty()
         }),
     }
@@ -474,7 +474,7 @@ proptest! {
             let (pod, there) = (Endpoint::pod(pod.clone()), Endpoint::outside(asked.clone()));
             let verdict = world.policies().check(&pod, &there, &Ports::all_numbers());
             let decision = &verdict.egress;
-            if let (Part::Region(open), Part::Region(closed)) = (&decision.open, &decision.closed) {
+            if let (Part::AddressPortSet(open), Part::AddressPortSet(closed)) = (&decision.open, &decision.closed) {
                 prop_assert!(open.intersection(closed).is_empty());
                 let mut all = open.clone();
                 for (addresses, ports) in closed.pieces() {
@@ -512,7 +512,7 @@ proptest! {
                                 protocol.parse::<Protocol>().unwrap(),
                                 PortNumbers::span(port, port),
                             );
-                            let open = |world: &World| {
+                            let open = |world: &ClusterModel| {
                                 let policies = world.policies();
                                 policies.decide(direction, &me, &there, &ports).extent()
                                     == Extent::All
@@ -535,7 +535,7 @@ proptest! {
                         addresses: AddressSet::default(),
                     };
                     let every = Ports::all_numbers();
-                    let opened = |world: &World| {
+                    let opened = |world: &ClusterModel| {
                         world.policies().decide(direction, &me, &there, &every).open.ports()
                     };
                     let gained = opened(&new_world).difference(&opened(&old_world));
@@ -570,7 +570,7 @@ proptest! {
             let _ = assertions::read(text, "random", &VOCABULARY);
             let header = format!("from,to,protocol,port\n{text}");
             let _ = probe::read(&header).map(|probes| {
-                probe::run(probes, &World::default(), &Home::default()).is_ok()
+                probe::run(probes, &ClusterModel::default(), &QueryScope::default()).is_ok()
             });
             let policy = format!("kind: NetworkPolicy\nspec: {text}");
             let _ = reader::read(policy.as_bytes(), "random", "default");

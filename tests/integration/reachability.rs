@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use netpol::evaluate::Extent;
-use netpol::model::cluster::World;
+use netpol::model::cluster::ClusterModel;
 use netpol::model::pod::Endpoint;
 use netpol::model::reader;
 use netpol::sets::addresses::parse_net;
 use netpol::sets::ports::{PortNumbers, Ports};
 use serde_json::Value;
 
-use crate::registry::{Found, Group, LeftOut, Tier};
+use crate::registry::{ClusterSummary, Group, LeftOut, Tier};
 use crate::support::shared::{files, root, stem};
 
 /// Cases whose expectation contradicts Kubernetes, with the reason.
@@ -43,7 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     packets.into_iter().chain(engines).collect()
 }
 
-fn cases(folder: &str) -> Found<PathBuf> {
+fn cases(folder: &str) -> ClusterSummary<PathBuf> {
     let folder = root().join("reachability").join(folder);
     if !folder.is_dir() {
         let folder = folder.display();
@@ -52,7 +52,7 @@ fn cases(folder: &str) -> Found<PathBuf> {
     Ok(files(&folder, "yaml"))
 }
 
-fn read(file: &Path) -> (World, Value) {
+fn read(file: &Path) -> (ClusterModel, Value) {
     let name = file.display().to_string();
     let world = reader::read(&std::fs::read(file).unwrap(), &name, "default")
         .unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -61,7 +61,7 @@ fn read(file: &Path) -> (World, Value) {
 }
 
 /// A pod by name; an address as whoever has it.
-fn endpoint(world: &World, text: &str) -> Endpoint {
+fn endpoint(world: &ClusterModel, text: &str) -> Endpoint {
     if let Some(net) = parse_net(text) {
         let mut at = world.at(&net.into());
         assert_eq!(at.len(), 1, "{text}");

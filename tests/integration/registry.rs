@@ -112,7 +112,7 @@ fn panicked(payload: &(dyn Any + Send)) -> String {
 }
 
 /// The cases of a group, or why there are none on this machine.
-pub(crate) type Found<C> = Result<Vec<C>, LeftOut>;
+pub(crate) type ClusterSummary<C> = Result<Vec<C>, LeftOut>;
 
 /// Why a group is left out.
 pub(crate) struct LeftOut(pub(crate) String);
@@ -131,7 +131,7 @@ impl Group {
     /// says so on stderr in its only test.
     pub(crate) fn trials<C: Send + 'static>(
         self,
-        found: Found<C>,
+        found: ClusterSummary<C>,
         name: impl Fn(&C) -> String,
         judge: fn(&C) -> Result<(), String>,
     ) -> Vec<Trial> {

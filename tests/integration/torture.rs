@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
-use crate::registry::{Found, Group, Tier};
+use crate::registry::{ClusterSummary, Group, Tier};
 use crate::support::shared::{
     Identity, Name, Output, body, chunks, files, filter, idempotent, is_separator, same, shared,
     stem,
@@ -39,7 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     streams.into_iter().chain(bombs).collect()
 }
 
-fn streams_of_the_folder() -> Found<Case> {
+fn streams_of_the_folder() -> ClusterSummary<Case> {
     let folder = shared("torture")?;
     let case = |path: PathBuf| Case {
         name: stem(&path),

@@ -10,7 +10,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::registry::{Found, Group, LeftOut, Tier};
+use crate::registry::{ClusterSummary, Group, LeftOut, Tier};
 use crate::support::shared::{files, root, stem};
 
 /// One test for each case.
@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// The cases, where they were brought along.
-fn cases() -> Found<PathBuf> {
+fn cases() -> ClusterSummary<PathBuf> {
     let shared = root();
     if !shared.exists() {
         return Err(LeftOut(format!(

@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
             continue;
         };
         let Some(root) = tree.root() else { continue };
-        let seat = objects::Seat::of_document(document);
+        let seat = objects::ObjectLocation::of_document(document);
         objects::walk(root, seat.document.body.start, &seat, &mut |object, _| {
             // A reader that went away is no reason to fail.
             let _ = writeln!(output, "{}", object.describe());

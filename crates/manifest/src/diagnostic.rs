@@ -60,7 +60,7 @@ impl Quoting {
 
 /// Where a problem lies, from the outside in: document, object, part of it, field, position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
-pub struct Place {
+pub struct Location {
     /// The file that the stream was read from, where a command reads several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -87,7 +87,7 @@ pub struct Place {
     pub position: Option<Position>,
 }
 
-impl Place {
+impl Location {
     /// The same place, narrowed to one field.
     #[must_use]
     pub fn at(&self, path: impl Into<String>, position: Option<Position>) -> Self {
@@ -99,7 +99,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     /// One line, whatever the names in it hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
@@ -142,7 +142,7 @@ impl fmt::Display for Place {
 /// The message never holds the text of a Secret beyond the names and values of the
 /// network-policy config itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Problem {
+pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,
     /// The stable name of a warning (`VNP101`).
@@ -154,10 +154,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// Where.
-    pub place: Place,
+    pub place: Location,
 }
 
-impl Problem {
+impl Diagnostic {
     /// An error without a place yet.
     pub fn error(message: impl Into<String>) -> Self {
         Self {
@@ -165,7 +165,7 @@ impl Problem {
             code: None,
             message: message.into(),
             help: None,
-            place: Place::default(),
+            place: Location::default(),
         }
     }
 
@@ -187,13 +187,13 @@ impl Problem {
 
     /// The same problem at a place.
     #[must_use]
-    pub fn at(mut self, place: Place) -> Self {
+    pub fn at(mut self, place: Location) -> Self {
         self.place = place;
         self
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     /// Several lines, the message, the place and the help; each of them is one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.severity)?;
@@ -219,23 +219,23 @@ impl fmt::Display for Problem {
 /// All problems of one run, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Report {
-    problems: Vec<Problem>,
+pub struct Diagnostics {
+    problems: Vec<Diagnostic>,
     /// The same, to find what is there already among thousands.
     #[serde(skip)]
-    seen: HashSet<Problem>,
+    seen: HashSet<Diagnostic>,
 }
 
-impl Report {
+impl Diagnostics {
     /// Adds a problem, unless the very same one is there already.
-    pub fn push(&mut self, problem: Problem) {
+    pub fn push(&mut self, problem: Diagnostic) {
         if self.seen.insert(problem.clone()) {
             self.problems.push(problem);
         }
     }
 
     /// Adds all problems of another report.
-    pub fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+    pub fn extend(&mut self, problems: impl IntoIterator<Item = Diagnostic>) {
         for problem in problems {
             self.push(problem);
         }
@@ -279,29 +279,29 @@ impl Report {
     }
 
     /// The problems, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.problems.iter()
     }
 }
 
-impl From<Problem> for Report {
-    fn from(problem: Problem) -> Self {
+impl From<Diagnostic> for Diagnostics {
+    fn from(problem: Diagnostic) -> Self {
         let mut report = Self::default();
         report.push(problem);
         report
     }
 }
 
-impl IntoIterator for Report {
-    type Item = Problem;
-    type IntoIter = std::vec::IntoIter<Problem>;
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.problems.into_iter()
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Diagnostics {
     /// Each problem in its lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, problem) in self.iter().enumerate() {
@@ -320,13 +320,13 @@ mod tests {
 
     #[test]
     fn a_problem_is_there_once_whatever_happened_to_it_before() {
-        let warning = || Problem::warning("X1", "w");
-        let mut report = Report::from(warning());
+        let warning = || Diagnostic::warning("X1", "w");
+        let mut report = Diagnostics::from(warning());
         report.allow(&["X1"]);
         report.push(warning());
         assert_eq!(report.counts(), (0, 1));
         report.be_strict();
-        report.push(Problem {
+        report.push(Diagnostic {
             severity: Severity::Error,
             ..warning()
         });

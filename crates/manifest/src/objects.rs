@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::diagnostic::Place;
+use crate::diagnostic::Location;
 use crate::documents::{self, Document};
 use crate::line_index::LineIndex;
 use crate::yaml::Node;
@@ -38,12 +38,12 @@ pub struct Object {
     /// `metadata.annotations`, likewise.
     pub annotations: BTreeMap<String, String>,
     /// Where it is.
-    pub seat: Seat,
+    pub seat: ObjectLocation,
 }
 
 /// Where an object is in the stream.
 #[derive(Debug, Clone)]
-pub struct Seat {
+pub struct ObjectLocation {
     /// The document's number, counted from 1.
     pub number: usize,
     /// The document.
@@ -104,18 +104,18 @@ impl Object {
 
     /// The place of the object, for messages.
     #[must_use]
-    pub fn place(&self, stream: &[u8]) -> Place {
-        Place {
+    pub fn place(&self, stream: &[u8]) -> Location {
+        Location {
             object: Some(self.describe()),
             source: self.seat.template.clone(),
             document: Some(self.seat.number),
             stream_line: Some(self.seat.lines.line(stream, self.seat.document.span.start)),
-            ..Place::default()
+            ..Location::default()
         }
     }
 }
 
-impl Seat {
+impl ObjectLocation {
     /// The location of the object of a document that is looked at by itself.
     #[must_use]
     pub fn of_document(document: Document) -> Self {
@@ -135,7 +135,7 @@ impl Seat {
 pub fn walk<'a>(
     root: Node<'a>,
     offset: usize,
-    seat: &Seat,
+    seat: &ObjectLocation,
     take: &mut dyn FnMut(Object, Node<'a>),
 ) {
     let mut visit = Visit { offset, take };
@@ -158,7 +158,7 @@ struct Visit<'v, 'a> {
 
 impl<'a> Visit<'_, 'a> {
     /// Takes up an object, or the items of a list.
-    fn node(&mut self, node: Node<'a>, seat: &Seat, typed: Typed, depth: usize) {
+    fn node(&mut self, node: Node<'a>, seat: &ObjectLocation, typed: Typed, depth: usize) {
         let text = |key: &str| node.get(key).and_then(Node::text);
         let kind = text("kind").map_or(typed.kind, Cow::into_owned);
         let api_version = text("apiVersion").map_or(typed.api_version, Cow::into_owned);
@@ -185,7 +185,7 @@ impl<'a> Visit<'_, 'a> {
             if !item.is_mapping() || depth >= MAX_LIST_DEPTH {
                 continue;
             }
-            let seat = Seat {
+            let seat = ObjectLocation {
                 item: Some(Item {
                     span: shift(item.span()),
                     column: item.column(),
@@ -202,7 +202,7 @@ impl<'a> Visit<'_, 'a> {
     }
 }
 
-fn object(node: Node<'_>, kind: String, api_version: String, seat: &Seat) -> Object {
+fn object(node: Node<'_>, kind: String, api_version: String, seat: &ObjectLocation) -> Object {
     let text = |path: &[&str]| {
         node.dig(path)
             .and_then(Node::text)
@@ -231,7 +231,7 @@ fn object(node: Node<'_>, kind: String, api_version: String, seat: &Seat) -> Obj
         namespace: text(&["metadata", "namespace"]).filter(|n| !n.is_empty()),
         labels: strings(&["metadata", "labels"]),
         annotations,
-        seat: Seat {
+        seat: ObjectLocation {
             helm4: filename.is_some(),
             template: filename.or_else(|| seat.template.clone()),
             ..seat.clone()

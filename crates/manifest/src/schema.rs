@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::diagnostic::{Place, Position, Problem, Quoting};
+use crate::diagnostic::{Diagnostic, Location, Position, Quoting};
 use crate::yaml::{Node, Scalar};
 
 /// The type of a value.
@@ -95,7 +95,7 @@ impl Object {
 #[derive(Debug, Clone)]
 pub struct Origin {
     /// The object or file, without path and position.
-    pub place: Place,
+    pub place: Location,
     /// Whether its values may be shown.
     pub quoting: Quoting,
 }
@@ -108,8 +108,8 @@ impl Origin {
         path: &str,
         position: Option<Position>,
         message: impl Into<String>,
-    ) -> Problem {
-        Problem::error(message).at(self.place.at(path, position))
+    ) -> Diagnostic {
+        Diagnostic::error(message).at(self.place.at(path, position))
     }
 
     /// A warning at a field.
@@ -120,8 +120,8 @@ impl Origin {
         path: &str,
         position: Option<Position>,
         message: impl Into<String>,
-    ) -> Problem {
-        Problem::warning(code, message).at(self.place.at(path, position))
+    ) -> Diagnostic {
+        Diagnostic::warning(code, message).at(self.place.at(path, position))
     }
 }
 
@@ -167,7 +167,7 @@ pub struct Finding {
     /// The kind.
     pub mistake: Mistake,
     /// The problem.
-    pub problem: Problem,
+    pub problem: Diagnostic,
 }
 
 /// Checks a node against a shape and gives all that is wrong with it, in the order of the text.
@@ -178,7 +178,7 @@ pub fn check(
     path: &str,
     origin: &Origin,
     unknown: Unknown,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     find(node, shape, path, origin, unknown, Reader::Config)
         .into_iter()
         .map(|finding| finding.problem)
@@ -600,7 +600,7 @@ mod tests {
     fn problems(text: &str) -> Vec<String> {
         let tree = Tree::parse(text).unwrap();
         let origin = Origin {
-            place: Place::default(),
+            place: Location::default(),
             quoting: Quoting::Show,
         };
         check(

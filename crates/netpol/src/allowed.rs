@@ -10,7 +10,7 @@ use std::fmt;
 use crate::evaluate::{Policies, RuleRef};
 use crate::model::pod::Pod;
 use crate::model::policy::{Direction, Namespaces, Peer, Policy};
-use crate::sets::address_ports::Region;
+use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::label_classes;
 use crate::sets::ports::Ports;
@@ -71,7 +71,7 @@ impl fmt::Display for PodClass {
 
 /// One peer of one rule, with what it gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant<'a> {
+pub struct AllowRule<'a> {
     /// The rule; `None` where no policy isolates the pod.
     pub rule: Option<RuleRef<'a>>,
     /// The peer; `None` is everyone.
@@ -82,21 +82,21 @@ pub struct Grant<'a> {
 
 /// A set of peers and ports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allowance {
+pub struct AllowedTraffic {
     everyone: Ports,
-    addresses: Region,
+    addresses: AddressPortSet,
     pods: BTreeMap<PodClass, Ports>,
 }
 
 /// A set of peers and ports that others are held against.
 #[derive(Debug, Clone)]
 pub struct Known {
-    allowance: Allowance,
+    allowance: AllowedTraffic,
     everywhere: Ports,
 }
 
-impl From<Allowance> for Known {
-    fn from(allowance: Allowance) -> Self {
+impl From<AllowedTraffic> for Known {
+    fn from(allowance: AllowedTraffic) -> Self {
         Self {
             everywhere: allowance.everywhere(),
             allowance,
@@ -110,10 +110,10 @@ impl Policies {
     /// The names of ports are looked up where the pod is the destination and its ports are known;
     /// elsewhere they stay names.
     #[must_use]
-    pub fn grants(&self, pod: &Pod, direction: Direction) -> Vec<Grant<'_>> {
+    pub fn grants(&self, pod: &Pod, direction: Direction) -> Vec<AllowRule<'_>> {
         let policies: Vec<&Policy> = self.isolating(pod, direction).collect();
         if policies.is_empty() {
-            return vec![Grant {
+            return vec![AllowRule {
                 rule: None,
                 peer: None,
                 ports: Ports::all(),
@@ -132,7 +132,7 @@ impl Policies {
                     direction,
                     index,
                 });
-                let grant = |peer| Grant {
+                let grant = |peer| AllowRule {
                     rule: rule_ref,
                     peer,
                     ports: ports.clone(),
@@ -148,13 +148,13 @@ impl Policies {
 
     /// What the pod lets through in a direction, all rules together.
     #[must_use]
-    pub fn allowance(&self, pod: &Pod, direction: Direction) -> Allowance {
+    pub fn allowance(&self, pod: &Pod, direction: Direction) -> AllowedTraffic {
         self.grants(pod, direction).iter().collect()
     }
 }
 
-impl<'g, 'a: 'g> FromIterator<&'g Grant<'a>> for Allowance {
-    fn from_iter<I: IntoIterator<Item = &'g Grant<'a>>>(grants: I) -> Self {
+impl<'g, 'a: 'g> FromIterator<&'g AllowRule<'a>> for AllowedTraffic {
+    fn from_iter<I: IntoIterator<Item = &'g AllowRule<'a>>>(grants: I) -> Self {
         let everywhere = AddressSet::all();
         let mut everyone: Vec<&Ports> = Vec::new();
         let mut addresses: Vec<(&AddressSet, &Ports)> = Vec::new();
@@ -182,13 +182,13 @@ impl<'g, 'a: 'g> FromIterator<&'g Grant<'a>> for Allowance {
         let pods = pods.into_iter();
         Self {
             everyone: Ports::union_of(everyone),
-            addresses: Region::union_of(addresses),
+            addresses: AddressPortSet::union_of(addresses),
             pods: pods.map(|(c, ports)| (c, Ports::union_of(ports))).collect(),
         }
     }
 }
 
-impl Allowance {
+impl AllowedTraffic {
     /// The ports that are open to everyone.
     #[must_use]
     pub fn everyone(&self) -> &Ports {
@@ -197,7 +197,7 @@ impl Allowance {
 
     /// Which addresses get what, those of pods too; what everyone gets is among it.
     #[must_use]
-    pub fn addresses(&self) -> &Region {
+    pub fn addresses(&self) -> &AddressPortSet {
         &self.addresses
     }
 
@@ -218,7 +218,8 @@ impl Allowance {
     #[must_use]
     pub fn everywhere(&self) -> Ports {
         let all = Ports::all();
-        let closed = Region::new(AddressSet::all(), all.clone()).difference(&self.addresses);
+        let closed =
+            AddressPortSet::new(AddressSet::all(), all.clone()).difference(&self.addresses);
         self.everyone.union(&all.difference(&closed.ports()))
     }
 
@@ -334,7 +335,7 @@ fn together(class: &PodClass, parts: &[Part<'_>]) -> Option<Ports> {
     common
 }
 
-impl fmt::Display for Allowance {
+impl fmt::Display for AllowedTraffic {
     /// One line for each peer; nothing for an empty set.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.everyone.is_empty() {
@@ -358,7 +359,7 @@ impl fmt::Display for Allowance {
 mod tests {
     use super::*;
 
-    fn allowance(egress: &str) -> Allowance {
+    fn allowance(egress: &str) -> AllowedTraffic {
         let spec = format!("{{policyTypes: [Egress], egress: {egress}}}");
         let spec = serde_yaml::from_str(&spec).unwrap();
         let policy = Policy::read("home", "p", Some(&spec)).unwrap();

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::evaluate::Extent;
-use crate::model::cluster::World;
+use crate::model::cluster::ClusterModel;
 use crate::model::policy::Direction;
-use crate::query::{AskError, Home, Vocabulary, Who, parse_destination};
+use crate::query::{EndpointSpec, QueryError, QueryScope, Vocabulary, parse_destination};
 use crate::verdict::Question;
-use manifest::diagnostic::{Place, Position, Problem, Quoting, Report};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting};
 use manifest::escape;
 use manifest::schema::{self, Field, Object, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Tree};
@@ -80,7 +80,7 @@ pub struct Expectation {
     pub reason: String,
     /// The question that it puts.
     pub question: Question,
-    place: Place,
+    place: Location,
 }
 
 /// A promise and what became of it.
@@ -108,19 +108,23 @@ pub struct Outcome {
 ///
 /// # Errors
 /// Everything that is wrong with it, with line and column.
-pub fn read(text: &str, file: &str, vocabulary: &Vocabulary) -> Result<Vec<Expectation>, Report> {
-    let place = Place {
+pub fn read(
+    text: &str,
+    file: &str,
+    vocabulary: &Vocabulary,
+) -> Result<Vec<Expectation>, Diagnostics> {
+    let place = Location {
         object: Some(file.to_owned()),
-        ..Place::default()
+        ..Location::default()
     };
     let unreadable = |e: manifest::yaml::YamlError| {
-        Report::from(Problem::error(e.message).at(Place {
+        Diagnostics::from(Diagnostic::error(e.message).at(Location {
             position: Some(e.position),
             ..place.clone()
         }))
     };
     let tree = Tree::parse(text).map_err(unreadable)?;
-    let mut report = Report::default();
+    let mut report = Diagnostics::default();
     let Some(root) = tree.root() else {
         return Err(empty(&place));
     };
@@ -154,8 +158,8 @@ pub fn read(text: &str, file: &str, vocabulary: &Vocabulary) -> Result<Vec<Expec
 }
 
 /// A file that promises nothing would always be kept: somebody made a mistake.
-fn empty(place: &Place) -> Report {
-    Problem::error("there is no expectation in the file")
+fn empty(place: &Location) -> Diagnostics {
+    Diagnostic::error("there is no expectation in the file")
         .help("write a list `allow:` or `deny:` with from, to and reason")
         .at(place.clone())
         .into()
@@ -165,8 +169,8 @@ fn expectation(
     expected: Expected,
     item: Node<'_>,
     path: &str,
-    (place, vocabulary): (&Place, &Vocabulary),
-) -> Result<Expectation, Box<Problem>> {
+    (place, vocabulary): (&Location, &Vocabulary),
+) -> Result<Expectation, Box<Diagnostic>> {
     let field = |name: &str| -> Option<(String, Position)> {
         let node = item.get(name)?;
         Some((node.text()?.into_owned(), node.position()))
@@ -174,15 +178,15 @@ fn expectation(
     let wanted = |name: &str| {
         field(name).ok_or_else(|| {
             let message = format!("{name} is missing");
-            Box::new(Problem::error(message).at(place.at(path, Some(item.position()))))
+            Box::new(Diagnostic::error(message).at(place.at(path, Some(item.position()))))
         })
     };
     let (from, from_at) = wanted("from")?;
     let (to, to_at) = wanted("to")?;
-    let wrong = |name: &str, at: Position, error: &AskError| {
-        Problem::error(error.to_string()).at(place.at(schema::join(path, name), Some(at)))
+    let wrong = |name: &str, at: Position, error: &QueryError| {
+        Diagnostic::error(error.to_string()).at(place.at(schema::join(path, name), Some(at)))
     };
-    let source = Who::parse(&from, vocabulary).map_err(|e| wrong("from", from_at, &e))?;
+    let source = EndpointSpec::parse(&from, vocabulary).map_err(|e| wrong("from", from_at, &e))?;
     let (destination, ports) =
         parse_destination(&to, vocabulary).map_err(|e| wrong("to", to_at, &e))?;
     Ok(Expectation {
@@ -205,17 +209,17 @@ fn expectation(
 /// Those whose question can't be put there, all of them.
 pub fn run(
     expectations: &[Expectation],
-    world: &World,
-    home: &Home,
-) -> Result<Vec<Outcome>, Report> {
+    world: &ClusterModel,
+    home: &QueryScope,
+) -> Result<Vec<Outcome>, Diagnostics> {
     let mut outcomes = Vec::new();
-    let mut report = Report::default();
+    let mut report = Diagnostics::default();
     for expectation in expectations {
         let answer = match expectation.question.ask(world, home) {
             Ok(answer) => answer,
             Err(error) => {
                 let place = expectation.place.clone();
-                report.push(Problem::error(error.to_string()).at(place));
+                report.push(Diagnostic::error(error.to_string()).at(place));
                 continue;
             }
         };

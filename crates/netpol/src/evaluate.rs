@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::model::pod::{Endpoint, Pod};
 use crate::model::policy::{Direction, Peer, Policy, Rule};
-use crate::sets::address_ports::Region;
+use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::ports::Ports;
 use crate::sets::selector::{Labels, Selector};
@@ -127,14 +127,14 @@ pub enum Part {
     /// Ports, at whatever address.
     Ports(Ports),
     /// Ports at addresses.
-    Region(Region),
+    AddressPortSet(AddressPortSet),
 }
 
 impl Part {
     fn is_empty(&self) -> bool {
         match self {
             Self::Ports(ports) => ports.is_empty(),
-            Self::Region(region) => region.is_empty(),
+            Self::AddressPortSet(region) => region.is_empty(),
         }
     }
 
@@ -143,7 +143,7 @@ impl Part {
     pub fn ports(&self) -> Ports {
         match self {
             Self::Ports(ports) => ports.clone(),
-            Self::Region(region) => region.ports(),
+            Self::AddressPortSet(region) => region.ports(),
         }
     }
 }
@@ -152,7 +152,7 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ports(ports) => write!(f, "{ports}"),
-            Self::Region(region) => write!(f, "{region}"),
+            Self::AddressPortSet(region) => write!(f, "{region}"),
         }
     }
 }
@@ -452,11 +452,11 @@ impl<'a, 'q> Tally<'a, 'q> {
         let (open, closed) = if left.is_empty() || self.blocks.is_empty() {
             (Part::Ports(anywhere), Part::Ports(left))
         } else {
-            let asked = Region::new(self.addresses.clone(), self.asked.clone());
+            let asked = AddressPortSet::new(self.addresses.clone(), self.asked.clone());
             let blocks = self.blocks.iter().map(|(a, p)| (a, p));
-            let open = Region::union_of(blocks.chain([(&self.addresses, &anywhere)]));
+            let open = AddressPortSet::union_of(blocks.chain([(&self.addresses, &anywhere)]));
             let closed = asked.difference(&open);
-            (Part::Region(open), Part::Region(closed))
+            (Part::AddressPortSet(open), Part::AddressPortSet(closed))
         };
         let depends_on_address = if closed.is_empty() {
             Vec::new()

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::evaluate::{Extent, Verdict};
-use crate::model::cluster::World;
+use crate::model::cluster::ClusterModel;
 use crate::model::pod::{Endpoint, Pod};
 use crate::model::policy::{Direction, Namespaces, Peer};
 use crate::sets::ports::{NamedPort, Ports};
@@ -48,7 +48,7 @@ struct Key {
     addresses: Vec<(bool, Vec<usize>)>,
 }
 
-impl World {
+impl ClusterModel {
     /// The pods, sorted into classes.
     #[must_use]
     pub fn classes(&self) -> Vec<Class> {

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::evaluate::Extent;
-use crate::model::cluster::World;
+use crate::model::cluster::ClusterModel;
 use crate::model::policy::Direction;
-use crate::query::{AskError, Home, PortWords, Vocabulary, Who, parse_destination};
+use crate::query::{EndpointSpec, PortSpec, QueryError, QueryScope, Vocabulary, parse_destination};
 use crate::verdict::Question;
 use manifest::escape;
 
@@ -58,7 +58,7 @@ pub enum ProbeError {
     /// A row that is neither an object nor a list of the four.
     Shape(usize),
     /// A row whose question can't be put.
-    Ask(usize, AskError),
+    Ask(usize, QueryError),
 }
 
 impl fmt::Display for ProbeError {
@@ -188,16 +188,16 @@ impl Probe {
     ///
     /// # Errors
     /// When a cell means nothing.
-    pub fn question(&self, vocabulary: &Vocabulary) -> Result<Question, AskError> {
-        let from = Who::parse(&self.from, vocabulary)?;
+    pub fn question(&self, vocabulary: &Vocabulary) -> Result<Question, QueryError> {
+        let from = EndpointSpec::parse(&self.from, vocabulary)?;
         if self.port.trim().is_empty() && self.protocol.trim().is_empty() {
             let (to, ports) = parse_destination(&self.to, vocabulary)?;
             return Ok(Question { from, to, ports });
         }
         Ok(Question {
             from,
-            to: Who::parse(&self.to, vocabulary)?,
-            ports: PortWords::parse(&self.port, &self.protocol)?,
+            to: EndpointSpec::parse(&self.to, vocabulary)?,
+            ports: PortSpec::parse(&self.port, &self.protocol)?,
         })
     }
 }
@@ -206,7 +206,11 @@ impl Probe {
 ///
 /// # Errors
 /// The first question that can't be put, with its row.
-pub fn run(probes: Vec<Probe>, world: &World, home: &Home) -> Result<Vec<Row>, ProbeError> {
+pub fn run(
+    probes: Vec<Probe>,
+    world: &ClusterModel,
+    home: &QueryScope,
+) -> Result<Vec<Row>, ProbeError> {
     probes
         .into_iter()
         .enumerate()

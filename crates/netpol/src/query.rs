@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::model::cluster::{NAMESPACE_NAME_LABEL, World};
+use crate::model::cluster::{ClusterModel, NAMESPACE_NAME_LABEL};
 use crate::model::pod::{Endpoint, Pod};
 use crate::sets::addresses::{AddressSet, parse_address, parse_net};
 use crate::sets::ports::{PortNumbers, Ports, Protocol};
@@ -58,7 +58,7 @@ pub struct Role {
     /// The word.
     pub name: &'static str,
     /// The pod that it means.
-    pub endpoint: fn(&Home, &World) -> Result<Endpoint, AskError>,
+    pub endpoint: fn(&QueryScope, &ClusterModel) -> Result<Endpoint, QueryError>,
 }
 
 /// The words of a system whose pods are asked about.
@@ -67,7 +67,7 @@ pub struct Vocabulary {
     /// Its roles.
     pub roles: &'static [Role],
     /// The namespace of the system, where the question names none and policies are in several.
-    pub namespace: fn(&Home, &World) -> Option<String>,
+    pub namespace: fn(&QueryScope, &ClusterModel) -> Option<String>,
 }
 
 /// No words but those that every cluster has.
@@ -110,7 +110,7 @@ impl Vocabulary {
 
 /// Who stands at one end, as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
+pub enum EndpointSpec {
     /// A role of the vocabulary, or public addresses, by the word.
     Role(&'static str),
     /// Addresses; whoever has them.
@@ -135,7 +135,7 @@ pub enum Who {
 
 /// Which ports were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PortWords {
+pub enum PortSpec {
     /// All, of one protocol or of each.
     Every(Option<Protocol>),
     /// Numbers.
@@ -146,9 +146,9 @@ pub enum PortWords {
 
 /// A question that can't be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AskError {
+pub enum QueryError {
     /// Not a word that means anybody: the text, and the words that there are.
-    Who(String, String),
+    EndpointSpec(String, String),
     /// A label that is not `key=value`.
     Label(String),
     /// Not an address.
@@ -179,10 +179,10 @@ pub enum AskError {
     TooMany(usize),
 }
 
-impl fmt::Display for AskError {
+impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Who(text, words) => write!(
+            Self::EndpointSpec(text, words) => write!(
                 f,
                 "{text:?} means nobody; write one of {words}, an address or CIDR, namespace/pod, \
                  or labels (pod:app=web,ns:team=a)"
@@ -223,14 +223,14 @@ impl fmt::Display for AskError {
     }
 }
 
-impl std::error::Error for AskError {}
+impl std::error::Error for QueryError {}
 
-impl Who {
+impl EndpointSpec {
     /// Reads one end.
     ///
     /// # Errors
     /// When the words mean nobody.
-    pub fn parse(text: &str, vocabulary: &Vocabulary) -> Result<Self, AskError> {
+    pub fn parse(text: &str, vocabulary: &Vocabulary) -> Result<Self, QueryError> {
         let text = text.trim();
         if let Some(word) = vocabulary.word(text) {
             return Ok(Self::Role(word));
@@ -257,11 +257,14 @@ impl Who {
                     name: name.to_owned(),
                 })
             }
-            _ => Err(AskError::Who(text.to_owned(), vocabulary.words())),
+            _ => Err(QueryError::EndpointSpec(
+                text.to_owned(),
+                vocabulary.words(),
+            )),
         }
     }
 
-    fn described(text: &str) -> Result<Self, AskError> {
+    fn described(text: &str) -> Result<Self, QueryError> {
         let (mut labels, mut namespace) = (Labels::new(), None);
         let mut addresses = AddressSet::default();
         // What a prefix begins goes on until the next one.
@@ -278,7 +281,7 @@ impl Who {
             if part == "ip" {
                 let bare = word.trim_start_matches('[').trim_end_matches(']');
                 let address = parse_address(bare);
-                let address = address.ok_or_else(|| AskError::Address(word.to_owned()))?;
+                let address = address.ok_or_else(|| QueryError::Address(word.to_owned()))?;
                 addresses = addresses.union(&address.into());
                 continue;
             }
@@ -293,7 +296,7 @@ impl Who {
                 Some((key, value)) if !key.is_empty() => {
                     into.insert(key.to_owned(), value.to_owned());
                 }
-                _ => return Err(AskError::Label(word.to_owned())),
+                _ => return Err(QueryError::Label(word.to_owned())),
             }
         }
         Ok(Self::Described {
@@ -304,19 +307,19 @@ impl Who {
     }
 }
 
-impl PortWords {
+impl PortSpec {
     /// Reads a port and a protocol that stand apart; nothing at all is every port.
     ///
     /// # Errors
     /// When one of them is neither empty nor what it should be.
-    pub fn parse(port: &str, protocol: &str) -> Result<Self, AskError> {
+    pub fn parse(port: &str, protocol: &str) -> Result<Self, QueryError> {
         let (port, protocol) = (port.trim(), protocol.trim());
         let known = match protocol {
             "" | "*" => None,
             text => Some(
                 text.to_ascii_uppercase()
                     .parse::<Protocol>()
-                    .map_err(|_| AskError::Protocol(text.to_owned()))?,
+                    .map_err(|_| QueryError::Protocol(text.to_owned()))?,
             ),
         };
         if matches!(port, "" | "*") {
@@ -324,7 +327,7 @@ impl PortWords {
         }
         let protocol = known.unwrap_or(Protocol::Tcp);
         let number = |text: &str| text.parse::<u16>().ok().filter(|n| *n > 0);
-        let wrong = || AskError::Port(port.to_owned());
+        let wrong = || QueryError::Port(port.to_owned());
         if port.bytes().all(|b| b.is_ascii_digit()) {
             let number = number(port).ok_or_else(wrong)?;
             return Ok(Self::Numbers(protocol, number, number));
@@ -372,7 +375,7 @@ fn is_port_name(text: &str) -> bool {
 pub fn parse_destination(
     text: &str,
     vocabulary: &Vocabulary,
-) -> Result<(Who, PortWords), AskError> {
+) -> Result<(EndpointSpec, PortSpec), QueryError> {
     let text = text.trim();
     let (rest, protocol) = match text.rsplit_once('/') {
         Some((rest, last)) if last.to_ascii_uppercase().parse::<Protocol>().is_ok() => (rest, last),
@@ -388,19 +391,19 @@ pub fn parse_destination(
         && !port.contains(['=', ']', ','])
     {
         return Ok((
-            Who::parse(who, vocabulary)?,
-            PortWords::parse(port, protocol)?,
+            EndpointSpec::parse(who, vocabulary)?,
+            PortSpec::parse(port, protocol)?,
         ));
     }
     Ok((
-        Who::parse(rest, vocabulary)?,
-        PortWords::parse("", protocol)?,
+        EndpointSpec::parse(rest, vocabulary)?,
+        PortSpec::parse("", protocol)?,
     ))
 }
 
 /// The system whose roles are meant, and the namespace that pods without one are in.
 #[derive(Debug, Clone)]
-pub struct Home {
+pub struct QueryScope {
     /// The words that there are.
     pub vocabulary: &'static Vocabulary,
     /// The name of the system, if it was given.
@@ -409,7 +412,7 @@ pub struct Home {
     pub namespace: Option<String>,
 }
 
-impl Default for Home {
+impl Default for QueryScope {
     fn default() -> Self {
         Self {
             vocabulary: &NO_ROLES,
@@ -419,36 +422,40 @@ impl Default for Home {
     }
 }
 
-impl Home {
+impl QueryScope {
     /// The namespace that is meant where none is named.
-    fn own_namespace(&self, world: &World) -> Result<String, AskError> {
+    fn own_namespace(&self, world: &ClusterModel) -> Result<String, QueryError> {
         if let Some(namespace) = &self.namespace {
             return Ok(namespace.clone());
         }
         let mut names = world.policies().iter().map(|p| &p.namespace);
-        let first = names.next().ok_or(AskError::WhichNamespace)?;
+        let first = names.next().ok_or(QueryError::WhichNamespace)?;
         if names.all(|name| name == first) {
             return Ok(first.clone());
         }
-        (self.vocabulary.namespace)(self, world).ok_or(AskError::WhichNamespace)
+        (self.vocabulary.namespace)(self, world).ok_or(QueryError::WhichNamespace)
     }
 
     /// Everyone who is meant: a CIDR can hold pods beside plain addresses.
     ///
     /// # Errors
     /// When the manifest doesn't have the pod, or nothing says which pod a role is.
-    pub fn endpoints(&self, who: &Who, world: &World) -> Result<Vec<Endpoint>, AskError> {
+    pub fn endpoints(
+        &self,
+        who: &EndpointSpec,
+        world: &ClusterModel,
+    ) -> Result<Vec<Endpoint>, QueryError> {
         match who {
-            Who::Role(name) => Ok(vec![self.role(name, world)?]),
-            Who::Net(net) => Ok(world.at(&(*net).into())),
-            Who::Named { namespace, name } => match world.pod(namespace, name) {
+            EndpointSpec::Role(name) => Ok(vec![self.role(name, world)?]),
+            EndpointSpec::Net(net) => Ok(world.at(&(*net).into())),
+            EndpointSpec::Named { namespace, name } => match world.pod(namespace, name) {
                 Some(pod) => Ok(vec![Endpoint::pod(Arc::clone(pod))]),
-                None => Err(AskError::NoPod {
+                None => Err(QueryError::NoPod {
                     namespace: namespace.clone(),
                     name: name.clone(),
                 }),
             },
-            Who::Described {
+            EndpointSpec::Described {
                 labels,
                 namespace,
                 addresses,
@@ -472,20 +479,23 @@ impl Home {
         }
     }
 
-    fn role(&self, name: &str, world: &World) -> Result<Endpoint, AskError> {
+    fn role(&self, name: &str, world: &ClusterModel) -> Result<Endpoint, QueryError> {
         if let Some((_, addresses)) = INTERNET.iter().find(|(known, _)| *known == name) {
             return Ok(Endpoint::outside(addresses()));
         }
         match self.vocabulary.role(name) {
             Some(role) => (role.endpoint)(self, world),
-            None => Err(AskError::Who(name.to_owned(), self.vocabulary.words())),
+            None => Err(QueryError::EndpointSpec(
+                name.to_owned(),
+                self.vocabulary.words(),
+            )),
         }
     }
 }
 
 /// A pod that need not exist, in a namespace of the model.
 #[must_use]
-pub fn described_pod(namespace: &str, labels: &[(&str, &str)], world: &World) -> Endpoint {
+pub fn described_pod(namespace: &str, labels: &[(&str, &str)], world: &ClusterModel) -> Endpoint {
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     Endpoint::pod(Arc::new(Pod {
         namespace: namespace.to_owned(),
@@ -496,7 +506,7 @@ pub fn described_pod(namespace: &str, labels: &[(&str, &str)], world: &World) ->
 }
 
 /// A namespace by its labels: the one that has them, where there is just one, else a made-up one.
-fn described_namespace(labels: &Labels, world: &World) -> (String, Arc<Labels>) {
+fn described_namespace(labels: &Labels, world: &ClusterModel) -> (String, Arc<Labels>) {
     if let Some(name) = labels.get(NAMESPACE_NAME_LABEL) {
         let mut all = world.namespace_labels(name).as_ref().clone();
         all.extend(labels.clone());
@@ -519,13 +529,13 @@ fn described_namespace(labels: &Labels, world: &World) -> (String, Arc<Labels>) 
 mod tests {
     use super::*;
 
-    fn destination(text: &str) -> (Who, PortWords) {
+    fn destination(text: &str) -> (EndpointSpec, PortSpec) {
         parse_destination(text, &NO_ROLES).unwrap_or_else(|e| panic!("{text}: {e}"))
     }
 
     #[test]
     fn a_destination_is_who_and_port_and_protocol() {
-        use PortWords::{Every, Name, Numbers};
+        use PortSpec::{Every, Name, Numbers};
         let cases = [
             ("internet", Every(None)),
             ("internet:443", Numbers(Protocol::Tcp, 443, 443)),
@@ -536,13 +546,17 @@ mod tests {
             ("internet:https", Name(Protocol::Tcp, "https".to_owned())),
         ];
         for (text, ports) in cases {
-            assert_eq!(destination(text), (Who::Role("internet"), ports), "{text}");
+            assert_eq!(
+                destination(text),
+                (EndpointSpec::Role("internet"), ports),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn colons_of_addresses_and_labels_are_not_those_of_ports() {
-        let v6 = Who::Net("2001:db8::1/128".parse().unwrap());
+        let v6 = EndpointSpec::Net("2001:db8::1/128".parse().unwrap());
         assert_eq!(destination("2001:db8::1").0, v6);
         assert_eq!(destination("[2001:db8::1]:80").0, v6);
         assert_eq!(
@@ -551,11 +565,11 @@ mod tests {
         );
         assert_eq!(
             destination("2001:db8::/32/UDP").1,
-            PortWords::Every(Some(Protocol::Udp))
+            PortSpec::Every(Some(Protocol::Udp))
         );
         let (who, ports) = destination("pod:app=web,tier=db,ns:team=a,ip:[fd00::7]:http/TCP");
-        assert_eq!(ports, PortWords::Name(Protocol::Tcp, "http".to_owned()));
-        let Who::Described {
+        assert_eq!(ports, PortSpec::Name(Protocol::Tcp, "http".to_owned()));
+        let EndpointSpec::Described {
             labels,
             namespace,
             addresses,
@@ -565,8 +579,8 @@ mod tests {
         };
         assert_eq!((labels.len(), namespace.unwrap().len()), (2, 1));
         assert_eq!(addresses.to_string(), "fd00::7");
-        assert_eq!(destination("pod:app=web").1, PortWords::Every(None));
-        assert_eq!(destination("pod:").1, PortWords::Every(None));
+        assert_eq!(destination("pod:app=web").1, PortSpec::Every(None));
+        assert_eq!(destination("pod:").1, PortSpec::Every(None));
         assert_eq!(
             destination("ip:10.0.0.1:80").1.ports().to_string(),
             "80/TCP"

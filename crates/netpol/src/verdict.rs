@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::evaluate::{Decision, Extent, Part, Verdict, Why};
-use crate::model::cluster::World;
+use crate::model::cluster::ClusterModel;
 use crate::model::pod::Endpoint;
 use crate::model::policy::Direction;
-use crate::query::{AskError, Home, PortWords, Who};
+use crate::query::{EndpointSpec, PortSpec, QueryError, QueryScope};
 use manifest::escape;
 
 /// The most pairs of endpoints that one question may make.
@@ -25,11 +25,11 @@ const MAX_TOLD: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The source.
-    pub from: Who,
+    pub from: EndpointSpec,
     /// The destination.
-    pub to: Who,
+    pub to: EndpointSpec,
     /// The destination's ports.
-    pub ports: PortWords,
+    pub ports: PortSpec,
 }
 
 /// The verdict on one source and one destination.
@@ -55,20 +55,24 @@ impl Question {
     ///
     /// # Errors
     /// When the world doesn't know who is meant.
-    pub fn ask<'w>(&self, world: &'w World, home: &Home) -> Result<Answer<'w>, AskError> {
+    pub fn ask<'w>(
+        &self,
+        world: &'w ClusterModel,
+        home: &QueryScope,
+    ) -> Result<Answer<'w>, QueryError> {
         let sources = home.endpoints(&self.from, world)?;
         let destinations = home.endpoints(&self.to, world)?;
         let count = sources.len().saturating_mul(destinations.len());
         if count > MAX_PAIRS {
-            return Err(AskError::TooMany(count));
+            return Err(QueryError::TooMany(count));
         }
         let ports = self.ports.ports();
-        if let ([Endpoint { pod: Some(pod), .. }], PortWords::Name(protocol, name)) =
+        if let ([Endpoint { pod: Some(pod), .. }], PortSpec::Name(protocol, name)) =
             (destinations.as_slice(), &self.ports)
             && let Some(known) = &pod.ports
             && ports.resolved(known).is_empty()
         {
-            return Err(AskError::NoPortOfThatName {
+            return Err(QueryError::NoPortOfThatName {
                 pod: format!("{}/{}", pod.namespace, pod.name),
                 port: format!("{name}/{protocol}"),
             });

@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::fields;
 use super::settings::is_default_except;
 use crate::rules::null_excepts;
-use manifest::diagnostic::{Place, Position, Problem, Severity};
+use manifest::diagnostic::{Diagnostic, Location, Position, Severity};
 use manifest::schema::{self, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Paths, Tree};
-use netpol::validate::{self, CidrRule, Context, Spot, Use};
+use netpol::validate::{self, CidrRule, Context, FieldSpot, Use};
 
 /// The largest text that is read: what a Secret may hold in Kubernetes.
 pub const MAX_BYTES: usize = 1_048_576;
@@ -36,7 +36,7 @@ pub struct ConfigDocument {
     /// All values, where the text holds values.
     pub values: Option<Value>,
     /// What is wrong with its shape.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
     text: String,
     origin: Origin,
 }
@@ -58,10 +58,10 @@ impl ConfigDocument {
     /// # Errors
     /// When it is too large, not YAML, or not a mapping. Wrong fields and types are among the
     /// [`problems`](Self::problems), all at once.
-    pub fn read(config: &ConfigText, forms: Forms) -> Result<Self, Problem> {
+    pub fn read(config: &ConfigText, forms: Forms) -> Result<Self, Diagnostic> {
         let origin = &config.origin;
         let fail = |message: String, position: Option<Position>| {
-            Problem::error(message).at(Place {
+            Diagnostic::error(message).at(Location {
                 position,
                 ..origin.place.clone()
             })
@@ -106,7 +106,12 @@ impl ConfigDocument {
     }
 
     /// Finds the config in the text.
-    fn choose(&mut self, root: Node<'_>, config: &ConfigText, forms: Forms) -> Result<(), Problem> {
+    fn choose(
+        &mut self,
+        root: Node<'_>,
+        config: &ConfigText,
+        forms: Forms,
+    ) -> Result<(), Diagnostic> {
         // An object with nothing in it is one, too: that of a chart whose values say nothing.
         let bare = root.pairs().next().is_none()
             || fields::NETWORK_POLICY
@@ -158,13 +163,15 @@ impl ConfigDocument {
                 "write policies.networkPolicy, networkPolicy, or the fields of it at the top"
                     .to_owned()
             });
-        Err(Problem::error("the config holds no policies.networkPolicy")
-            .help(misspelt)
-            .at(self.origin.place.clone()))
+        Err(
+            Diagnostic::error("the config holds no policies.networkPolicy")
+                .help(misspelt)
+                .at(self.origin.place.clone()),
+        )
     }
 
     /// An error for a key that is almost `networkPolicy`.
-    fn misspelt(&self, policies: Node<'_>, path: &str, unknown: Unknown) -> Option<Problem> {
+    fn misspelt(&self, policies: Node<'_>, path: &str, unknown: Unknown) -> Option<Diagnostic> {
         if unknown != Unknown::Refuse {
             return None;
         }
@@ -249,12 +256,14 @@ impl ConfigDocument {
         root: Node<'_>,
         config: &ConfigText,
         forms: Forms,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Diagnostic> {
         let path = ["spec", "template", "helmRelease", "values"];
         let Some(values) = root.dig(&path).and_then(Node::text) else {
-            return Err(Problem::error("the VirtualClusterTemplate holds no values")
-                .help("put them into spec.template.helmRelease.values")
-                .at(self.origin.place.at(path.join("."), None)));
+            return Err(
+                Diagnostic::error("the VirtualClusterTemplate holds no values")
+                    .help("put them into spec.template.helmRelease.values")
+                    .at(self.origin.place.at(path.join("."), None)),
+            );
         };
         let mut place = self.origin.place.clone();
         place.part = Some(path.join("."));
@@ -294,17 +303,17 @@ impl ConfigDocument {
         }
         if enabled && no_cidr {
             let message = "the value was set to null, so the rule has no addresses";
-            let problem = Problem::error(message)
+            let problem = Diagnostic::error(message)
                 .help("set cidr to the range that workloads may reach, or enabled to false");
-            let place = Place::default().at(format!("{FIELD}.cidr"), None);
+            let place = Location::default().at(format!("{FIELD}.cidr"), None);
             self.push_located(vec![problem.at(place)]);
         }
         if enabled && no_except {
             let message = "the value was set to null, so public egress reaches private ranges too: \
                            the default excepts are gone";
-            let problem = Problem::warning(null_excepts::RULE.code, message)
+            let problem = Diagnostic::warning(null_excepts::RULE.code, message)
                 .help("leave except out for the default list, or set it to [] if this is meant");
-            let place = Place::default().at(format!("{FIELD}.except"), None);
+            let place = Location::default().at(format!("{FIELD}.except"), None);
             self.push_located(vec![problem.at(place)]);
         }
     }
@@ -327,13 +336,13 @@ impl ConfigDocument {
             cidr: CidrRule::default(),
             use_of: Use::ForPolicies,
         };
-        let mut problems = validate::ip_block(&block, &Spot::new(field, None), &ctx);
+        let mut problems = validate::ip_block(&block, &FieldSpot::new(field, None), &ctx);
         problems.retain(|problem| problem.severity == Severity::Error);
         self.push_located(problems);
     }
 
     /// Notes problems whose paths are below the config, at fields that may be missing.
-    fn push_located(&mut self, mut problems: Vec<Problem>) {
+    fn push_located(&mut self, mut problems: Vec<Diagnostic>) {
         let tree = self.tree();
         let mut paths = tree.as_ref().and_then(Tree::root).map(Paths::new);
         for problem in &mut problems {

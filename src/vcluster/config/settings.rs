@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::rules::{default_excepts, deprecated_field, missing_enabled};
-use manifest::diagnostic::{Problem, Quoting};
+use manifest::diagnostic::{Diagnostic, Quoting};
 use netpol::cidr::Cidr;
 
 /// The ranges that public egress leaves out by default.
@@ -73,7 +73,7 @@ impl PublicEgress {
 
     /// A problem with an except, counted as the text counts.
     #[must_use]
-    pub fn reindexed(&self, mut problem: Problem) -> Problem {
+    pub fn reindexed(&self, mut problem: Diagnostic) -> Diagnostic {
         if let Some(path) = &mut problem.place.path
             && let Some((head, tail)) = path.split_once("except[")
             && let Some((number, rest)) = tail.split_once(']')
@@ -213,7 +213,7 @@ impl Settings {
     pub fn from_json(
         config: Value,
         quoting: Quoting,
-    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let raw: Raw = serde_json::from_value(without_nulls(config)).map_err(|e| {
             // The shape has been checked, so this says where the two disagree.
             let detail = match quoting {
@@ -222,7 +222,7 @@ impl Settings {
             };
             vec![at(
                 "",
-                Problem::error(format!("the config can't be decoded: {detail}")),
+                Diagnostic::error(format!("the config can't be decoded: {detail}")),
             )]
         })?;
         raw.settle(quoting)
@@ -230,7 +230,7 @@ impl Settings {
 }
 
 impl Raw {
-    fn settle(self, quoting: Quoting) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    fn settle(self, quoting: Quoting) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
         let mut problems = Vec::new();
         let control_plane_egress = successor(
             (self.control_plane.egress, "controlPlane.egress"),
@@ -244,7 +244,7 @@ impl Raw {
         );
         let platform = self.outgoing_connections.platform.unwrap_or(true);
         if !platform {
-            let problem = Problem::warning(
+            let problem = Diagnostic::warning(
                 deprecated_field::RULE.code,
                 "the field is deprecated and has no successor in the chart since 0.31; it is still \
                  honoured: the control plane gets no egress rule towards the Platform",
@@ -261,7 +261,7 @@ impl Raw {
             &mut problems,
         );
         if self.enabled.is_none() {
-            let problem = Problem::warning(
+            let problem = Diagnostic::warning(
                 missing_enabled::RULE.code,
                 "the config does not say whether the policies are enabled, and the default is false",
             )
@@ -313,7 +313,7 @@ fn user_rules<R>(rules: Vec<R>, field: &str) -> Vec<UserRule<R>> {
 fn successor<R: PartialEq>(
     (new, new_field): (Vec<R>, &'static str),
     (old, old_field): (Vec<R>, &'static str),
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<Diagnostic>,
 ) -> Vec<UserRule<R>> {
     if old.is_empty() {
         return user_rules(new, new_field);
@@ -330,18 +330,21 @@ fn successor<R: PartialEq>(
     }
 }
 
-fn deprecated(old: &str, new: &str) -> Problem {
+fn deprecated(old: &str, new: &str) -> Diagnostic {
     let message = format!("the field is deprecated, its successor is {new}");
-    at(old, Problem::warning(deprecated_field::RULE.code, message))
-        .help("vcluster-netpol migrate rewrites it")
+    at(
+        old,
+        Diagnostic::warning(deprecated_field::RULE.code, message),
+    )
+    .help("vcluster-netpol migrate rewrites it")
 }
 
-fn contradiction(old: &str, new: &str) -> Problem {
+fn contradiction(old: &str, new: &str) -> Diagnostic {
     let message = format!("the deprecated field and its successor {new} are both set, and differ");
-    at(old, Problem::error(message)).help(format!("move what it holds to {new} and remove it"))
+    at(old, Diagnostic::error(message)).help(format!("move what it holds to {new} and remove it"))
 }
 
-fn at(field: &str, mut problem: Problem) -> Problem {
+fn at(field: &str, mut problem: Diagnostic) -> Diagnostic {
     problem.place.path = Some(field.to_owned());
     problem
 }
@@ -350,7 +353,7 @@ fn public_egress(
     new: RawPublicEgress,
     old: RawIpBlock,
     quoting: Quoting,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<Diagnostic>,
 ) -> PublicEgress {
     const NEW: &str = "workload.publicEgress";
     const OLD: &str = "outgoingConnections.ipBlock";
@@ -434,7 +437,7 @@ fn drop_default_excepts(
     except: &mut Vec<(usize, String)>,
     field: &str,
     quoting: Quoting,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<Diagnostic>,
 ) {
     let Some(range) = Cidr::parse(cidr) else {
         return;
@@ -463,7 +466,7 @@ fn drop_default_excepts(
     problems.push(
         at(
             &format!("{field}.except"),
-            Problem::warning(default_excepts::RULE.code, message),
+            Diagnostic::warning(default_excepts::RULE.code, message),
         )
         .help("set except to the ranges that lie inside, or to []"),
     );

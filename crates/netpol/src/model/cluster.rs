@@ -29,7 +29,7 @@ pub struct Draft {
 
 /// Namespaces, pods and policies.
 #[derive(Debug, Clone, Default)]
-pub struct World {
+pub struct ClusterModel {
     namespaces: BTreeMap<String, Arc<Labels>>,
     pods: Vec<Arc<Pod>>,
     by_name: HashMap<String, HashMap<String, usize>>,
@@ -37,7 +37,7 @@ pub struct World {
     policies: Policies,
 }
 
-impl World {
+impl ClusterModel {
     /// Puts together what was read, in any order.
     #[must_use]
     pub fn new(
@@ -155,7 +155,7 @@ impl World {
     }
 }
 
-impl From<Vec<Policy>> for World {
+impl From<Vec<Policy>> for ClusterModel {
     fn from(policies: Vec<Policy>) -> Self {
         Self::new(BTreeMap::new(), Vec::new(), policies.into_iter().collect())
     }

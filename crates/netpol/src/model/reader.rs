@@ -1,4 +1,4 @@
-//! Reads a [`World`] from manifests: a rendered chart, `kubectl get -o yaml`, files put together.
+//! Reads a [`ClusterModel`] from manifests: a rendered chart, `kubectl get -o yaml`, files put together.
 //!
 //! It takes what the questions need and passes over everything else. It does not judge: a field
 //! that Kubernetes doesn't know is ignored here as it is in the cluster.
@@ -10,13 +10,13 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
 use crate::evaluate::Policies;
 use crate::kubernetes;
-use crate::model::cluster::{Draft, World};
+use crate::model::cluster::{ClusterModel, Draft};
 use crate::model::pod::Pod;
 use crate::model::policy::{Direction, Policy};
 use crate::sets::addresses::parse_address;
 use crate::sets::ports::{NamedPort, Protocol};
 use crate::sets::selector::Labels;
-use manifest::diagnostic::{Place, Position, Problem, Quoting, Report, Severity};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity};
 use manifest::documents;
 use manifest::schema::{self, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Tree};
@@ -50,7 +50,7 @@ const MAX_LISTS: usize = 8;
 ///
 /// # Errors
 /// A document that should be read and is no YAML, and a policy that can't be understood.
-pub fn read(text: &[u8], file: &str, namespace: &str) -> Result<World, Report> {
+pub fn read(text: &[u8], file: &str, namespace: &str) -> Result<ClusterModel, Diagnostics> {
     read_all([(file, text)], namespace)
 }
 
@@ -61,7 +61,7 @@ pub fn read(text: &[u8], file: &str, namespace: &str) -> Result<World, Report> {
 pub fn read_all<'t>(
     files: impl IntoIterator<Item = (&'t str, &'t [u8])>,
     namespace: &str,
-) -> Result<World, Report> {
+) -> Result<ClusterModel, Diagnostics> {
     let mut reader = Reader {
         file: "",
         namespace,
@@ -80,7 +80,7 @@ pub fn read_all<'t>(
             reader.document(line, body)?;
         }
     }
-    Ok(World::new(
+    Ok(ClusterModel::new(
         reader.namespaces,
         reader.drafts,
         reader.policies,
@@ -122,17 +122,17 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn document(&mut self, line: usize, bytes: &[u8]) -> Result<(), Report> {
-        let place = Place {
+    fn document(&mut self, line: usize, bytes: &[u8]) -> Result<(), Diagnostics> {
+        let place = Location {
             object: Some(self.file.to_owned()),
             stream_line: Some(line),
-            ..Place::default()
+            ..Location::default()
         };
         let Ok(text) = std::str::from_utf8(bytes) else {
             let policy = b"NetworkPolicy";
             if bytes.windows(policy.len()).any(|w| w == policy) {
                 let message = "a document that speaks of a NetworkPolicy is not UTF-8";
-                return Err(Problem::error(message).at(place).into());
+                return Err(Diagnostic::error(message).at(place).into());
             }
             return Ok(());
         };
@@ -140,7 +140,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let unreadable = |e: manifest::yaml::YamlError| {
-            Problem::error(e.message).at(Place {
+            Diagnostic::error(e.message).at(Location {
                 position: Some(of_the_file(e.position, line)),
                 ..place.clone()
             })
@@ -158,7 +158,7 @@ impl Reader<'_> {
         document: &Document<'_>,
         kind: Option<&str>,
         depth: usize,
-    ) -> Result<(), Report> {
+    ) -> Result<(), Diagnostics> {
         let own_kind = text(node, &["kind"]);
         let Some(kind) = own_kind.as_deref().or(kind) else {
             return Ok(());
@@ -217,14 +217,14 @@ impl Reader<'_> {
         });
     }
 
-    fn policy(&mut self, node: Node<'_>, document: &Document<'_>) -> Result<(), Report> {
+    fn policy(&mut self, node: Node<'_>, document: &Document<'_>) -> Result<(), Diagnostics> {
         let line = document.line;
         let namespace = self.namespace_of(node);
         let name = text(node, &["metadata", "name"]).unwrap_or_default();
-        let place = Place {
+        let place = Location {
             object: Some(format!("NetworkPolicy {namespace}/{name} of {}", self.file)),
             stream_line: Some(line),
-            ..Place::default()
+            ..Location::default()
         };
         let spec = node.get("spec").filter(|spec| !spec.is_null());
         if let Some(spec) = spec {
@@ -235,7 +235,7 @@ impl Reader<'_> {
             let shape = Shape::Object(&kubernetes::SPEC);
             // The cluster has no use for a field that it doesn't know, and neither have we.
             let found = schema::check(spec, shape, "spec", &origin, Unknown::Warn(""));
-            let mut errors = Report::default();
+            let mut errors = Diagnostics::default();
             errors.extend(
                 found
                     .into_iter()
@@ -253,10 +253,10 @@ impl Reader<'_> {
         let typed: NetworkPolicySpec = match spec {
             None => NetworkPolicySpec::default(),
             Some(spec) => serde_json::from_value(spec.to_json())
-                .map_err(|e| Problem::error(e.to_string()).at(place.at("spec", None)))?,
+                .map_err(|e| Diagnostic::error(e.to_string()).at(place.at("spec", None)))?,
         };
         let mut policy = Policy::read(&namespace, &name, Some(&typed))
-            .map_err(|e| Problem::error(e.message).at(place.at(e.path, None)))?;
+            .map_err(|e| Diagnostic::error(e.message).at(place.at(e.path, None)))?;
         for (direction, list) in [
             (Direction::Ingress, "ingress"),
             (Direction::Egress, "egress"),
@@ -339,7 +339,7 @@ fn ports(pod: Node<'_>) -> Vec<NamedPort> {
 mod tests {
     use super::*;
 
-    fn world(text: &str) -> World {
+    fn world(text: &str) -> ClusterModel {
         read(text.as_bytes(), "test", "home").unwrap()
     }
 

@@ -11,12 +11,12 @@ use crate::sets::ports::Ports;
 
 /// A set of (address, port) pairs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Region {
+pub struct AddressPortSet {
     // No address stands in two pieces, no two pieces have the same ports, none is empty; sorted.
     pieces: Vec<(AddressSet, Ports)>,
 }
 
-impl Region {
+impl AddressPortSet {
     /// Every one of these ports at every one of these addresses.
     #[must_use]
     pub fn new(addresses: AddressSet, ports: Ports) -> Self {
@@ -118,7 +118,7 @@ fn in_order(pieces: impl IntoIterator<Item = (AddressSet, Ports)>) -> Vec<(Addre
     joined
 }
 
-impl fmt::Display for Region {
+impl fmt::Display for AddressPortSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("nothing");
@@ -153,8 +153,8 @@ mod tests {
             (net("10.1.0.0/16"), tcp(443)),
             (net("0.0.0.0/0"), tcp(443)),
         ];
-        let mut forth = Region::default();
-        let mut back = Region::default();
+        let mut forth = AddressPortSet::default();
+        let mut back = AddressPortSet::default();
         for (a, p) in &parts {
             forth.add(a, p);
         }
@@ -167,9 +167,9 @@ mod tests {
 
     #[test]
     fn difference_and_intersection_make_up_the_whole() {
-        let mut a = Region::new(net("10.0.0.0/8"), tcp(80).union(&tcp(443)));
+        let mut a = AddressPortSet::new(net("10.0.0.0/8"), tcp(80).union(&tcp(443)));
         a.add(&net("fd00::/8"), &tcp(80));
-        let b = Region::new(net("10.5.0.0/16"), tcp(80));
+        let b = AddressPortSet::new(net("10.5.0.0/16"), tcp(80));
         let mut again = a.difference(&b);
         assert!(again.intersection(&b).is_empty());
         for (addresses, ports) in a.intersection(&b).pieces() {

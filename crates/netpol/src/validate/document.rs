@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Context;
-use super::Spot;
+use super::FieldSpot;
 use super::annotations;
 use super::labels;
 use super::name;
@@ -21,7 +21,7 @@ use super::namespace;
 use super::policy;
 use crate::codes;
 use crate::kubernetes;
-use manifest::diagnostic::Problem;
+use manifest::diagnostic::Diagnostic;
 use manifest::schema::{self, Finding, Mistake, Reader, Shape, Unknown};
 use manifest::yaml::Node;
 
@@ -39,8 +39,8 @@ pub fn policy_document(
     root: Option<Node<'_>>,
     target: Option<&str>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
-    let at = Spot::new("", root);
+) -> Vec<Diagnostic> {
+    let at = FieldSpot::new("", root);
     let mut problems = Vec::new();
     if let Some(root) = root.filter(|root| !root.is_null()) {
         if !root.is_mapping() {
@@ -161,7 +161,7 @@ fn item(node: Node<'_>, shape: Shape) -> Value {
 
 /// The mistakes of decoding in the server's order, and whether there is anything to judge beyond
 /// them.
-fn decode(root: Node<'_>, ctx: &Context<'_>) -> (Vec<Problem>, bool) {
+fn decode(root: Node<'_>, ctx: &Context<'_>) -> (Vec<Diagnostic>, bool) {
     let shape = Shape::Object(&kubernetes::POLICY);
     let mut findings = schema::find(root, shape, "", ctx.origin, Unknown::Refuse, Reader::Server);
     // The server goes through the fields of an object in the order of their names.
@@ -189,7 +189,7 @@ fn by_name(finding: &Finding) -> Vec<(String, usize)> {
 }
 
 /// What is wrong with apiVersion and kind.
-fn identity(at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
+fn identity(at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     for (field, right) in [
         ("apiVersion", kubernetes::API_VERSION),
         ("kind", kubernetes::KIND),
@@ -226,7 +226,7 @@ fn identity(at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
 }
 
 /// The server knows what it is sent; kubectl and Helm do not.
-fn missing_identity(at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
+fn missing_identity(at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     at.node.filter(|root| root.is_mapping())?;
     let missing: Vec<&str> = ["apiVersion", "kind"]
         .into_iter()
@@ -277,9 +277,9 @@ struct OwnerReference {
 fn metadata_problems(
     metadata: &Metadata,
     target: Option<&str>,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let namespace_at = at.field("namespace");
     if let Some(target) =
@@ -328,7 +328,7 @@ fn metadata_problems(
 }
 
 /// What is wrong with the name, or with the beginning of one that the server makes.
-fn names_of(metadata: &Metadata, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn names_of(metadata: &Metadata, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     let (name_at, start_at) = (at.field("name"), at.field("generateName"));
     let start = &metadata.generate_name;
     let mut problems = Vec::new();
@@ -359,11 +359,11 @@ fn without_hyphen(start: &str) -> String {
 }
 
 /// The server names the list, not the item.
-fn owners(owners: &[OwnerReference], at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn owners(owners: &[OwnerReference], at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut controller = false;
     for (owner, item) in owners.iter().zip(at.items(owners.len())) {
-        let field = |name: &str| Spot {
+        let field = |name: &str| FieldSpot {
             path: schema::join(&at.path, name),
             ..item.field(name)
         };
@@ -408,7 +408,7 @@ fn version_of(api_version: &str) -> Option<&str> {
     Some(version).filter(|version| !version.is_empty())
 }
 
-fn finalizers(finalizers: &[String], at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn finalizers(finalizers: &[String], at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for finalizer in finalizers {
         if let Some(fault) = names::qualified(finalizer) {

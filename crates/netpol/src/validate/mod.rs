@@ -21,7 +21,7 @@ pub use crate::cidr::CidrRule;
 use crate::cidr::{self, Cidr, Oddity};
 use crate::codes;
 use crate::kubernetes;
-use manifest::diagnostic::{Position, Problem, Quoting};
+use manifest::diagnostic::{Diagnostic, Position, Quoting};
 use manifest::schema::{self, Origin};
 use manifest::yaml::Node;
 use names::Fault;
@@ -54,13 +54,13 @@ pub enum Use {
 
 /// A field: its path, and where it stands in the text, if it was read from one.
 #[derive(Debug, Clone)]
-pub struct Spot<'a> {
+pub struct FieldSpot<'a> {
     path: String,
     node: Option<Node<'a>>,
     position: Option<Position>,
 }
 
-impl<'a> Spot<'a> {
+impl<'a> FieldSpot<'a> {
     /// The field of that path, with its node where there is one.
     pub fn new(path: impl Into<String>, node: Option<Node<'a>>) -> Self {
         Self {
@@ -119,11 +119,11 @@ impl<'a> Spot<'a> {
 }
 
 impl Context<'_> {
-    fn error(&self, spot: &Spot<'_>, message: impl Into<String>) -> Problem {
+    fn error(&self, spot: &FieldSpot<'_>, message: impl Into<String>) -> Diagnostic {
         self.origin.error(&spot.path, spot.position, message)
     }
 
-    fn fault(&self, spot: &Spot<'_>, value: &str, fault: &Fault) -> Problem {
+    fn fault(&self, spot: &FieldSpot<'_>, value: &str, fault: &Fault) -> Diagnostic {
         let value = self.origin.quoting.value(value);
         self.error(spot, format!("{value} {}", fault.what))
             .help(fault.help)
@@ -136,7 +136,7 @@ impl Context<'_> {
 
 /// What is wrong with the spec of a policy.
 #[must_use]
-pub fn policy(spec: &NetworkPolicySpec, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+pub fn policy(spec: &NetworkPolicySpec, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     if let Some(selector) = &spec.pod_selector {
         problems.extend(label_selector(selector, &at.field("podSelector"), ctx));
@@ -157,9 +157,9 @@ pub fn policy(spec: &NetworkPolicySpec, at: &Spot<'_>, ctx: &Context<'_>) -> Vec
 #[must_use]
 pub fn ingress_rules(
     rules: &[NetworkPolicyIngressRule],
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let spots = at.items(rules.len());
     let each = rules.iter().zip(&spots);
     each.flat_map(|(rule, at)| ingress_rule(rule, at, ctx))
@@ -170,9 +170,9 @@ pub fn ingress_rules(
 #[must_use]
 pub fn ingress_rule(
     rule: &NetworkPolicyIngressRule,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let mut problems = ports(rule.ports.as_deref(), &at.field("ports"), ctx);
     problems.extend(peers(rule.from.as_deref(), &at.field("from"), ctx));
     problems
@@ -182,9 +182,9 @@ pub fn ingress_rule(
 #[must_use]
 pub fn egress_rules(
     rules: &[NetworkPolicyEgressRule],
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let spots = at.items(rules.len());
     let each = rules.iter().zip(&spots);
     each.flat_map(|(rule, at)| egress_rule(rule, at, ctx))
@@ -195,15 +195,19 @@ pub fn egress_rules(
 #[must_use]
 pub fn egress_rule(
     rule: &NetworkPolicyEgressRule,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let mut problems = ports(rule.ports.as_deref(), &at.field("ports"), ctx);
     problems.extend(peers(rule.to.as_deref(), &at.field("to"), ctx));
     problems
 }
 
-fn ports(ports: Option<&[NetworkPolicyPort]>, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn ports(
+    ports: Option<&[NetworkPolicyPort]>,
+    at: &FieldSpot<'_>,
+    ctx: &Context<'_>,
+) -> Vec<Diagnostic> {
     let ports = ports.unwrap_or_default();
     ports
         .iter()
@@ -212,7 +216,7 @@ fn ports(ports: Option<&[NetworkPolicyPort]>, at: &Spot<'_>, ctx: &Context<'_>) 
         .collect()
 }
 
-fn port(port: &NetworkPolicyPort, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn port(port: &NetworkPolicyPort, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     if let Some(protocol) = &port.protocol {
         problems.extend(one_of(
@@ -257,7 +261,7 @@ fn port(port: &NetworkPolicyPort, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Probl
     problems
 }
 
-fn port_number(number: i32, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
+fn port_number(number: i32, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     if (1..=65535).contains(&number) {
         return None;
     }
@@ -272,7 +276,11 @@ fn port_number(number: i32, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem>
     )
 }
 
-fn peers(peers: Option<&[NetworkPolicyPeer]>, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn peers(
+    peers: Option<&[NetworkPolicyPeer]>,
+    at: &FieldSpot<'_>,
+    ctx: &Context<'_>,
+) -> Vec<Diagnostic> {
     let peers = peers.unwrap_or_default();
     peers
         .iter()
@@ -281,7 +289,7 @@ fn peers(peers: Option<&[NetworkPolicyPeer]>, at: &Spot<'_>, ctx: &Context<'_>) 
         .collect()
 }
 
-fn peer(peer: &NetworkPolicyPeer, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn peer(peer: &NetworkPolicyPeer, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     if let Some(selector) = &peer.pod_selector {
         problems.extend(label_selector(selector, &at.field("podSelector"), ctx));
@@ -315,7 +323,7 @@ fn peer(peer: &NetworkPolicyPeer, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Probl
 
 /// What is wrong with a range of addresses and its exceptions.
 #[must_use]
-pub fn ip_block(block: &IPBlock, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+pub fn ip_block(block: &IPBlock, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     let cidr_at = at.field("cidr");
     if block.cidr.is_empty() {
         return vec![
@@ -323,7 +331,7 @@ pub fn ip_block(block: &IPBlock, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Proble
                 .help("write a range such as 10.9.8.0/24 or 2001:db8::/64"),
         ];
     }
-    let mut problems: Vec<Problem> = cidr(&block.cidr, &cidr_at, ctx).into_iter().collect();
+    let mut problems: Vec<Diagnostic> = cidr(&block.cidr, &cidr_at, ctx).into_iter().collect();
     let Some(outer) = Cidr::parse(&block.cidr) else {
         return problems;
     };
@@ -348,9 +356,9 @@ fn outside(
     cidr: &str,
     outer: Cidr,
     inner: Cidr,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Problem {
+) -> Diagnostic {
     let (text, cidr) = (
         ctx.origin.quoting.value(text),
         if ctx.shows() { cidr } else { "the cidr" },
@@ -376,7 +384,7 @@ fn outside(
 
 /// What is wrong, or merely unusual, with a single CIDR.
 #[must_use]
-pub fn cidr(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
+pub fn cidr(text: &str, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     let shown = ctx.origin.quoting.value(text);
     let Some(cidr) = Cidr::parse(text) else {
         let help = cidr::suggestion(text).filter(|_| ctx.shows()).map_or_else(
@@ -437,7 +445,7 @@ pub fn cidr(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
     Some(problem.help(help))
 }
 
-fn policy_types(types: &[String], at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+fn policy_types(types: &[String], at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
     if types.len() > kubernetes::POLICY_TYPES.len() {
         return vec![
             ctx.error(at, "there are more than two policyTypes")
@@ -457,9 +465,9 @@ fn one_of(
     value: &str,
     allowed: &[&str],
     what: &str,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Option<Problem> {
+) -> Option<Diagnostic> {
     if allowed.contains(&value) {
         return None;
     }
@@ -477,7 +485,11 @@ fn one_of(
 
 /// What is wrong with a selector.
 #[must_use]
-pub fn label_selector(selector: &LabelSelector, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+pub fn label_selector(
+    selector: &LabelSelector,
+    at: &FieldSpot<'_>,
+    ctx: &Context<'_>,
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     if let Some(map) = &selector.match_labels {
         problems.extend(labels(map, &at.field("matchLabels"), ctx));
@@ -492,9 +504,9 @@ pub fn label_selector(selector: &LabelSelector, at: &Spot<'_>, ctx: &Context<'_>
 
 fn label_requirement(
     requirement: &LabelSelectorRequirement,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let values = requirement.values.as_deref().unwrap_or_default();
     let values_at = at.field("values");
@@ -529,7 +541,11 @@ fn label_requirement(
 
 /// What is wrong with labels; `at` is the mapping.
 #[must_use]
-pub fn labels(labels: &BTreeMap<String, String>, at: &Spot<'_>, ctx: &Context<'_>) -> Vec<Problem> {
+pub fn labels(
+    labels: &BTreeMap<String, String>,
+    at: &FieldSpot<'_>,
+    ctx: &Context<'_>,
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (key, value) in labels {
         if problems.len() >= MAX_FAULTS {
@@ -549,9 +565,9 @@ pub fn labels(labels: &BTreeMap<String, String>, at: &Spot<'_>, ctx: &Context<'_
 #[must_use]
 pub fn annotations(
     annotations: &BTreeMap<String, String>,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for key in annotations.keys() {
         if problems.len() >= MAX_FAULTS {
@@ -582,9 +598,9 @@ pub fn annotations(
 #[must_use]
 pub fn annotations_through_helm_4(
     annotations: &BTreeMap<String, String>,
-    at: &Spot<'_>,
+    at: &FieldSpot<'_>,
     ctx: &Context<'_>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let lost = |c: &char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
     annotations
         .iter()
@@ -604,7 +620,7 @@ pub fn annotations_through_helm_4(
 
 /// What is wrong with the name of a policy.
 #[must_use]
-pub fn name(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
+pub fn name(text: &str, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     if text.is_empty() {
         return Some(
             ctx.error(at, "a name is missing")
@@ -616,6 +632,6 @@ pub fn name(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
 
 /// What is wrong with the name of a namespace.
 #[must_use]
-pub fn namespace(text: &str, at: &Spot<'_>, ctx: &Context<'_>) -> Option<Problem> {
+pub fn namespace(text: &str, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     names::dns_label(text).map(|fault| ctx.fault(at, text, &fault))
 }
