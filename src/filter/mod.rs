@@ -379,19 +379,20 @@ fn foreign_encoding(stream: &[u8]) -> Option<Diagnostic> {
 /// Each policy has one virtual cluster: two of them in one namespace would take turns.
 fn unique(plans: &[(VirtualCluster, Plan)]) -> Diagnostics {
     let mut report = Diagnostics::default();
-    let mut owners: HashMap<&str, Vec<(Option<&str>, &VirtualCluster)>> = HashMap::new();
+    let mut owners: HashMap<&str, HashMap<Option<&str>, &VirtualCluster>> = HashMap::new();
     for (cluster, plan) in plans.iter().filter(|(_, plan)| plan.enabled) {
         for policy in plan.policies.iter().chain(&plan.companions) {
             let namespace = policy.namespace.as_deref();
             let owners = owners.entry(&policy.name).or_default();
             // One without a namespace goes to the release's, which may be any.
-            let same = |(other, _): &&(Option<&str>, &VirtualCluster)| {
-                *other == namespace || other.is_none() || namespace.is_none()
+            let other = match namespace {
+                Some(_) => owners.get(&namespace).or_else(|| owners.get(&None)),
+                None => owners.iter().min_by_key(|(ns, _)| **ns).map(|(_, c)| c),
             };
-            if let Some((_, other)) = owners.iter().find(same) {
+            if let Some(other) = other {
                 report.push(two_owners(&policy.name, cluster, other));
             }
-            owners.push((namespace, cluster));
+            owners.insert(namespace, cluster);
         }
     }
     report
