@@ -37,6 +37,16 @@ pub struct Index {
     pub unreadable: Vec<Unreadable>,
     /// The lines of the stream.
     pub lines: Arc<LineIndex>,
+    /// The documents that may hold an object of a virtual cluster. They are read when somebody asks.
+    mentions: Vec<Mention>,
+}
+
+/// A document that has the word `vcluster`.
+#[derive(Debug)]
+struct Mention {
+    number: usize,
+    document: Document,
+    before: Option<Document>,
 }
 
 /// An object of a document that has one of our words.
@@ -106,6 +116,13 @@ impl Index {
             if needles.hit(&document.span) {
                 index.read(stream, i + 1, &document, before.as_ref());
             }
+            if needles.mentions_vcluster(&document.span) {
+                index.mentions.push(Mention {
+                    number: i + 1,
+                    document: document.clone(),
+                    before: before.clone(),
+                });
+            }
             before = Some(document);
         }
         index
@@ -120,34 +137,32 @@ impl Index {
     /// The objects of virtual clusters that need not have any of our words: those with the labels
     /// `app: vcluster` and `release`.
     #[must_use]
-    pub fn relatives(stream: &[u8]) -> Vec<IndexedObject> {
-        Self::labelled(stream, |_| true)
+    pub fn relatives(&self, stream: &[u8]) -> Vec<IndexedObject> {
+        self.labelled(stream, |_| true)
     }
 
     /// Those of them that can run a control plane: StatefulSets and Deployments.
     #[must_use]
-    pub fn workloads(stream: &[u8]) -> Vec<IndexedObject> {
-        // Most streams hold no virtual cluster, and one search over all of it is the cheapest.
-        if memchr::memmem::find(stream, b"vcluster").is_none() {
-            return Vec::new();
-        }
+    pub fn workloads(&self, stream: &[u8]) -> Vec<IndexedObject> {
         let kinds = ["StatefulSet", "Deployment"].map(memchr::memmem::Finder::new);
-        Self::labelled(stream, |body| {
+        self.labelled(stream, |body| {
             kinds.iter().any(|kind| kind.find(body).is_some())
         })
     }
 
     /// The objects with the labels of a virtual cluster, of documents that are accepted.
-    fn labelled(stream: &[u8], accepts: impl Fn(&[u8]) -> bool) -> Vec<IndexedObject> {
-        let mut index = Self::default();
-        let words = ["vcluster", "release"].map(memchr::memmem::Finder::new);
-        let mut before: Option<Document> = None;
-        for (i, document) in documents::split(stream).enumerate() {
+    fn labelled(&self, stream: &[u8], accepts: impl Fn(&[u8]) -> bool) -> Vec<IndexedObject> {
+        let mut index = Self {
+            lines: Arc::clone(&self.lines),
+            ..Self::default()
+        };
+        let release = memchr::memmem::Finder::new("release");
+        for mention in &self.mentions {
+            let document = &mention.document;
             let body = stream.get(document.body.clone()).unwrap_or_default();
-            if words.iter().all(|word| word.find(body).is_some()) && accepts(body) {
-                index.read(stream, i + 1, &document, before.as_ref());
+            if release.find(body).is_some() && accepts(body) {
+                index.read(stream, mention.number, document, mention.before.as_ref());
             }
-            before = Some(document);
         }
         let labelled = |o: &IndexedObject| {
             let app = o.labels.get("app").is_some_and(|app| app == "vcluster");

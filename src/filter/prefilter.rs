@@ -40,6 +40,9 @@ const LONGEST_TAG: usize = 128;
 /// others have gone over the same bytes.
 const STRIDE: usize = 64 * 1024;
 
+/// How many searches look for what makes a document matter.
+const HITS: usize = 5;
+
 /// Searches a stream from front to back, document by document.
 #[derive(Debug)]
 pub(super) struct Prefilter<'s> {
@@ -48,9 +51,10 @@ pub(super) struct Prefilter<'s> {
     annotation: Finder<'static>,
     binary: Finder<'static>,
     percent: Finder<'static>,
+    vcluster: Finder<'static>,
     escapes: EscapedWords,
     /// How far each search has gone, and what it found.
-    searches: [(usize, Option<usize>); 5],
+    searches: [(usize, Option<usize>); HITS + 1],
 }
 
 impl<'s> Prefilter<'s> {
@@ -61,14 +65,20 @@ impl<'s> Prefilter<'s> {
             annotation: Finder::new(ANNOTATION.as_bytes()),
             binary: Finder::new(b"binary"),
             percent: Finder::new(b"%"),
+            vcluster: Finder::new(b"vcluster"),
             escapes: EscapedWords::default(),
-            searches: [(0, None); 5],
+            searches: [(0, None); HITS + 1],
         }
     }
 
     /// Whether a span, which must lie behind all spans asked for before, can matter.
     pub(super) fn hit(&mut self, span: &Range<usize>) -> bool {
-        (0..self.searches.len()).any(|search| self.advance(search, span))
+        (0..HITS).any(|search| self.advance(search, span))
+    }
+
+    /// Whether a span, likewise, has the word that all objects of a virtual cluster have in a label.
+    pub(super) fn mentions_vcluster(&mut self, span: &Range<usize>) -> bool {
+        self.advance(HITS, span)
     }
 
     /// Takes one search to the end of a span, and says whether it found something in there.
@@ -104,6 +114,7 @@ impl<'s> Prefilter<'s> {
             1 => self.first(&self.annotation, range, |_| true),
             2 => self.escapes.search(self.stream, &range),
             3 => self.first(&self.percent, range, |at| self.hides_tag(at)),
+            HITS => self.first(&self.vcluster, range, |_| true),
             // A tag: `!!binary`, `!<tag:yaml.org,2002:binary>`.
             _ => self.first(&self.binary, range, |at| {
                 let before = at.checked_sub(1).and_then(|i| self.stream.get(i));

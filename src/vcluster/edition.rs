@@ -1,7 +1,7 @@
 //! The chart that rendered a stream, and the edition of the policies that goes with it.
 //!
 //! Reads chart labels (`vcluster-0.31.0`), nothing else. A new edition is a new row of
-//! [`EDITIONS`]; what it does differently is read in [`crate::vcluster::policies`].
+//! `EDITIONS`; what it does differently is read in [`crate::vcluster::policies`].
 
 use std::fmt;
 use std::ops::Deref;

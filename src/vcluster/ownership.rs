@@ -112,20 +112,23 @@ impl<'i> Draft<'i> {
 /// `release`. The stream is read for them only when they are asked for.
 #[derive(Debug)]
 pub(super) struct ReleaseObjects<'s> {
+    index: &'s Index,
     stream: &'s [u8],
     objects: OnceCell<Vec<Object>>,
 }
 
 impl<'s> ReleaseObjects<'s> {
-    pub(super) fn of(stream: &'s [u8]) -> Self {
+    pub(super) fn of(index: &'s Index, stream: &'s [u8]) -> Self {
         Self {
+            index,
             stream,
             objects: OnceCell::new(),
         }
     }
 
     fn all(&self) -> &[Object] {
-        self.objects.get_or_init(|| Index::relatives(self.stream))
+        self.objects
+            .get_or_init(|| self.index.relatives(self.stream))
     }
 
     /// What runs the control planes of virtual clusters. Where the other objects are not asked for,
@@ -138,7 +141,7 @@ impl<'s> ReleaseObjects<'s> {
         if let Some(objects) = self.objects.get() {
             return objects.iter().filter(is_main).cloned().collect();
         }
-        let objects = Index::workloads(self.stream).into_iter();
+        let objects = self.index.workloads(self.stream).into_iter();
         objects.filter(|o| is_main(&o)).collect()
     }
 

@@ -143,7 +143,7 @@ pub fn virtual_clusters(
     said: &Overrides,
     stream: &[u8],
 ) -> Result<VirtualClusters, Diagnostics> {
-    let release_objects = ReleaseObjects::of(stream);
+    let release_objects = ReleaseObjects::of(index, stream);
     let mut ownership = Ownership::new(index, said, stream);
     let drafts = ownership.drafts(&release_objects);
     let (mut errors, mut warnings) = (ownership.errors, ownership.warnings);
