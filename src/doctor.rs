@@ -2,7 +2,7 @@
 //!
 //! Everything is judged from text that somebody else fetched; nothing here runs a program. What is
 //! not known is said to be unknown, never guessed. [`Cluster::next_question`] says what to ask a
-//! cluster, so that whoever runs kubectl needs to know nothing of network plugins. A network plugin
+//! cluster, so that the code that runs kubectl knows nothing of network plugins. A network plugin
 //! that is learnt of is added to the table `KNOWN`.
 
 use std::fmt;

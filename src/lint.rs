@@ -1,6 +1,6 @@
 //! Every NetworkPolicy of a stream, held against the API server's rules.
 //!
-//! Reads each document of a stream, whoever's it is, and takes up what is meant as a NetworkPolicy,
+//! Reads each document of a stream, of any owner, and takes up what is meant as a NetworkPolicy,
 //! in lists too. Nothing is changed, and other kinds are passed over. How findings are shown is
 //! decided at the edge.
 

@@ -233,7 +233,7 @@ fn json(value: &impl serde::Serialize) -> String {
     escape::json(&text)
 }
 
-/// Writes the answer; whoever closes the pipe early has read enough, and still gets the exit code.
+/// Writes the answer. A reader that closes the pipe early still gets the exit code.
 fn write(text: &str) -> anyhow::Result<()> {
     pipe::answer(text.as_bytes()).context("the answer can't be written")
 }

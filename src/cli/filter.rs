@@ -189,7 +189,7 @@ pub(super) fn write(
             }
             account.tell(&output);
             if let Err(error) = pipe::write_stdout(&output.pieces) {
-                // Whoever stopped reading has half a chart: that must not look like a whole one.
+                // A reader that stopped early has half a chart, which must not look like a whole one.
                 tell(format!("error: can't write standard output: {error}"));
                 return Ok(Exit::Io);
             }

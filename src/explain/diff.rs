@@ -133,7 +133,7 @@ fn subjects<'p>(old: &'p Policies, new: &'p Policies) -> Vec<Subject<'p>> {
 }
 
 impl Subject<'_> {
-    /// What changes for its pods: once for all of them, or once for each kind that fares otherwise.
+    /// What changes for its pods: once for all of them, or once for each kind with other changes.
     fn changes(&self, old: &Policies, new: &Policies, direction: Direction) -> Vec<Change> {
         let changes: Vec<(Labels, Change)> = (self.selector.examples().into_iter())
             .map(|labels| {

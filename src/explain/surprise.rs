@@ -341,7 +341,7 @@ fn gains_out<'p>(
     gains
 }
 
-/// The pods that let in whoever has a label, beside what they let in of a plain tenant.
+/// The pods that let in every pod with a label, beside what they let in of a plain tenant.
 struct Lenders<'p, 's> {
     /// The pods whose rules ask for a value of the label.
     by_value: HashMap<&'p str, Vec<usize>>,

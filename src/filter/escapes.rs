@@ -1,6 +1,6 @@
 //! The escapes of double-quoted scalars, one by one and without knowledge of quotes.
 //!
-//! Whoever searches for a word reads every backslash as an escape: outside of quotes that finds
+//! A search for a word reads every backslash as an escape: outside of quotes that finds
 //! words that are none, and misses none.
 
 /// What an escape stands for.

@@ -222,7 +222,7 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Dia
 
 /// The policies that the filter would give to a stream, and nothing of where they would go.
 ///
-/// Files hold here even where the stream is empty: whoever asks wants to see what they make.
+/// Files count here even where the stream is empty: the caller wants to see what they make.
 ///
 /// # Errors
 /// With all that is wrong at once, as [`render`] does.

@@ -244,7 +244,7 @@ fn companions(subject: &Subject<'_>, settings: &Settings, options: &Options) -> 
 
 /// What is to be said of an annotation that takes back what the Secret's config closes.
 ///
-/// Whoever can add an object to the stream can annotate it. So only the caller can allow this, not
+/// Everybody who can add an object to the stream can annotate it. So only the caller can allow this, not
 /// the annotation itself.
 fn overriding(
     cluster: &VirtualCluster,

@@ -2,7 +2,7 @@
 //!
 //! Names of objects, of files and of fields, comments and values come from charts and clusters, and
 //! may hold anything: escape sequences that a terminal obeys, line breaks that begin a line of their
-//! own, commands for the log of a CI system, marks that turn the direction of writing. Whoever shows
+//! own, commands for the log of a CI system, marks that turn the direction of writing. Code that shows
 //! such a text passes it through the function of the place. What is changed is written as Rust
 //! writes it (`\n`, `\x1b`, `\u{202e}`), so the reader sees what is there. Names that a cluster
 //! takes, and letters of any language, stay as they are.

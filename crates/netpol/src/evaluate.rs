@@ -102,7 +102,7 @@ impl fmt::Display for RuleRef<'_> {
 pub enum Extent {
     /// All of it.
     All,
-    /// Some of it; whoever asked for all has to take it as a no.
+    /// Some of it. For a question about all of it, the answer is no.
     Part,
     /// Nothing.
     Nothing,

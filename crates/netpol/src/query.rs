@@ -113,7 +113,7 @@ impl Vocabulary {
 pub enum EndpointSpec {
     /// A role of the vocabulary, or public addresses, by the word.
     Role(&'static str),
-    /// Addresses; whoever has them.
+    /// Addresses, of pods or of anything else.
     Net(IpNet),
     /// A pod of the manifest.
     Named {

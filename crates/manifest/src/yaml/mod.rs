@@ -5,7 +5,7 @@
 //! Go reads it, see [`scalar`]). It does not cut streams and knows nothing of Kubernetes.
 //!
 //! [`Tree::parse`] is the one way to read a text from outside. It refuses what would take too much
-//! memory, time or stack of whoever walks over the tree: too many bytes or nodes, too deep a
+//! memory, time or stack of code that walks over the tree: too many bytes or nodes, too deep a
 //! nesting, and aliases that stand for too much. A tree that exists is safe to walk with recursion,
 //! aliases and merge keys followed.
 
