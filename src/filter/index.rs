@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::filter::look;
 use crate::filter::prefilter::{ANNOTATION, Prefilter};
+use crate::vcluster::actors::{POLICY_PREFIXES, SECRET_PREFIX};
 use manifest::documents::{self, Document, Start};
 use manifest::line_index::LineIndex;
 use manifest::objects::{self, Object, ObjectLocation};
@@ -89,7 +90,7 @@ impl IndexedObject {
     #[must_use]
     pub fn is_own_policy(&self) -> bool {
         let name = self.name.as_deref().unwrap_or_default();
-        self.is_network_policy() && (name.starts_with("vc-work-") || name.starts_with("vc-cp-"))
+        self.is_network_policy() && POLICY_PREFIXES.iter().any(|p| name.starts_with(p))
     }
 
     /// The config in the annotation, if there is one.
@@ -227,7 +228,7 @@ fn secret_config(object: &Object, node: Node<'_>) -> Option<SecretConfig> {
     let is_named = object
         .name
         .as_deref()
-        .is_some_and(|name| name.starts_with("vc-config-"));
+        .is_some_and(|name| name.starts_with(SECRET_PREFIX));
     if object.kind != "Secret" || object.api_version.contains('/') || !is_named {
         return None;
     }

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::placement::Expected;
 use crate::filter::index::{Index, IndexedObject as Object};
 use crate::filter::roundtrip::Written;
+use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES};
 use manifest::diagnostic::Diagnostic;
 use manifest::documents::{self, Document, Start};
 use manifest::edit::{self, Edit};
@@ -513,8 +514,9 @@ fn without_policies(value: &mut Value) {
     list.retain(|item| {
         let name = item.pointer("/metadata/name").and_then(Value::as_str);
         let named = name.is_some_and(|n| {
-            ["vc-work-", "vc-cp-", "vc-kube-dns-", "vc-snapshot-"]
+            POLICY_PREFIXES
                 .iter()
+                .chain(&COMPANION_PREFIXES)
                 .any(|prefix| n.starts_with(prefix))
         });
         let kind = item.get("kind").and_then(Value::as_str);

@@ -10,6 +10,7 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
+use super::actors::SECRET_PREFIX;
 use super::sources::{Overrides, object_place};
 use crate::filter::index::{Index, IndexedObject as Object};
 use crate::rules::unlabelled_secret;
@@ -337,7 +338,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         let index = self.index;
         for object in index.carriers().filter(|o| o.secret.is_some()) {
             let name = object.name.as_deref().unwrap_or_default();
-            let Some(name) = name.strip_prefix("vc-config-").filter(|n| !n.is_empty()) else {
+            let Some(name) = name.strip_prefix(SECRET_PREFIX).filter(|n| !n.is_empty()) else {
                 continue;
             };
             if self.is_config_secret(object, name) {
@@ -565,7 +566,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         let candidates = [
             name,
             name.and_then(|name| name.strip_suffix("-headless")),
-            name.and_then(|name| name.strip_prefix("vc-config-")),
+            name.and_then(|name| name.strip_prefix(SECRET_PREFIX)),
             name.and_then(|name| name.strip_prefix("vc-workload-")),
             name.and_then(|name| name.strip_prefix("vc-")),
         ];
