@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for (json, said) in [
+        for (json, message) in [
             (r#"[{"name": "value-files", "array": []}]"#, "no parameter"),
             (r#"[{"name": "values-files", "string": "a"}]"#, "`array:`"),
             (r#"[{"name": "release-name", "array": ["a"]}]"#, "`string:`"),
@@ -358,7 +358,7 @@ mod tests {
         ] {
             let error = application(&[("ARGOCD_APP_NAME", "a"), ("ARGOCD_APP_PARAMETERS", json)])
                 .unwrap_err();
-            assert!(error.contains(said), "{json}: {error}");
+            assert!(error.contains(message), "{json}: {error}");
         }
         assert!(application(&[]).unwrap_err().contains("ARGOCD_APP_NAME"));
     }

@@ -283,7 +283,7 @@ impl Cluster {
         self.answers.iter().any(|(asked, _)| asked == question)
     }
 
-    fn said(&self, question: &Question) -> Option<&Value> {
+    fn reply(&self, question: &Question) -> Option<&Value> {
         let (_, answer) = self.answers.iter().find(|(asked, _)| asked == question)?;
         answer.as_ref()
     }
@@ -311,7 +311,7 @@ impl Cluster {
     /// The DaemonSets of known plugins, and what each does.
     fn plugins(&self) -> Vec<Seen> {
         let sets = self
-            .said(&Question::DaemonSets)
+            .reply(&Question::DaemonSets)
             .and_then(|sets| sets.get("items")?.as_array());
         let mut seen = Vec::new();
         for set in sets.into_iter().flatten() {
@@ -329,7 +329,7 @@ impl Cluster {
             name: switch.config_map,
         });
         let value = question.as_ref().and_then(|question| {
-            let data = self.said(question)?.get("data")?;
+            let data = self.reply(question)?.get("data")?;
             data.get(plugin.switch?.key)?.as_str()
         });
         let decided = enforced(plugin.enforces, set).and_then(|by_set| {
@@ -360,8 +360,8 @@ impl Cluster {
 
     /// Whether the cluster is a k3s, by the version of its API server or of its nodes.
     fn distribution(&self) -> Distribution {
-        let server = self.said(&Question::Version);
-        let server = server.and_then(|said| text(said, "/serverVersion/gitVersion"));
+        let server = self.reply(&Question::Version);
+        let server = server.and_then(|reply| text(reply, "/serverVersion/gitVersion"));
         let nodes = self.nodes();
         let mut versions = nodes.filter_map(|node| text(node, "/status/nodeInfo/kubeletVersion"));
         if server.is_some_and(is_k3s) || versions.any(is_k3s) {
@@ -375,7 +375,7 @@ impl Cluster {
 
     fn nodes(&self) -> impl Iterator<Item = &Value> {
         let items = self
-            .said(&Question::Nodes)
+            .reply(&Question::Nodes)
             .and_then(|nodes| nodes.get("items")?.as_array());
         items.into_iter().flatten()
     }
@@ -383,9 +383,9 @@ impl Cluster {
     /// Whether k3s runs its own controller, as the arguments of its servers say.
     fn k3s_controller(&self) -> Option<bool> {
         let arguments = self.nodes().filter_map(|node| {
-            let said = node.pointer("/metadata/annotations")?;
-            let said = said.get("k3s.io/node-args")?.as_str()?;
-            serde_json::from_str::<Vec<String>>(said).ok()
+            let reply = node.pointer("/metadata/annotations")?;
+            let reply = reply.get("k3s.io/node-args")?.as_str()?;
+            serde_json::from_str::<Vec<String>>(reply).ok()
         });
         let mut servers = arguments
             .filter(|words| words.first().is_some_and(|word| word == "server"))
@@ -556,13 +556,13 @@ pub enum Failure {
     /// kubectl did not end in so many seconds.
     Late(u64),
     /// kubectl did not run, or said this.
-    Said(String),
+    Message(String),
 }
 
 /// What it means that the DaemonSets could not be read.
 #[must_use]
 pub fn no_answer(failure: &Failure) -> Finding {
-    let said = match failure {
+    let reply = match failure {
         Failure::Late(seconds) => {
             let what = format!(
                 "nothing is known of the cluster: its API server did not answer in {seconds} s"
@@ -571,14 +571,14 @@ pub fn no_answer(failure: &Failure) -> Finding {
                         for a login; --timeout waits longer, --no-cluster leaves it out";
             return Finding::new(Health::Unknown, what).help(help);
         }
-        Failure::Said(said) => said,
+        Failure::Message(reply) => reply,
     };
-    let what = format!("nothing is known of the cluster: {said}");
-    let help = if said.contains("Forbidden") || said.contains("forbidden") {
+    let what = format!("nothing is known of the cluster: {reply}");
+    let help = if reply.contains("Forbidden") || reply.contains("forbidden") {
         "you may not list DaemonSets (resource daemonsets, API group apps) in all namespaces. \
          `kubectl auth can-i list daemonsets -n kube-system` says whether you may where most network \
          plugins are. Ask for a ClusterRole that allows list on daemonsets, and a binding to it"
-    } else if said.contains("Unauthorized") || said.contains("must be logged in") {
+    } else if reply.contains("Unauthorized") || reply.contains("must be logged in") {
         "the API server does not accept your credentials: log in again, or choose another --context"
     } else {
         "give kubectl a cluster, or leave it out with --no-cluster"
@@ -968,7 +968,7 @@ mod tests {
         assert_eq!(health("somebodys-cni", &json!({})), Health::Unknown);
         assert_eq!(network_plugin(&cluster(&[])).health, Health::Unknown);
         assert_eq!(network_plugin(&Cluster::default()).health, Health::Unknown);
-        for (wanted, ready, expected, said) in [
+        for (wanted, ready, expected, reply) in [
             (3, 0, Health::Bad, "none of its pods is ready"),
             (3, 2, Health::Unknown, "on some nodes"),
             (0, 0, Health::Bad, "runs on no node"),
@@ -978,7 +978,7 @@ mod tests {
             set["status"] = json!({"desiredNumberScheduled": wanted, "numberReady": ready});
             let found = network_plugin(&cluster(&[set]));
             assert_eq!(found.health, expected, "{found}");
-            assert!(found.what.contains(said), "{found}");
+            assert!(found.what.contains(reply), "{found}");
         }
     }
 
@@ -1039,9 +1039,9 @@ mod tests {
 
     #[test]
     fn a_forbidden_list_and_a_silent_server_get_their_own_advice() {
-        let said = "Error from server (Forbidden): daemonsets.apps is forbidden: User \"a\" cannot \
+        let reply = "Error from server (Forbidden): daemonsets.apps is forbidden: User \"a\" cannot \
                     list resource \"daemonsets\" in API group \"apps\" at the cluster scope";
-        let found = no_answer(&Failure::Said(said.to_owned())).to_string();
+        let found = no_answer(&Failure::Message(reply.to_owned())).to_string();
         assert!(
             found.contains("kubectl auth can-i list daemonsets -n kube-system"),
             "{found}"
@@ -1052,8 +1052,8 @@ mod tests {
         );
         let found = no_answer(&Failure::Late(10)).to_string();
         assert!(found.contains("did not answer in 10 s"), "{found}");
-        let said = "error: You must be logged in to the server (Unauthorized)".to_owned();
-        let found = no_answer(&Failure::Said(said)).to_string();
+        let reply = "error: You must be logged in to the server (Unauthorized)".to_owned();
+        let found = no_answer(&Failure::Message(reply)).to_string();
         assert!(found.contains("log in again"), "{found}");
     }
 

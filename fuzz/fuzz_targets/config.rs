@@ -9,7 +9,7 @@ use vcluster_netpol::filter::{Options, render};
 
 fuzz_target!(|text: &str| {
     let options = Options {
-        said: Overrides {
+        overrides: Overrides {
             files: vec![ConfigFile {
                 name: "config.yaml".to_owned(),
                 text: text.to_owned(),

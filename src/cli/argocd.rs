@@ -15,7 +15,7 @@ use super::Exit;
 use super::exec;
 use super::file::PrivateFolder;
 use super::filter;
-use super::tell;
+use super::log;
 use crate::argocd::Application;
 use manifest::escape;
 use manifest::yaml::{Node, Tree};
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let app = match Application::in_environment(std::env::vars_os()) {
         Ok(app) => app,
         Err(message) => {
-            tell(escape::terminal(&format!("error: {message}")));
+            log(escape::terminal(&format!("error: {message}")));
             return Ok(Exit::Usage);
         }
     };
@@ -62,29 +62,37 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let (values, configs) = match found {
         Ok(found) => found,
         Err(message) => {
-            tell(escape::terminal(&format!("error: {message}")));
+            log(escape::terminal(&format!("error: {message}")));
             return Ok(Exit::Rejected);
         }
     };
     let mut filter = args.filter.clone();
     filter.config.extend(configs);
     let mut options = filter.options()?;
-    options.said.app_name = Some(app.release.clone());
-    options.said.fallback_namespace.clone_from(&app.namespace);
+    options.overrides.app_name = Some(app.release.clone());
+    options
+        .overrides
+        .fallback_namespace
+        .clone_from(&app.namespace);
 
     let homes = Homes::missing().context("can't make a private folder for Helm's files")?;
     if lacks_dependencies(&repository.app) {
         let mut build = homes.helm(&args.helm);
         build.args(["dependency", "build"]).stdin(Stdio::null());
         match exec::output(&mut build)? {
-            Ok(said) => tell(escape::lines(String::from_utf8_lossy(&said).trim_end())),
+            Ok(output) => log(escape::lines(String::from_utf8_lossy(&output).trim_end())),
             Err(exit) => return Ok(exit),
         }
     }
     let mut template = homes.helm(&args.helm);
     template.args(app.template(&values));
     match render(template, app.values.as_deref())? {
-        Ok(stream) => filter::write(&stream, &options, &filter.account, filter::Reader::Caller),
+        Ok(stream) => filter::write(
+            &stream,
+            &options,
+            &filter.run_report,
+            filter::Reader::Caller,
+        ),
         Err(exit) => Ok(exit),
     }
 }

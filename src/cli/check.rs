@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 
 use super::Exit;
+use super::log;
 use super::pipe;
-use super::tell;
 use crate::explain::origins;
 use crate::vcluster::actors::VOCABULARY;
 use manifest::escape;
@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         Ok(false) => Ok(Exit::Rejected),
         Err(error) => match error.downcast::<Unusable>() {
             Ok(unusable) => {
-                tell(unusable);
+                log(unusable);
                 Ok(Exit::Usage)
             }
             Err(error) => Err(error),
@@ -107,7 +107,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Answers, and says whether it is a yes.
 fn answer(args: &Args) -> anyhow::Result<bool> {
-    let home = QueryScope {
+    let scope = QueryScope {
         vocabulary: &VOCABULARY,
         subject: args.release.clone(),
         namespace: args.namespace.clone(),
@@ -129,8 +129,8 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
             parse_destination(to, &VOCABULARY).map_err(|e| unusable(format!("--to: {e}")))?;
         let question = Question { from, to, ports };
         allowed_formats(args, &[Format::Text, Format::Json])?;
-        let world = world(args)?;
-        let answer = question.ask(&world, &home).map_err(unusable)?;
+        let model = model(args)?;
+        let answer = question.ask(&model, &scope).map_err(unusable)?;
         write(&match args.output {
             Some(Format::Json) => json(&answer.to_json()),
             _ => answer.in_words(),
@@ -141,7 +141,7 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
         allowed_formats(args, &[Format::Csv, Format::Json])?;
         let wrong = |e| unusable(format!("{}: {e}", path.display()));
         let probes = probe::read(&read_text(path)?).map_err(wrong)?;
-        let rows = probe::run(probes, &world(args)?, &home).map_err(wrong)?;
+        let rows = probe::run(probes, &model(args)?, &scope).map_err(wrong)?;
         write(&match args.output {
             Some(Format::Json) => json(&rows),
             _ => probe::to_csv(&rows),
@@ -155,7 +155,7 @@ fn answer(args: &Args) -> anyhow::Result<bool> {
     let expectations =
         assertions::read(&read_text(path)?, &path.display().to_string(), &VOCABULARY)
             .map_err(refused)?;
-    let outcomes = assertions::run(&expectations, &world(args)?, &home).map_err(refused)?;
+    let outcomes = assertions::run(&expectations, &model(args)?, &scope).map_err(refused)?;
     write(&match args.output {
         Some(Format::Json) => json(&outcomes),
         Some(Format::Junit) => assertions::to_junit(&outcomes),
@@ -189,7 +189,7 @@ fn allowed_formats(args: &Args, formats: &[Format]) -> anyhow::Result<()> {
     }
 }
 
-fn world(args: &Args) -> anyhow::Result<ClusterModel> {
+fn model(args: &Args) -> anyhow::Result<ClusterModel> {
     let stdin = [PathBuf::from(STDIN)];
     let paths = if args.policies.is_empty() {
         &stdin
@@ -207,11 +207,11 @@ fn world(args: &Args) -> anyhow::Result<ClusterModel> {
     }
     let namespace = args.namespace.as_deref().unwrap_or("default");
     let named = files.iter().map(|(name, text)| (name.as_str(), &text[..]));
-    let mut world = reader::read_all(named, namespace).map_err(refused)?;
+    let mut model = reader::read_all(named, namespace).map_err(refused)?;
     for (_, text) in &files {
-        origins::note(&mut world, text, namespace);
+        origins::note(&mut model, text, namespace);
     }
-    Ok(world)
+    Ok(model)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -9,8 +9,8 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 use super::Exit;
 use super::explain::{SOME_RELEASE, Setting, json, read, width};
+use super::log;
 use super::pipe;
-use super::tell;
 use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
 use crate::vcluster::sources::ConfigFile;
@@ -61,7 +61,7 @@ struct Input {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let is_stdin = |path: &Path| path.as_os_str() == "-";
     if is_stdin(&args.old) && is_stdin(&args.new) {
-        tell("error: only one of OLD and NEW can be standard input");
+        log("error: only one of OLD and NEW can be standard input");
         return Ok(Exit::Usage);
     }
     let (old, new) = (input(&args.old)?, input(&args.new)?);
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             new.name,
             kind(new.is_config)
         );
-        tell(escape::terminal(&message));
+        log(escape::terminal(&message));
         return Ok(Exit::Usage);
     }
     let views = (args.view(&old)?, args.view(&new)?);
@@ -88,17 +88,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         (Ok(old), Ok(new)) => (old, new),
         (old, new) => {
             for report in [old.err(), new.err()].into_iter().flatten() {
-                tell(report);
+                log(report);
             }
             return Ok(Exit::Rejected);
         }
     };
     if let Some(edition) = old.assumed_edition.or(new.assumed_edition) {
-        tell(format!(
+        log(format!(
             "note: no chart is given: edition {edition}, the newest, is assumed; set another with --edition"
         ));
     }
-    let diff = Diff::between(old.world.policies(), new.world.policies());
+    let diff = Diff::between(old.model.policies(), new.model.policies());
     let text = match args.output {
         Format::Text => diff::text(&diff, width()),
         Format::Markdown => diff::markdown(&diff),
@@ -126,7 +126,7 @@ impl Args {
         };
         let mut options = self.setting.options(files)?;
         if input.is_config {
-            (options.said.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
+            (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
         }
         Ok(View::read(stream, &input.name, &options))
     }

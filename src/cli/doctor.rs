@@ -85,7 +85,7 @@ fn ask(command: &mut Command, deadline: Deadline) -> Result<String, Failure> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| Failure::Said(format!("{name} can't be run: {error}")))?;
+        .map_err(|error| Failure::Message(format!("{name} can't be run: {error}")))?;
     let stdout = read(child.stdout.take());
     let stderr = read(child.stderr.take());
     let late = Failure::Late(deadline.seconds);
@@ -96,10 +96,10 @@ fn ask(command: &mut Command, deadline: Deadline) -> Result<String, Failure> {
     if status.success() {
         return Ok(String::from_utf8_lossy(&printed).into_owned());
     }
-    let said = stderr.recv_timeout(deadline.left()).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    let last = said.trim().lines().last().unwrap_or_default();
-    Err(Failure::Said(format!("{name} failed: {last}")))
+    let reply = stderr.recv_timeout(deadline.left()).unwrap_or_default();
+    let reply = String::from_utf8_lossy(&reply);
+    let last = reply.trim().lines().last().unwrap_or_default();
+    Err(Failure::Message(format!("{name} failed: {last}")))
 }
 
 /// Reads a pipe to its end in a thread of its own, so that a full pipe stops nobody.
@@ -136,7 +136,7 @@ fn wait(child: &mut Child, deadline: Deadline) -> Option<ExitStatus> {
 fn ask_here(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     ask(command, Deadline::of(LOCAL)).map_err(|failure| match failure {
-        Failure::Said(why) => why,
+        Failure::Message(why) => why,
         Failure::Late(seconds) => format!("{name} did not end in {seconds} s"),
     })
 }
@@ -145,12 +145,15 @@ fn ask_here(command: &mut Command) -> Result<String, String> {
 fn program() -> (Finding, bool) {
     let ours = env!("CARGO_PKG_VERSION");
     match ask_here(Command::new(NAME).arg("--version")) {
-        Ok(said) if said.trim() == format!("{NAME} {ours}") => {
+        Ok(reply) if reply.trim() == format!("{NAME} {ours}") => {
             let what = format!("{NAME} {ours} is on PATH");
             (Finding::new(Health::Good, what), true)
         }
-        Ok(said) => {
-            let what = format!("the program on PATH is {}, and this is {ours}", said.trim());
+        Ok(reply) => {
+            let what = format!(
+                "the program on PATH is {}, and this is {ours}",
+                reply.trim()
+            );
             let help = "remove the one that is too old";
             (Finding::new(Health::Bad, what).help(help), true)
         }
@@ -204,5 +207,5 @@ fn ask_cluster(args: &Args, question: &Question, deadline: Deadline) -> Result<V
     command.arg(format!("--request-timeout={}s", args.timeout));
     command.args(args.context.iter().map(|name| format!("--context={name}")));
     let text = ask(&mut command, deadline)?;
-    serde_json::from_str(&text).map_err(|_| Failure::Said("kubectl printed no JSON".to_owned()))
+    serde_json::from_str(&text).map_err(|_| Failure::Message("kubectl printed no JSON".to_owned()))
 }

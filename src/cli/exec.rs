@@ -13,7 +13,7 @@ use clap::Parser;
 
 use super::Exit;
 use super::filter;
-use super::tell;
+use super::log;
 use manifest::escape;
 
 /// The options of `exec`.
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         Ok(stream) => filter::write(
             &stream,
             &options,
-            &args.filter.account,
+            &args.filter.run_report,
             filter::Reader::Caller,
         ),
         Err(exit) => Ok(exit),
@@ -62,7 +62,7 @@ pub(super) fn output(command: &mut Command) -> anyhow::Result<Result<Vec<u8>, Ex
     }
     let (how, exit) = ending(output.status);
     let message = format!("error: {name} {how}, so nothing is written");
-    tell(escape::terminal(&message));
+    log(escape::terminal(&message));
     Ok(Err(exit))
 }
 

@@ -11,8 +11,8 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 use super::Exit;
 use super::filter::{edition, namespace_in_environment, read_config, variable};
+use super::log;
 use super::pipe;
-use super::tell;
 use crate::explain::{self, Explanation, view::View};
 use crate::filter::Options;
 use crate::vcluster::edition::Edition;
@@ -90,7 +90,7 @@ impl Setting {
     /// The options of the filter that say the same.
     pub(super) fn options(&self, files: Vec<ConfigFile>) -> anyhow::Result<Options> {
         Ok(Options {
-            said: Overrides {
+            overrides: Overrides {
                 files,
                 release: self.release.clone(),
                 namespace: self.namespace.clone(),
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         (path.display().to_string(), read(path)?)
     } else if io::stdin().is_terminal() {
         if args.config.is_empty() {
-            tell("error: there is nothing to explain: pipe a rendered chart in, or name a FILE");
+            log("error: there is nothing to explain: pipe a rendered chart in, or name a FILE");
             return Ok(Exit::Usage);
         }
         ("standard input".to_owned(), Vec::new())
@@ -130,18 +130,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut options = args.setting.options(files)?;
-    if !options.said.files.is_empty() && stream.trim_ascii().is_empty() {
-        (options.said.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
+    if !options.overrides.files.is_empty() && stream.trim_ascii().is_empty() {
+        (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
     }
     let view = match View::read(&stream, &name, &options) {
         Ok(view) => view,
         Err(report) => {
-            tell(&report);
+            log(&report);
             return Ok(Exit::Rejected);
         }
     };
     if !view.warnings.is_empty() {
-        tell(&view.warnings);
+        log(&view.warnings);
     }
     let explanation = Explanation::of(&view);
     let text = match args.output {

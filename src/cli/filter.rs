@@ -8,9 +8,9 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 
 use super::Exit;
-use super::account;
+use super::log;
 use super::pipe;
-use super::tell;
+use super::run_report;
 use crate::filter::helm;
 use crate::filter::{Options, Requirement, render};
 use crate::rules::Audience;
@@ -27,7 +27,7 @@ pub(super) const REQUIRE: &str = "VCLUSTER_NETPOL_REQUIRE";
 pub(super) struct Args {
     /// Take the config from FILE: values, a networkPolicy object, or a VirtualClusterTemplate
     ///
-    /// It holds for every virtual cluster of the stream, or for the one that --release names.
+    /// It applies to every virtual cluster of the stream, or to the one that --release names.
     /// Several files are merged left to right, as Helm merges values.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Vec<PathBuf>,
@@ -74,7 +74,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "VERSION", env = "KUBE_VERSION")]
     kube_version: Option<CidrRule>,
     #[command(flatten)]
-    pub(super) account: account::Args,
+    pub(super) run_report: run_report::Args,
 }
 
 pub(super) fn edition(text: &str) -> Result<Edition, String> {
@@ -95,7 +95,7 @@ impl Args {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Options {
-            said: Overrides {
+            overrides: Overrides {
                 files,
                 release: self.release.clone(),
                 namespace: self.namespace.clone(),
@@ -164,39 +164,39 @@ pub(super) enum Reader {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     pipe::check_both()?;
     if std::io::stdin().is_terminal() {
-        tell("reads a rendered chart from the terminal, up to Ctrl-D; see vcluster-netpol --help");
+        log("reads a rendered chart from the terminal, up to Ctrl-D; see vcluster-netpol --help");
     }
     // The stream comes first: only it says where an error has to go.
     let stream = pipe::read_stdin().context("can't read standard input")?;
     match args.options() {
-        Ok(options) => write(&stream, &options, &args.account, Reader::Helm),
+        Ok(options) => write(&stream, &options, &args.run_report, Reader::Helm),
         Err(error) => refuse(&stream, &in_one_line(&error), Exit::Io, Reader::Helm),
     }
 }
 
-/// Writes a stream with its policies to standard output, and gives account of it.
+/// Writes a stream with its policies to standard output, and reports it.
 pub(super) fn write(
     stream: &[u8],
     options: &Options,
-    account: &account::Args,
+    run_report: &run_report::Args,
     reader: Reader,
 ) -> anyhow::Result<Exit> {
     match render(stream, options) {
         Ok(output) => {
             // Before the stream: what can't be told must not be done.
-            if let Err(error) = account.report(&Ok(&output)) {
+            if let Err(error) = run_report.report(&Ok(&output)) {
                 return refuse(stream, &in_one_line(&error), Exit::Io, reader);
             }
-            account.tell(&output);
+            run_report.log(&output);
             if let Err(error) = pipe::write_stdout(&output.pieces) {
                 // A reader that stopped early has half a chart, which must not look like a whole one.
-                tell(format!("error: can't write standard output: {error}"));
+                log(format!("error: can't write standard output: {error}"));
                 return Ok(Exit::Io);
             }
             Ok(Exit::Done)
         }
         Err(errors) => {
-            let reported = account.report(&Err(&errors));
+            let reported = run_report.report(&Err(&errors));
             let exit = refuse(stream, &errors.to_string(), Exit::Rejected, reader)?;
             reported.map(|()| exit)
         }
@@ -216,7 +216,7 @@ pub(super) fn refuse(
     exit: Exit,
     reader: Reader,
 ) -> anyhow::Result<Exit> {
-    tell(message);
+    log(message);
     if reader == Reader::Caller || !helm::is_helm4(stream) || !is_called_by_helm4() {
         return Ok(exit);
     }

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
 use super::Exit;
+use super::diagnostics::{self, Format, Source};
 use super::filter::{edition, read_config};
 use super::pipe;
-use super::show::{self, Format, Source};
 use crate::filter::{self, render};
 use crate::lint;
 use crate::rules::Audience;
@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         quotable: &input.quotable,
     });
     let sources: Vec<Source<'_>> = of_configs.chain(of_inputs).collect();
-    show::report(&report, &sources, args.output).context("can't write the findings")?;
+    diagnostics::report(&report, &sources, args.output).context("can't write the findings")?;
     Ok(if report.has_errors() {
         Exit::Rejected
     } else {
@@ -164,7 +164,7 @@ fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Diagnostics 
 fn options(args: &Args, configs: &[ConfigFile], real: bool) -> filter::Options {
     let release = args.release.clone();
     filter::Options {
-        said: Overrides {
+        overrides: Overrides {
             files: configs.to_vec(),
             release: if real {
                 release

@@ -7,8 +7,8 @@ use clap_mangen::Man as Page;
 
 use super::Cli;
 use super::Exit;
+use super::log;
 use super::pipe;
-use super::tell;
 
 /// Prints what a shell needs to complete the command line
 ///
@@ -46,7 +46,7 @@ pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
         Some(name) => program.find_subcommand(name),
     };
     let Some(command) = command else {
-        tell("error: there is no such command; see vcluster-netpol --help");
+        log("error: there is no such command; see vcluster-netpol --help");
         return Ok(Exit::Usage);
     };
     let mut text = Vec::new();

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
 use super::Exit;
+use super::diagnostics::{self, Format};
 use super::file::{Ready, Target};
 use super::pipe;
-use super::show::{self, Format};
 use crate::migrate::{Migration, migrate};
 use manifest::diagnostic::{Diagnostics, Location};
 use manifest::escape;
@@ -47,7 +47,7 @@ type Prepared<'i> = (&'i Input, Migration, Option<Ready>);
 /// is on the disk before one is replaced.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(message) = misuse(args) {
-        super::tell(format!("error: {message}"));
+        super::log(format!("error: {message}"));
         return Ok(Exit::Usage);
     }
     let inputs = inputs(args)?;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             Err(problems) => report.extend(problems),
         }
     }
-    show::report(&report, &[], Format::Text).context("can't write to standard error")?;
+    diagnostics::report(&report, &[], Format::Text).context("can't write to standard error")?;
     if report.has_errors() {
         return Ok(Exit::Rejected);
     }
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             pipe::write_stdout(&[&migration.text]).context("can't write standard output")?;
         }
         // Only what is done is told.
-        tell(&input.name, &migration);
+        log(&input.name, &migration);
     }
     Ok(if args.check && needed {
         Exit::Rejected
@@ -154,14 +154,14 @@ fn check_output(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Says what has moved.
-fn tell(name: &str, migration: &Migration) {
+fn log(name: &str, migration: &Migration) {
     for step in &migration.moves {
         let line = step.line;
         let moved = match &step.to {
             Some(to) => format!("{name}:{line}: {} -> {to}", step.from),
             None => format!("{name}:{line}: {} says nothing and is dropped", step.from),
         };
-        super::tell(escape::terminal(&moved));
+        super::log(escape::terminal(&moved));
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! A bare call is the filter. Every other command has a file of its own beside this one.
 
-mod account;
 mod argocd;
 mod check;
+mod diagnostics;
 mod diff;
 mod doctor;
 mod exec;
@@ -15,8 +15,8 @@ mod lint;
 mod manual;
 mod migrate;
 pub(crate) mod pipe;
+mod run_report;
 mod schema;
-mod show;
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
@@ -126,7 +126,7 @@ pub fn run() -> ExitCode {
 fn end(ended: anyhow::Result<Exit>) -> ExitCode {
     ended
         .unwrap_or_else(|error| {
-            tell(filter::in_one_line(&error));
+            log(filter::in_one_line(&error));
             Exit::Io
         })
         .into()
@@ -143,7 +143,7 @@ fn warning(text: &str) -> Result<String, String> {
 }
 
 /// Says something on stderr. That nobody listens there is no reason to fail.
-pub(crate) fn tell(message: impl Display) {
+pub(crate) fn log(message: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{message}");
 }
 
@@ -167,7 +167,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         return ended.unwrap_or(Exit::Usage).into();
     }
     if let Err(error) = pipe::until_enough(error.print()) {
-        tell(format!("error: can't write: {error}"));
+        log(format!("error: can't write: {error}"));
         return Exit::Io.into();
     }
     u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)

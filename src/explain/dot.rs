@@ -16,7 +16,7 @@ const BOX: usize = 44;
 /// How many characters a line below the graph has at most.
 const NOTE: usize = 120;
 
-/// The graph; what may surprise stands below it.
+/// The graph; what may finding stands below it.
 #[must_use]
 pub fn dot(explanation: &Explanation) -> String {
     let explanation = &explanation.shown();
@@ -31,10 +31,10 @@ pub fn dot(explanation: &Explanation) -> String {
     for (p, policy) in explanation.policies.iter().enumerate() {
         push_policy(&mut text, p, policy);
     }
-    if !explanation.surprises.is_empty() {
+    if !explanation.findings.is_empty() {
         text.push_str("  labelloc=b\n  labeljust=l\n  label=\"Open, and perhaps not expected\\l");
-        for surprise in &explanation.surprises {
-            for (mark, words) in [("- ", &surprise.what), ("  to close: ", &surprise.close)] {
+        for finding in &explanation.findings {
+            for (mark, words) in [("- ", &finding.what), ("  to close: ", &finding.close)] {
                 for (i, line) in wrap(words, NOTE).iter().enumerate() {
                     let mark = if i == 0 { mark } else { "  " };
                     let _ = write!(text, "{mark}{}\\l", escaped(line));

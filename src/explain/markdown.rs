@@ -56,14 +56,14 @@ pub fn markdown(explanation: &Explanation) -> String {
             }
         }
     }
-    if !explanation.surprises.is_empty() {
+    if !explanation.findings.is_empty() {
         text.push_str("\n## Open, and perhaps not expected\n\n");
     }
-    for surprise in &explanation.surprises {
-        let rules: Vec<String> = surprise.rules.iter().map(|r| code(r)).collect();
-        let _ = writeln!(text, "- **{}**", escaped(&surprise.what));
+    for finding in &explanation.findings {
+        let rules: Vec<String> = finding.rules.iter().map(|r| code(r)).collect();
+        let _ = writeln!(text, "- **{}**", escaped(&finding.what));
         let _ = writeln!(text, "  By {}.", rules.join(", "));
-        let _ = writeln!(text, "  To close it: {}.", escaped(&surprise.close));
+        let _ = writeln!(text, "  To close it: {}.", escaped(&finding.close));
     }
     text
 }

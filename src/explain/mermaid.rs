@@ -8,7 +8,7 @@ use super::words::Party;
 use manifest::escape::{mermaid as escaped, mermaid_comment};
 use netpol::model::policy::Direction;
 
-/// The flowchart; what may surprise stands in comments at its end.
+/// The flowchart; what may finding stands in comments at its end.
 #[must_use]
 pub fn mermaid(explanation: &Explanation) -> String {
     let explanation = &explanation.shown();
@@ -49,9 +49,9 @@ pub fn mermaid(explanation: &Explanation) -> String {
         text.push_str("  none[\"No NetworkPolicy: every pod may talk to everyone\"]\n");
     }
     text.push_str("  classDef nobody stroke-dasharray: 4 4\n");
-    for surprise in &explanation.surprises {
-        let _ = writeln!(text, "%% open: {}", mermaid_comment(&surprise.what));
-        let _ = writeln!(text, "%%   to close: {}", mermaid_comment(&surprise.close));
+    for finding in &explanation.findings {
+        let _ = writeln!(text, "%% open: {}", mermaid_comment(&finding.what));
+        let _ = writeln!(text, "%%   to close: {}", mermaid_comment(&finding.close));
     }
     text
 }

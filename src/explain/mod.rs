@@ -5,16 +5,16 @@
 //! two of them ─────▶ Views ──▶ Diff ────────▶ text, Markdown, JSON
 //! ```
 //!
-//! [`view`] reads, [`origins`] brings the config's part in, [`words`] says who is who, [`surprise`]
+//! [`view`] reads, [`origins`] brings the config's part in, [`words`] says who is who, [`findings`]
 //! asks the evaluator for what is open and may not be expected. Each form has a file of its own.
 //! What a policy lets through is decided in [`netpol`], never here.
 
 pub mod diff;
 mod dot;
+pub mod findings;
 mod markdown;
 mod mermaid;
 pub mod origins;
-pub mod surprise;
 mod svg;
 pub mod table;
 mod text;
@@ -25,9 +25,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use findings::Finding;
 use manifest::escape::terminal;
 use netpol::model::policy::{Direction, Origin, Policy, Rule};
-use surprise::Finding;
 use view::View;
 use words::Party;
 
@@ -39,7 +39,7 @@ pub use mermaid::mermaid;
 pub use svg::svg;
 pub use text::text;
 
-/// All policies of a stream, and what may surprise in them.
+/// All policies of a stream, and what may finding in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// Which configs there are and what comes of them, in sentences.
@@ -47,7 +47,7 @@ pub struct Explanation {
     /// The policies, in the order of the stream, generated ones behind them.
     pub policies: Vec<Explained>,
     /// What is open and may not be expected.
-    pub surprises: Vec<Finding>,
+    pub findings: Vec<Finding>,
 }
 
 /// One policy.
@@ -135,13 +135,13 @@ impl Explanation {
     /// Explains all policies of a view.
     #[must_use]
     pub fn of(view: &View) -> Self {
-        let policies = view.world.policies();
+        let policies = view.model.policies();
         Self {
             configs: (view.made.iter())
                 .map(|made| config_in_words(made, view.assumed_edition.is_some()))
                 .collect(),
             policies: policies.iter().map(Explained::of).collect(),
-            surprises: surprise::find(policies),
+            findings: findings::find(policies),
         }
     }
 
@@ -152,11 +152,11 @@ impl Explanation {
         Self {
             configs: shown(&self.configs),
             policies: self.policies.iter().map(Explained::shown).collect(),
-            surprises: (self.surprises.iter())
-                .map(|surprise| Finding {
-                    what: terminal(&surprise.what).into_owned(),
-                    rules: shown(&surprise.rules),
-                    close: terminal(&surprise.close).into_owned(),
+            findings: (self.findings.iter())
+                .map(|finding| Finding {
+                    what: terminal(&finding.what).into_owned(),
+                    rules: shown(&finding.rules),
+                    close: terminal(&finding.close).into_owned(),
                 })
                 .collect(),
         }

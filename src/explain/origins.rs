@@ -23,16 +23,16 @@ pub fn policies(made: &[GeneratedPolicies], namespace: &str) -> Result<Vec<Polic
         .collect()
 }
 
-/// Notes at the rules of a world what made them, as far as the stream that they come from holds a
+/// Notes at the rules of a cluster model what made them, as far as the stream that they come from holds a
 /// config that makes just these rules. A config that the filter refuses makes none.
-pub fn note(world: &mut ClusterModel, stream: &[u8], namespace: &str) {
+pub fn note(model: &mut ClusterModel, stream: &[u8], namespace: &str) {
     let options = Options {
         companions: true,
         ..Options::default()
     };
     let made = filter::plans(stream, &options).unwrap_or_default().0;
     let makers = policies(&made, namespace).unwrap_or_default();
-    world.policies_mut().note_origins(&makers);
+    model.policies_mut().note_origins(&makers);
 }
 
 fn readable(policy: &policies::Policy, namespace: &str) -> Result<Policy, PolicyError> {

@@ -92,7 +92,7 @@ pub fn svg(explanation: &Explanation) -> String {
     for policy in &explanation.policies {
         y = push_policy(&mut body, y + GAP, policy);
     }
-    if !explanation.surprises.is_empty() {
+    if !explanation.findings.is_empty() {
         y = paragraph(
             &mut body,
             y + 2 * GAP,
@@ -100,11 +100,11 @@ pub fn svg(explanation: &Explanation) -> String {
             Style::Title,
         );
     }
-    for surprise in &explanation.surprises {
-        y = paragraph(&mut body, y + 6, &surprise.what, Style::Plain);
-        let rules = format!("by {}", surprise.rules.join(", "));
+    for finding in &explanation.findings {
+        y = paragraph(&mut body, y + 6, &finding.what, Style::Plain);
+        let rules = format!("by {}", finding.rules.join(", "));
         y = paragraph(&mut body, y, &rules, Style::Faint);
-        let close = format!("to close it: {}", surprise.close);
+        let close = format!("to close it: {}", finding.close);
         y = paragraph(&mut body, y, &close, Style::Faint);
     }
     let height = y + MARGIN;

@@ -54,13 +54,13 @@ pub fn text(explanation: &Explanation, width: usize) -> String {
             }
         }
     }
-    if !explanation.surprises.is_empty() {
+    if !explanation.findings.is_empty() {
         text.push_str("\nOpen, and perhaps not expected\n==============================\n");
     }
-    for surprise in &explanation.surprises {
-        push_item(&mut text, "* ", &surprise.what, width);
-        push_item(&mut text, "  by:       ", &surprise.rules.join(", "), width);
-        push_item(&mut text, "  to close: ", &surprise.close, width);
+    for finding in &explanation.findings {
+        push_item(&mut text, "* ", &finding.what, width);
+        push_item(&mut text, "  by:       ", &finding.rules.join(", "), width);
+        push_item(&mut text, "  to close: ", &finding.close, width);
     }
     text
 }

@@ -16,11 +16,11 @@ use netpol::model::cluster::ClusterModel;
 use netpol::model::policy::Policy;
 use netpol::model::reader;
 
-/// A world, and the configs that its policies come from.
+/// A cluster model, and the configs that its policies come from.
 #[derive(Debug)]
 pub struct View {
     /// Pods, namespaces and policies.
-    pub world: ClusterModel,
+    pub model: ClusterModel,
     /// The virtual clusters that have a config.
     pub made: Vec<GeneratedPolicies>,
     /// Their policies as the filter makes them.
@@ -49,11 +49,11 @@ impl View {
         let namespace = namespace(&made, options);
         let makes = origins::policies(&made, &namespace)
             .map_err(|e| Diagnostics::from(Diagnostic::error(e.to_string())))?;
-        let mut world = reader::read_all([(file, stream)], &namespace)?;
-        let policies = world.policies_mut();
+        let mut model = reader::read_all([(file, stream)], &namespace)?;
+        let policies = model.policies_mut();
         let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
         let mut there: HashSet<_> = policies.iter().map(name).collect();
-        let replaces = !options.said.files.is_empty();
+        let replaces = !options.overrides.files.is_empty();
         let put = makes.iter().filter(|p| there.insert(name(p)) || replaces);
         policies.put(put.cloned());
         policies.note_origins(&makes);
@@ -67,7 +67,7 @@ impl View {
             policies.note_origins(&origins::policies(&all, &namespace).unwrap_or_default());
         }
         Ok(Self {
-            world,
+            model,
             made,
             makes,
             namespace,
@@ -79,7 +79,7 @@ impl View {
 
 /// The newest edition for a config alone, unless the options name one.
 fn assumed_edition(stream: &[u8], options: &Options) -> Option<Edition> {
-    let is_config_alone = !options.said.files.is_empty() && stream.trim_ascii().is_empty();
+    let is_config_alone = !options.overrides.files.is_empty() && stream.trim_ascii().is_empty();
     if is_config_alone && options.edition.is_none() {
         Some(Edition::newest())
     } else {
@@ -92,9 +92,9 @@ fn namespace(made: &[GeneratedPolicies], options: &Options) -> String {
     let mut own = made.iter().filter_map(|m| m.namespace.as_ref());
     let first = own.next();
     let sole = first.filter(|first| own.all(|other| other == *first));
-    (options.said.namespace.as_ref())
+    (options.overrides.namespace.as_ref())
         .or(sole)
-        .or(options.said.fallback_namespace.as_ref())
+        .or(options.overrides.fallback_namespace.as_ref())
         .cloned()
         .unwrap_or_default()
 }

@@ -32,8 +32,8 @@ impl Party {
     /// The pods that a policy is for.
     #[must_use]
     pub fn subject(policy: &Policy) -> Self {
-        let home = Namespaces::Own(policy.namespace.clone());
-        pods(&home, &policy.selector)
+        let own_namespace = Namespaces::Own(policy.namespace.clone());
+        pods(&own_namespace, &policy.selector)
     }
 
     /// A peer of a rule.

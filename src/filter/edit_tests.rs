@@ -41,7 +41,7 @@ fn markers_and_headers_stay() {
 fn items_of_lists_are_replaced_and_removed() {
     let stream = "kind: List\nitems:\n- name: vc-cp-a\n  x: 1\n# c\n- {name: vc-cp-b}\n";
     let object = first(stream);
-    let item = object.seat.item.as_ref().unwrap();
+    let item = object.location.item.as_ref().unwrap();
     let edit = replace_item(stream.as_bytes(), item, "n: 1\nm: 2\n");
     assert_eq!(
         after(stream, edit),
@@ -67,7 +67,7 @@ fn the_only_items_of_a_block_list_leave_an_empty_one() {
         ),
     ] {
         let object = first(stream);
-        let item = object.seat.item.as_ref().unwrap();
+        let item = object.location.item.as_ref().unwrap();
         let edit = remove_items(stream.as_bytes(), &[item]).unwrap().remove(0);
         assert_eq!(after(stream, edit), expected);
     }
@@ -105,7 +105,7 @@ fn items_of_flow_lists_take_one_comma_along() {
         let objects = Index::of(stream.as_bytes()).objects;
         let items: Vec<&Item> = gone
             .iter()
-            .map(|i| objects[*i].seat.item.as_ref().unwrap())
+            .map(|i| objects[*i].location.item.as_ref().unwrap())
             .collect();
         let edits = remove_items(stream.as_bytes(), &items).unwrap();
         let pieces = apply(stream.as_bytes(), edits).unwrap();

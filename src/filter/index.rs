@@ -138,7 +138,7 @@ impl Index {
     /// The objects of virtual clusters that need not have any of our words: those with the labels
     /// `app: vcluster` and `release`.
     #[must_use]
-    pub fn relatives(&self, stream: &[u8]) -> Vec<IndexedObject> {
+    pub fn release_objects(&self, stream: &[u8]) -> Vec<IndexedObject> {
         self.labelled(stream, |_| true)
     }
 
@@ -208,7 +208,7 @@ impl Index {
             }
         };
         let Some(root) = tree.root() else { return };
-        let seat = ObjectLocation {
+        let location = ObjectLocation {
             number,
             document: document.clone(),
             template: objects::template(bytes).or_else(|| objects::lone_source(stream, before)),
@@ -216,7 +216,7 @@ impl Index {
             item: None,
             lines: Arc::clone(&self.lines),
         };
-        objects::walk(root, offset, &seat, &mut |object, node| {
+        objects::walk(root, offset, &location, &mut |object, node| {
             let secret = secret_config(&object, node);
             self.objects.push(IndexedObject { object, secret });
         });
@@ -265,7 +265,10 @@ mod tests {
         assert_eq!(object.namespace.as_deref(), Some("123"));
         assert_eq!(object.labels["release"], "1e3");
         assert_eq!(object.labels["on"], "yes");
-        assert_eq!(object.seat.template.as_deref(), Some("v/templates/x.yaml"));
+        assert_eq!(
+            object.location.template.as_deref(),
+            Some("v/templates/x.yaml")
+        );
     }
 
     #[test]
@@ -275,7 +278,7 @@ mod tests {
         let found = index(text);
         assert_eq!(found.objects.len(), 2);
         assert_eq!(found.objects[0].secret, Some(SecretConfig::Missing));
-        let item = found.objects[1].seat.item.as_ref().unwrap();
+        let item = found.objects[1].location.item.as_ref().unwrap();
         assert!(text[item.span.clone()].starts_with("apiVersion: extensions"));
         assert!(text[item.span.clone()].ends_with("vc-cp-a"));
         assert_eq!((item.column, item.index, item.siblings.len()), (2, 1, 2));
@@ -286,7 +289,7 @@ mod tests {
         let found =
             index("---\n# Source: v/t/a.yaml\n---\nkind: Secret\nmetadata:\n  name: vc-config-a\n");
         assert_eq!(
-            found.objects[0].seat.template.as_deref(),
+            found.objects[0].location.template.as_deref(),
             Some("v/t/a.yaml")
         );
         let body = b"\n# x\n# Source: a\n# y\nkind: Z\n";

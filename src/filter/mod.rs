@@ -46,7 +46,7 @@ pub use plan::GeneratedPolicies;
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Files, names and namespaces.
-    pub said: Overrides,
+    pub overrides: Overrides,
     /// `--edition`; else the chart's.
     pub edition: Option<Edition>,
     /// `--require`: what is an error where it is missing.
@@ -85,7 +85,7 @@ pub enum PolicyChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Action {
     /// What became of it.
-    pub deed: PolicyChange,
+    pub change: PolicyChange,
     /// `metadata.name`.
     pub policy: String,
     /// `metadata.namespace`.
@@ -151,22 +151,22 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Dia
         return Err(problem.into());
     }
     let list = SoleList::of(stream);
-    let mut said = said(&options.said, list.as_ref());
-    // Hooks alone, or nothing at all: files hold for nothing here.
-    if !said.files.is_empty() && install_order::is_idle(stream) {
-        said.to_mut().files.clear();
+    let mut overrides = effective_overrides(&options.overrides, list.as_ref());
+    // Ignore `--config` when the stream has only hooks or is empty.
+    if !overrides.files.is_empty() && install_order::is_idle(stream) {
+        overrides.to_mut().files.clear();
     }
     let index = Index::of(stream);
     let Settled {
         plans,
         without_config,
         mut warnings,
-    } = settle(stream, &index, &said, options)?;
-    let home = said
+    } = settle(stream, &index, &overrides, options)?;
+    let default_namespace = overrides
         .namespace
         .as_deref()
-        .or(said.fallback_namespace.as_deref());
-    let mut placement = Placement::new(stream, &index, list.as_ref(), home);
+        .or(overrides.fallback_namespace.as_deref());
+    let mut placement = Placement::new(stream, &index, list.as_ref(), default_namespace);
     if plans.is_empty() {
         warnings.extend(placement.left_alone());
     }
@@ -234,8 +234,8 @@ pub fn plans(
         return Err(problem.into());
     }
     let list = SoleList::of(stream);
-    let said = said(&options.said, list.as_ref());
-    let settled = settle(stream, &Index::of(stream), &said, options)?;
+    let overrides = effective_overrides(&options.overrides, list.as_ref());
+    let settled = settle(stream, &Index::of(stream), &overrides, options)?;
     let plans = settled.plans.into_iter();
     let made = plans.map(|(cluster, plan)| plan.made(cluster));
     Ok((made.collect(), settled.warnings))
@@ -254,7 +254,7 @@ struct Settled {
 fn settle(
     stream: &[u8],
     index: &Index,
-    said: &Overrides,
+    overrides: &Overrides,
     options: &Options,
 ) -> Result<Settled, Diagnostics> {
     let mut errors = unreadable(index, stream);
@@ -262,7 +262,7 @@ fn settle(
         found: clusters,
         running,
         mut warnings,
-    } = match sources::virtual_clusters(index, said, stream) {
+    } = match sources::virtual_clusters(index, overrides, stream) {
         Ok(found) => found,
         Err(found) => {
             errors.extend(found);
@@ -345,16 +345,19 @@ fn found(cluster: &VirtualCluster, plan: &Plan) -> ClusterSummary {
 }
 
 /// What the user says, with the config that a ResourceList brings along.
-fn said<'o>(said: &'o Overrides, list: Option<&SoleList>) -> Cow<'o, Overrides> {
-    let mut said = Cow::Borrowed(said);
+fn effective_overrides<'o>(
+    overrides: &'o Overrides,
+    list: Option<&SoleList>,
+) -> Cow<'o, Overrides> {
+    let mut overrides = Cow::Borrowed(overrides);
     let function_config = list.and_then(|l| l.function_config.clone());
-    if let (Some(text), true) = (function_config, said.files.is_empty()) {
-        said.to_mut().files.push(ConfigFile {
+    if let (Some(text), true) = (function_config, overrides.files.is_empty()) {
+        overrides.to_mut().files.push(ConfigFile {
             name: "functionConfig.spec".to_owned(),
             text,
         });
     }
-    said
+    overrides
 }
 
 /// UTF-16 and UTF-32 have zero bytes or their marks at the beginning.

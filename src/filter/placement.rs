@@ -28,7 +28,7 @@ pub(super) struct Placement<'a> {
     index: &'a Index,
     list: Option<&'a SoleList>,
     /// The namespace of objects that say none.
-    home: Option<&'a str>,
+    default_namespace: Option<&'a str>,
     /// The policies of each name and namespace that nobody has taken yet, as places in the index.
     unclaimed: HashMap<(&'a str, Option<&'a str>), Cell<Vec<usize>>>,
     /// Items that go out of their lists.
@@ -69,7 +69,7 @@ impl<'a> Placement<'a> {
         stream: &'a [u8],
         index: &'a Index,
         list: Option<&'a SoleList>,
-        home: Option<&'a str>,
+        default_namespace: Option<&'a str>,
     ) -> Self {
         let mut unclaimed: HashMap<_, Cell<Vec<usize>>> = HashMap::new();
         for (i, object) in index.objects.iter().enumerate() {
@@ -85,7 +85,7 @@ impl<'a> Placement<'a> {
             stream,
             index,
             list,
-            home,
+            default_namespace,
             unclaimed,
             leaving: Vec::new(),
             edits: Vec::new(),
@@ -107,8 +107,9 @@ impl<'a> Placement<'a> {
             take(Some(namespace));
         }
         // One without a namespace is of the release's; of which, only the environment says.
-        let home_is_meant = |home| wanted.only || wanted.namespaces.contains(&Some(home));
-        if self.home.is_none_or(home_is_meant) {
+        let default_is_meant =
+            |default_namespace| wanted.only || wanted.namespaces.contains(&Some(default_namespace));
+        if self.default_namespace.is_none_or(default_is_meant) {
             take(None);
         }
         found.sort_unstable();
@@ -187,8 +188,10 @@ impl<'a> Placement<'a> {
     ) -> BTreeMap<String, String> {
         let mut annotations = policy.annotations.clone();
         annotations.remove(FILENAME);
-        let there = first.filter(|o| o.seat.helm4);
-        let filename = there.and_then(|o| o.seat.template.as_ref()).or(template);
+        let there = first.filter(|o| o.location.helm4);
+        let filename = there
+            .and_then(|o| o.location.template.as_ref())
+            .or(template);
         if let (true, Some(filename)) = (cluster.helm4, filename) {
             annotations.insert(FILENAME.to_owned(), filename.clone());
         }
@@ -203,7 +206,7 @@ impl<'a> Placement<'a> {
         comments: &[String],
         first: Option<&Object>,
     ) -> Result<String, Diagnostic> {
-        let item = first.and_then(|o| o.seat.item.as_ref());
+        let item = first.and_then(|o| o.location.item.as_ref());
         let in_list = item.is_some() || first.is_none() && self.list.is_some();
         let flow = match item {
             Some(item) => edit::is_flow_item(self.stream, item),
@@ -223,7 +226,7 @@ impl<'a> Placement<'a> {
 
     /// Puts a text in the place of a policy that is there.
     fn replace(&mut self, policy: &Policy, object: &Object, text: &str) {
-        let edit = match &object.seat.item {
+        let edit = match &object.location.item {
             None => edit::replace_document(self.stream, object, text),
             Some(item) if item.referred_to => {
                 let message = "the policy stands in a list, and an alias elsewhere refers to it";
@@ -238,16 +241,20 @@ impl<'a> Placement<'a> {
             Some(item) => edit::replace_item(self.stream, item, text),
         };
         if self.stream.get(edit.span.clone()) == Some(edit.text.as_bytes()) {
-            self.note(PolicyChange::Unchanged, policy, Some(object.seat.number));
+            self.note(
+                PolicyChange::Unchanged,
+                policy,
+                Some(object.location.number),
+            );
         } else {
-            self.note(PolicyChange::Replaced, policy, Some(object.seat.number));
+            self.note(PolicyChange::Replaced, policy, Some(object.location.number));
             self.edits.push(edit);
         }
     }
 
-    fn note(&mut self, deed: PolicyChange, policy: &Policy, document: Option<usize>) {
+    fn note(&mut self, change: PolicyChange, policy: &Policy, document: Option<usize>) {
         self.actions.push(Action {
-            deed,
+            change,
             policy: policy.name.clone(),
             namespace: policy.namespace.clone(),
             document,
@@ -256,12 +263,12 @@ impl<'a> Placement<'a> {
 
     fn remove(&mut self, object: &'a Object) {
         self.actions.push(Action {
-            deed: PolicyChange::Removed,
+            change: PolicyChange::Removed,
             policy: object.name.clone().unwrap_or_default(),
             namespace: object.namespace.clone(),
-            document: Some(object.seat.number),
+            document: Some(object.location.number),
         });
-        match &object.seat.item {
+        match &object.location.item {
             None => self.edits.push(edit::remove_document(object)),
             Some(_) => self.leaving.push(object),
         }
@@ -272,7 +279,7 @@ impl<'a> Placement<'a> {
         let leaving = std::mem::take(&mut self.leaving);
         let mut lists: BTreeMap<(usize, usize), Vec<(&Object, &Item)>> = BTreeMap::new();
         for object in leaving {
-            if let Some(item) = &object.seat.item {
+            if let Some(item) = &object.location.item {
                 let list = (item.list.start, item.list.end);
                 lists.entry(list).or_default().push((object, item));
             }

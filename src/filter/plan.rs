@@ -629,7 +629,7 @@ fn hook_annotations<'k>(
                 "an annotation argocd.argoproj.io/hook makes hooks of the policies: Argo CD \
                  deletes hooks and creates them anew at each sync",
             );
-            if options.said.app_name.is_some() {
+            if options.overrides.app_name.is_some() {
                 problem.severity = Severity::Error;
             }
             problem

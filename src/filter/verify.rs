@@ -47,7 +47,7 @@ pub(super) fn prove(claim: &Claim<'_>) -> Result<(), Diagnostic> {
     let mut count = Count::of(claim.expected);
     let parts = changed_parts(claim);
     for object in &claim.index.objects {
-        let at = object.seat.document.span.start;
+        let at = object.location.document.span.start;
         let after = parts.partition_point(|part| part.span.start <= at);
         let changed = after
             .checked_sub(1)
@@ -122,7 +122,7 @@ impl<'c> Count<'c> {
     /// Whether an object in a document of its own is one of our policies.
     fn is_ours(&self, object: &Object) -> bool {
         let own = object.is_own_policy() || self.planned(object).is_some();
-        own && object.seat.item.is_none() && !object.is_hook()
+        own && object.location.item.is_none() && !object.is_hook()
     }
 
     /// The planned policy whose text a document is, to the byte: that text was read back and
@@ -166,7 +166,7 @@ fn changed_parts<'c>(claim: &Claim<'c>) -> Vec<Part<'c>> {
         .index
         .objects
         .iter()
-        .map(|object| &object.seat.document.span)
+        .map(|object| &object.location.document.span)
         .collect();
     documents.sort_by_key(|span| span.start);
     let mut edits: Vec<&Edit> = claim.edits.iter().collect();
@@ -261,14 +261,14 @@ impl Part<'_> {
         let start = at(&document.span.start);
         let first = index
             .objects
-            .partition_point(|object| object.seat.document.span.start < start);
+            .partition_point(|object| object.location.document.span.start < start);
         let mut objects = index
             .objects
             .iter()
             .skip(first)
-            .take_while(|object| object.seat.document.span.start == start)
+            .take_while(|object| object.location.document.span.start == start)
             .peekable();
-        let known = &objects.peek()?.seat.document;
+        let known = &objects.peek()?.location.document;
         let same_body = known.body == (at(&document.body.start)..at(&document.body.end));
         if !same_body || known.start != document.start {
             return None;
@@ -342,7 +342,7 @@ impl<'b> View<'b> {
         let mut policies = Vec::new();
         for object in index.objects {
             if count.is_ours(&object) {
-                ours.insert(object.seat.document.span.start);
+                ours.insert(object.location.document.span.start);
             }
             if let Some(place) = count.planned(&object) {
                 policies.push((object, place));
@@ -388,7 +388,7 @@ impl<'b> View<'b> {
                 count.take_place(*place);
             }
         }
-        let start = |object: &Object| object.seat.document.span.start;
+        let start = |object: &Object| object.location.document.span.start;
         // A document is read once, however many policies it has.
         let same_document = |a: &(Object, usize), b: &(Object, usize)| start(&a.0) == start(&b.0);
         for policies in self.policies.chunk_by(same_document) {
@@ -396,7 +396,7 @@ impl<'b> View<'b> {
             else {
                 continue;
             };
-            let body = self.body(&first.seat.document);
+            let body = self.body(&first.location.document);
             let tree = std::str::from_utf8(body).ok().map(Tree::parse);
             let root = tree.as_ref().and_then(|tree| tree.as_ref().ok()?.root());
             let items = root.map(items_by_start).unwrap_or_default();
@@ -405,10 +405,10 @@ impl<'b> View<'b> {
                 let Some(expected) = count.expected.get(*place) else {
                     continue;
                 };
-                let node = match &object.seat.item {
+                let node = match &object.location.item {
                     None => root,
                     Some(item) => (item.span.start)
-                        .checked_sub(object.seat.document.body.start)
+                        .checked_sub(object.location.document.body.start)
                         .and_then(|start| items.get(&start).copied()),
                 };
                 compare_policy(node, expected)?;

@@ -288,15 +288,15 @@ impl Rewrite<'_> {
                 }
                 _ => {
                     let text = new_parent(&lines, name, parcel, column, unit);
-                    let seat = parent.or(parcel.rules).or_else(|| {
+                    let location = parent.or(parcel.rules).or_else(|| {
                         let outgoing = outgoing?;
                         (!outgoing.stays).then_some(outgoing.entry)
                     });
-                    match (seat, outgoing) {
-                        (Some(seat), _) => {
-                            let extent = lines.extent(&seat);
+                    match (location, outgoing) {
+                        (Some(location), _) => {
+                            let extent = lines.extent(&location);
                             let own = if parent.is_some() {
-                                lines.comments(&seat, column)
+                                lines.comments(&location, column)
                             } else {
                                 String::new()
                             };
@@ -442,13 +442,13 @@ impl Rewrite<'_> {
             let Some(parent) = parent.filter(|p| !p.is_empty()) else {
                 let parts: Vec<String> = rules.into_iter().chain(public).collect();
                 let text = format!("{}: {{{}}}", name(parent_name), parts.join(", "));
-                let seat = parent
+                let location = parent
                     .or(parcel.rules)
                     .or(outgoing.filter(|o| !o.stays).map(|o| o.entry));
-                match (seat, outgoing) {
-                    (Some(seat), _) => {
-                        gone.retain(|e| e.key.span() != seat.key.span());
-                        self.replace(seat.key.span().start..seat.end(), text);
+                match (location, outgoing) {
+                    (Some(location), _) => {
+                        gone.retain(|e| e.key.span() != location.key.span());
+                        self.replace(location.key.span().start..location.end(), text);
                     }
                     (None, Some(outgoing)) => {
                         let end = outgoing.entry.end();

@@ -22,76 +22,76 @@ pub static VOCABULARY: Vocabulary = Vocabulary {
     roles: &[
         Role {
             name: "workload",
-            endpoint: |home, world| {
-                let (name, namespace) = virtual_cluster(home, world)?;
-                Ok(described_pod(&namespace, &[(MANAGED_BY, &name)], world))
+            endpoint: |scope, model| {
+                let (name, namespace) = virtual_cluster(scope, model)?;
+                Ok(described_pod(&namespace, &[(MANAGED_BY, &name)], model))
             },
         },
         Role {
             name: "control-plane",
-            endpoint: |home, world| {
-                let (name, namespace) = virtual_cluster(home, world)?;
+            endpoint: |scope, model| {
+                let (name, namespace) = virtual_cluster(scope, model)?;
                 let labels = [("app", "vcluster"), ("release", name.as_str())];
-                Ok(described_pod(&namespace, &labels, world))
+                Ok(described_pod(&namespace, &labels, model))
             },
         },
         Role {
             name: "dns",
-            endpoint: |home, world| {
-                let (name, namespace) = virtual_cluster(home, world)?;
+            endpoint: |scope, model| {
+                let (name, namespace) = virtual_cluster(scope, model)?;
                 let labels = [("k8s-app", "vcluster-kube-dns"), (MANAGED_BY, &name)];
-                Ok(described_pod(&namespace, &labels, world))
+                Ok(described_pod(&namespace, &labels, model))
             },
         },
         Role {
             name: "host-dns",
-            endpoint: |_, world| {
+            endpoint: |_, model| {
                 let labels = [("k8s-app", "kube-dns")];
-                Ok(described_pod("kube-system", &labels, world))
+                Ok(described_pod("kube-system", &labels, model))
             },
         },
         Role {
             name: "snapshot",
-            endpoint: |home, world| {
-                let (_, namespace) = virtual_cluster(home, world)?;
+            endpoint: |scope, model| {
+                let (_, namespace) = virtual_cluster(scope, model)?;
                 let labels = [("app", "vcluster-snapshot")];
-                Ok(described_pod(&namespace, &labels, world))
+                Ok(described_pod(&namespace, &labels, model))
             },
         },
         Role {
             name: "platform",
-            endpoint: |_, world| {
+            endpoint: |_, model| {
                 let labels = [("app", "loft")];
-                Ok(described_pod("vcluster-platform", &labels, world))
+                Ok(described_pod("vcluster-platform", &labels, model))
             },
         },
     ],
-    namespace: |home, world| {
-        let found = virtual_cluster(home, world);
+    namespace: |scope, model| {
+        let found = virtual_cluster(scope, model);
         found.ok().map(|(_, namespace)| namespace)
     },
 };
 
 /// The name and namespace of the virtual cluster: as given, else as the policies' names say.
 fn virtual_cluster(
-    home: &QueryScope,
-    world: &ClusterModel,
+    scope: &QueryScope,
+    model: &ClusterModel,
 ) -> Result<(String, String), QueryError> {
     let mut found: Vec<(String, String)> = Vec::new();
-    for policy in world.policies().iter() {
+    for policy in model.policies().iter() {
         let mut prefixes = POLICY_PREFIXES.iter();
         let name = prefixes.find_map(|prefix| policy.name.strip_prefix(prefix));
         let Some(name) = name else { continue };
         let fits = |given: &Option<String>, own: &str| given.as_ref().is_none_or(|g| g == own);
         let one = (name.to_owned(), policy.namespace.clone());
-        if fits(&home.subject, name)
-            && fits(&home.namespace, &policy.namespace)
+        if fits(&scope.subject, name)
+            && fits(&scope.namespace, &policy.namespace)
             && !found.contains(&one)
         {
             found.push(one);
         }
     }
-    match (found.as_slice(), &home.subject, &home.namespace) {
+    match (found.as_slice(), &scope.subject, &scope.namespace) {
         ([one], _, _) => Ok(one.clone()),
         ([], Some(release), Some(namespace)) => Ok((release.clone(), namespace.clone())),
         ([], _, _) => Err(QueryError::Role(

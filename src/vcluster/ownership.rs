@@ -128,8 +128,7 @@ impl<'s> ReleaseObjects<'s> {
     }
 
     fn all(&self) -> &[Object] {
-        self.objects
-            .get_or_init(|| self.index.relatives(self.stream))
+        self.objects.get_or_init(|| self.index.release_objects(self.stream))
     }
 
     /// What runs the control planes of virtual clusters. Where the other objects are not asked for,
@@ -147,12 +146,12 @@ impl<'s> ReleaseObjects<'s> {
     }
 
     /// The objects of each release.
-    fn by_release(&self, home: Option<&str>) -> HashMap<&str, ReleaseMembers<'_>> {
+    fn by_release(&self, default_namespace: Option<&str>) -> HashMap<&str, ReleaseMembers<'_>> {
         let mut releases: HashMap<&str, ReleaseMembers<'_>> = HashMap::new();
         for object in self.all() {
             if let Some(release) = object.labels.get("release") {
-                let relatives = releases.entry(release.as_str()).or_default();
-                relatives.add(release, object, home);
+                let members = releases.entry(release.as_str()).or_default();
+                members.add(release, object, default_namespace);
             }
         }
         releases
@@ -172,11 +171,11 @@ struct ReleaseMembers<'o> {
 }
 
 impl<'o> ReleaseMembers<'o> {
-    fn add(&mut self, release: &str, object: &'o Object, home: Option<&str>) {
+    fn add(&mut self, release: &str, object: &'o Object, default_namespace: Option<&str>) {
         let stated = stated_namespace(object);
         // Policies that the last run made for one namesake say nothing of the other.
         let namespace = if object.is_own_policy() {
-            object.namespace.as_deref().or(home)
+            object.namespace.as_deref().or(default_namespace)
         } else {
             stated
         };
@@ -207,7 +206,7 @@ impl<'o> ReleaseMembers<'o> {
 /// Gathers the drafts of a stream, and all that is wrong with them.
 pub(super) struct Ownership<'a, 'i> {
     index: &'i Index,
-    said: &'a Overrides,
+    overrides: &'a Overrides,
     stream: &'i [u8],
     drafts: Vec<Draft<'i>>,
     /// The drafts of each name.
@@ -230,10 +229,10 @@ enum Claim {
 }
 
 impl<'a, 'i> Ownership<'a, 'i> {
-    pub(super) fn new(index: &'i Index, said: &'a Overrides, stream: &'i [u8]) -> Self {
+    pub(super) fn new(index: &'i Index, overrides: &'a Overrides, stream: &'i [u8]) -> Self {
         Self {
             index,
-            said,
+            overrides,
             stream,
             drafts: Vec::new(),
             by_name: HashMap::new(),
@@ -252,7 +251,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         } else {
             self.assign_to_secrets();
         }
-        if self.said.files.is_empty() {
+        if self.overrides.files.is_empty() {
             // Only what carries a config counts.
         } else if self.drafts.is_empty() {
             self.take_files(release_objects);
@@ -264,11 +263,12 @@ impl<'a, 'i> Ownership<'a, 'i> {
     }
 
     /// The namespace of objects that say none.
-    fn home(&self) -> Option<&'a str> {
-        let said = self.said;
-        said.namespace
+    fn default_namespace(&self) -> Option<&'a str> {
+        let overrides = self.overrides;
+        overrides
+            .namespace
             .as_deref()
-            .or(said.fallback_namespace.as_deref())
+            .or(overrides.fallback_namespace.as_deref())
     }
 
     /// The namespace in which an object will be.
@@ -276,7 +276,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
     where
         'a: 'o,
     {
-        stated_namespace(object).or(self.home())
+        stated_namespace(object).or(self.default_namespace())
     }
 
     /// The namespace in which an object runs, as far as the stream and the environment say. Where
@@ -285,14 +285,14 @@ impl<'a, 'i> Ownership<'a, 'i> {
     where
         'a: 'o,
     {
-        let said = self.said;
-        let fallback = said.fallback_namespace.as_deref();
-        stated_namespace(object).or(fallback.filter(|_| said.namespace.is_none()))
+        let overrides = self.overrides;
+        let fallback = overrides.fallback_namespace.as_deref();
+        stated_namespace(object).or(fallback.filter(|_| overrides.namespace.is_none()))
     }
 
     fn add(&mut self, draft: Draft<'i>) -> usize {
         let place = self.drafts.len();
-        let namespace = draft.namespace.as_deref().or(self.home());
+        let namespace = draft.namespace.as_deref().or(self.default_namespace());
         let namespace = namespace.map(str::to_owned);
         let namespaces = self.by_namespace.entry(draft.name.clone()).or_default();
         namespaces.entry(namespace).or_insert(place);
@@ -316,7 +316,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     fn namespace_of(&self, draft: usize) -> Option<&str> {
         let stated = self.drafts.get(draft)?.namespace.as_deref();
-        stated.or(self.home())
+        stated.or(self.default_namespace())
     }
 
     fn refuse(&mut self, object: &Object, problem: Diagnostic) {
@@ -398,7 +398,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 "this Secret and {} (document {}) may be of one virtual cluster: one of them has \
                  no namespace",
                 first.describe(),
-                first.seat.number
+                first.location.number
             );
             let help = "give both a metadata.namespace, or say the release's with --namespace";
             self.refuse(object, Diagnostic::error(message).help(help));
@@ -409,7 +409,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     /// `--release` must name one of the virtual clusters of the stream.
     fn check_release_option(&mut self) {
-        let Some(release) = &self.said.release else {
+        let Some(release) = &self.overrides.release else {
             return;
         };
         if !self.drafts.is_empty() && self.named(release).is_empty() {
@@ -598,7 +598,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
                     self.annotate(draft, object);
                 }
                 &[only] => self.annotate(only, object),
-                _ => match self.in_namespace(&name, self.home()) {
+                _ => match self.in_namespace(&name, self.default_namespace()) {
                     Some(draft) if !is_cluster_scoped(object) => self.annotate(draft, object),
                     _ => self.check_repetition(object, &[name]),
                 },
@@ -618,7 +618,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
     fn name_by_annotated(&self, object: &Object) -> Result<String, Diagnostic> {
         let pointers = Pointers::of(object);
         let labelled = pointers.release.or(pointers.instance);
-        if let Some(named) = &self.said.release {
+        if let Some(named) = &self.overrides.release {
             if let Some(other) = labelled.filter(|other| other != named) {
                 let message = format!(
                     "--release says {named}, but the object's labels say that it is of the \
@@ -628,7 +628,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             }
             return Ok(named.clone());
         }
-        let app_name = self.said.app_name.as_deref();
+        let app_name = self.overrides.app_name.as_deref();
         let Some(name) = labelled.or(pointers.own_name).or(app_name) else {
             return Err(no_name(Location::default()));
         };
@@ -651,7 +651,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
     /// The virtual clusters that files are the config of, where no object carries one: the one
     /// that is named, or those that the stream's objects are of.
     fn take_files(&mut self, release_objects: &'i ReleaseObjects<'_>) {
-        let releases = release_objects.by_release(self.home());
+        let releases = release_objects.by_release(self.default_namespace());
         let mut names: Vec<&str> = Vec::new();
         for object in release_objects.all() {
             if let Some(release) = object.labels.get("release")
@@ -661,14 +661,14 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 names.push(release);
             }
         }
-        if let Some(release) = &self.said.release {
+        if let Some(release) = &self.overrides.release {
             if !names.is_empty() && !names.contains(&release.as_str()) {
                 names.truncate(MAX_NAMES);
                 self.errors.push(other_release(release, &names.join(", ")));
             }
             names = vec![release];
         } else if names.is_empty()
-            && let Some(app_name) = &self.said.app_name
+            && let Some(app_name) = &self.overrides.app_name
         {
             names = vec![app_name];
         }
@@ -693,14 +693,14 @@ impl<'a, 'i> Ownership<'a, 'i> {
         }
     }
 
-    /// Files hold for all that run, not only for those that carry a config of their own: else one
+    /// Files apply to all that run, not only to those that have a config of their own: else one
     /// object with a config would take the files away from the others.
     fn take_running(&mut self, release_objects: &'i ReleaseObjects<'_>) {
         for object in release_objects.all() {
             let Some(release) = object.labels.get("release") else {
                 continue;
             };
-            let is_meant = self.said.release.as_ref().is_none_or(|r| r == release);
+            let is_meant = self.overrides.release.as_ref().is_none_or(|r| r == release);
             if !is_meant || !is_main_workload(object, release) {
                 continue;
             }
@@ -720,7 +720,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         if self.drafts.iter().all(Draft::is_complete) {
             return;
         }
-        let releases = release_objects.by_release(self.home());
+        let releases = release_objects.by_release(self.default_namespace());
         let none = ReleaseMembers::default();
         let mut drafts = std::mem::take(&mut self.drafts);
         for draft in drafts.iter_mut().filter(|d| !d.is_complete()) {
@@ -729,7 +729,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 self.errors.push(problem);
                 continue;
             }
-            let namespace = draft.namespace.as_deref().or(self.home());
+            let namespace = draft.namespace.as_deref().or(self.default_namespace());
             draft.release_objects = objects.near(namespace);
             if let Err(problem) = self.check_chart(draft) {
                 self.errors.push(problem);
@@ -757,7 +757,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             // in that namespace carries one too.
             let astray = carriers
                 .clone()
-                .find(|o| is_main(o) && elsewhere(o) && self.said.namespace.is_none());
+                .find(|o| is_main(o) && elsewhere(o) && self.overrides.namespace.is_none());
             if astray.is_none() && objects.main_namespaces.contains(namespace) {
                 return Ok(());
             }
@@ -778,7 +778,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         let states_a_namespace = |o: &&Object| stated_namespace(o).is_some();
         let main = objects.main.iter().copied().filter(states_a_namespace);
         let main: Vec<&Object> = main.collect();
-        let others: Vec<&Object> = match (main.is_empty(), self.home()) {
+        let others: Vec<&Object> = match (main.is_empty(), self.default_namespace()) {
             (false, _) => main,
             (true, Some(_)) => Vec::new(),
             (true, None) => {
@@ -833,7 +833,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
         let message = format!(
             "{} (document {}) is of the release {release} too, and the two say different {what}s",
             first.describe(),
-            first.seat.number
+            first.location.number
         );
         let help = match what {
             "chart" => "correct the label chart, or the label release, of one of them",
@@ -918,7 +918,7 @@ pub(super) fn two_configs(first: &Object, second: &Object, stream: &[u8]) -> Dia
     let message = format!(
         "two different configs for one virtual cluster: here and in {} (document {})",
         first.describe(),
-        first.seat.number
+        first.location.number
     );
     Diagnostic::error(message)
         .help("leave one of them, or make them the same")

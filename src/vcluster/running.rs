@@ -37,23 +37,23 @@ struct Namesakes<'d> {
 pub(super) fn without_config(
     drafts: &[Draft<'_>],
     release_objects: &ReleaseObjects<'_>,
-    said: &Overrides,
+    overrides: &Overrides,
     stream: &[u8],
 ) -> Vec<Running> {
     let objects = release_objects.main_workloads();
     if objects.is_empty() {
         return Vec::new();
     }
-    let option = said.namespace.as_deref();
-    let home = option.or(said.fallback_namespace.as_deref());
+    let option = overrides.namespace.as_deref();
+    let default_namespace = option.or(overrides.fallback_namespace.as_deref());
     let mut namesakes: HashMap<&str, Namesakes<'_>> = HashMap::new();
     for draft in drafts {
         let known = namesakes.entry(draft.name.as_str()).or_default();
         let stated = draft.namespace.as_deref();
-        known.namespaces.insert(stated.or(home));
+        known.namespaces.insert(stated.or(default_namespace));
         // An option moves the policies, and settles where a contradicting stream runs.
         known.namespaces.extend(option.map(Some));
-        if stated.is_none() && (option.is_some() || home.is_none()) {
+        if stated.is_none() && (option.is_some() || default_namespace.is_none()) {
             known.anywhere += 1;
         }
     }
@@ -61,7 +61,7 @@ pub(super) fn without_config(
     let mut found = Vec::new();
     for object in &objects {
         let release = object.name.as_deref().unwrap_or_default();
-        let namespace = stated_namespace(object).or(home);
+        let namespace = stated_namespace(object).or(default_namespace);
         if !seen.insert((release, namespace)) {
             continue;
         }

@@ -140,16 +140,16 @@ impl VirtualCluster {
 /// When a carrier cannot be read or assigned, or two carriers contradict each other; all at once.
 pub fn virtual_clusters(
     index: &Index,
-    said: &Overrides,
+    overrides: &Overrides,
     stream: &[u8],
 ) -> Result<VirtualClusters, Diagnostics> {
     let release_objects = ReleaseObjects::of(index, stream);
-    let mut ownership = Ownership::new(index, said, stream);
+    let mut ownership = Ownership::new(index, overrides, stream);
     let drafts = ownership.drafts(&release_objects);
     let (mut errors, mut warnings) = (ownership.errors, ownership.warnings);
     let mut clusters = Vec::new();
     for draft in &drafts {
-        match finish(draft, said, stream) {
+        match finish(draft, overrides, stream) {
             Ok((cluster, found)) => {
                 warnings.extend(found);
                 clusters.push(cluster);
@@ -171,7 +171,7 @@ pub fn virtual_clusters(
     }
     Ok(VirtualClusters {
         found: clusters,
-        running: running::without_config(&drafts, &release_objects, said, stream),
+        running: running::without_config(&drafts, &release_objects, overrides, stream),
         warnings,
     })
 }
@@ -189,7 +189,7 @@ pub(super) fn object_place(object: &Object, stream: &[u8]) -> Location {
 /// Reads the config of one virtual cluster.
 fn finish(
     draft: &Draft<'_>,
-    said: &Overrides,
+    overrides: &Overrides,
     stream: &[u8],
 ) -> Result<(VirtualCluster, Vec<Diagnostic>), Vec<Diagnostic>> {
     let chart = draft.label("chart").map(str::to_owned);
@@ -214,15 +214,15 @@ fn finish(
             None
         }
     };
-    let files = if said.release.as_ref().is_none_or(|r| *r == draft.name) {
-        read_files(&said.files, &mut errors)
+    let files = if overrides.release.as_ref().is_none_or(|r| *r == draft.name) {
+        read_files(&overrides.files, &mut errors)
     } else {
         Vec::new()
     };
     let values_of_secret = secret.as_ref().and_then(|s| s.values.clone());
     let secret = secret.filter(|s| s.network_policy.is_some());
     let (documents, source, origin, overridden) = if !files.is_empty() {
-        let names: Vec<&str> = said.files.iter().map(|f| f.name.as_str()).collect();
+        let names: Vec<&str> = overrides.files.iter().map(|f| f.name.as_str()).collect();
         (files, names.join(", "), Source::Files, None)
     } else if let Some((document, object)) = annotation {
         let source = format!(
@@ -257,17 +257,17 @@ fn finish(
     let stream_namespace = draft.namespace.clone();
     let cluster = VirtualCluster {
         name: draft.name.clone(),
-        namespace: said
+        namespace: overrides
             .namespace
             .clone()
             .or_else(|| stream_namespace.clone())
-            .or_else(|| said.fallback_namespace.clone()),
+            .or_else(|| overrides.fallback_namespace.clone()),
         stream_namespace,
         has_name_alone: true,
         helm4: false,
         chart,
         heritage,
-        template: draft.objects().find_map(|o| o.seat.template.clone()),
+        template: draft.objects().find_map(|o| o.location.template.clone()),
         source,
         origin,
         place: draft

@@ -45,7 +45,7 @@ struct Case {
     /// What is kept.
     folder: PathBuf,
     /// Where the program is run.
-    home: PathBuf,
+    directory: PathBuf,
 }
 
 /// What a run gave, or what is kept of it.
@@ -81,7 +81,7 @@ fn cases(command: &str) -> Vec<Case> {
             command: command.to_owned(),
             name,
             folder: kept,
-            home: folder.clone(),
+            directory: folder.clone(),
         };
         if inner.is_empty() {
             cases.push(case(name, folder.clone()));
@@ -183,7 +183,7 @@ impl Case {
         let env = env.iter().filter_map(|line| line.split_once('='));
         command
             .args(args)
-            .current_dir(&self.home)
+            .current_dir(&self.directory)
             .env_clear()
             .envs(env);
         let output = assert_cmd::Command::from_std(command)
@@ -329,15 +329,19 @@ fn no_case_is_lost() {
         let cases = cases(command);
         let count = cases.len();
         assert!(count >= least, "only {count} cases of {command} are there");
-        for case in cases.iter().filter(|case| case.home != case.folder) {
+        for case in cases.iter().filter(|case| case.directory != case.folder) {
             let group = Case {
                 command: case.command.clone(),
                 name: case.name.clone(),
-                folder: case.home.clone(),
-                home: case.home.clone(),
+                folder: case.directory.clone(),
+                directory: case.directory.clone(),
             };
             let is_case = group.kept().is_ok() || group.folder.join("args").exists();
-            assert!(!is_case, "{} is a case and a group", case.home.display());
+            assert!(
+                !is_case,
+                "{} is a case and a group",
+                case.directory.display()
+            );
         }
     }
 }

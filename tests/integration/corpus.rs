@@ -397,9 +397,11 @@ fn our_policy(chunk: &[u8], case: &Case, wanted: &BTreeMap<Key, Policy>) -> Opti
     let release = &case.meta.release;
     let companion =
         name == format!("vc-kube-dns-{release}") || name == format!("vc-snapshot-{release}");
-    let home = namespace.as_ref() == Some(&case.meta.namespace);
-    let near = home || namespace.is_none() || wanted.keys().any(|key| key.0 == namespace);
-    (is_own(&name, case) && near || companion && home && case.stripped).then_some((namespace, name))
+    let in_release_namespace = namespace.as_ref() == Some(&case.meta.namespace);
+    let near =
+        in_release_namespace || namespace.is_none() || wanted.keys().any(|key| key.0 == namespace);
+    (is_own(&name, case) && near || companion && in_release_namespace && case.stripped)
+        .then_some((namespace, name))
 }
 
 /// All other documents are the same bytes in the same order.

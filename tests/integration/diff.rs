@@ -43,7 +43,7 @@ fn view(lists: &Lists) -> View {
         list(cp_in, "from"),
     );
     let options = Options {
-        said: Overrides {
+        overrides: Overrides {
             files: vec![ConfigFile {
                 name: "values.yaml".to_owned(),
                 text,
@@ -57,7 +57,7 @@ fn view(lists: &Lists) -> View {
 }
 
 fn diff(old: &Lists, new: &Lists) -> Diff {
-    Diff::between(view(old).world.policies(), view(new).world.policies())
+    Diff::between(view(old).model.policies(), view(new).model.policies())
 }
 
 fn lists() -> impl Strategy<Value = Lists> {

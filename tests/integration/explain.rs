@@ -8,7 +8,7 @@ use vcluster_netpol::vcluster::sources::{ConfigFile, Overrides};
 
 fn options(config: &str) -> Options {
     Options {
-        said: Overrides {
+        overrides: Overrides {
             files: vec![ConfigFile {
                 name: "values.yaml".to_owned(),
                 text: config.to_owned(),
@@ -28,8 +28,8 @@ fn explanation(config: &str, companions: bool) -> Explanation {
     Explanation::of(&View::read(b"", "nothing", &options).unwrap())
 }
 
-fn surprises(config: &str, companions: bool) -> String {
-    let found = explanation(config, companions).surprises;
+fn findings(config: &str, companions: bool) -> String {
+    let found = explanation(config, companions).findings;
     let found: Vec<String> = found.into_iter().map(|s| s.what).collect();
     found.join("\n")
 }
@@ -37,13 +37,13 @@ fn surprises(config: &str, companions: bool) -> String {
 const DEFAULTS: &str = "enabled: true\n";
 
 fn what_is_open_by_default_is_found() {
-    let found = surprises(DEFAULTS, false);
+    let found = findings(DEFAULTS, false);
     for part in [
         "control plane of a may talk to everyone on 443,6443,8443/TCP",
         "everyone may come in to control plane of a on 8443/TCP",
         "workloads of a reach 169.254.169.254",
         "every pod with app=loft, in whatever namespace, may come in to control plane of a",
-        "a tenant's pod can bear app=vcluster-snapshot",
+        "a tenant's pod can have app=vcluster-snapshot",
     ] {
         assert!(found.contains(part), "{part}:\n{found}");
     }
@@ -53,16 +53,16 @@ fn what_is_open_by_default_is_found() {
 fn what_a_config_closes_is_not_said_to_be_open() {
     let excepted =
         "{enabled: true, workload: {publicEgress: {except: [10.0.0.0/8, 169.254.0.0/16]}}}";
-    assert!(!surprises(excepted, false).contains("169.254"));
+    assert!(!findings(excepted, false).contains("169.254"));
     let none = "{enabled: true, workload: {publicEgress: {enabled: false}}}";
-    assert!(!surprises(none, false).contains("169.254"));
+    assert!(!findings(none, false).contains("169.254"));
 }
 
 fn what_a_config_opens_is_said_with_its_field() {
     let open = "{enabled: true, workload: {egress: [{to: [{ipBlock: {cidr: 'fd00::/8'}}]}], \
                 ingress: [{ports: [{port: 80}]}]}, controlPlane: {ingress: \
                 [{from: [{namespaceSelector: {}}], ports: [{port: 9}]}]}}";
-    let found = explanation(open, false).surprises;
+    let found = explanation(open, false).findings;
     let close = |part: &str| -> &str {
         let found = found.iter().find(|s| s.what.contains(part));
         &found.unwrap_or_else(|| panic!("nothing says {part}")).close
@@ -75,12 +75,12 @@ fn what_a_config_opens_is_said_with_its_field() {
 }
 
 fn a_label_is_a_way_out_only_where_a_policy_gives_one() {
-    let alone = surprises(DEFAULTS, false);
+    let alone = findings(DEFAULTS, false);
     assert!(
         alone.contains("no more than 1053,8443/TCP, 1053/UDP"),
         "{alone}"
     );
-    let with = surprises(DEFAULTS, true);
+    let with = findings(DEFAULTS, true);
     assert!(
         with.contains("may talk to everyone on 443,6443,8443/TCP and is let in"),
         "{with}"
@@ -111,9 +111,9 @@ fn rules_that_a_stream_has_otherwise_than_its_config_have_no_cause() {
     assert_eq!(causes, ["built-in default", "spec.ingress[1]"]);
     // A config that is given takes the place of what stands there.
     let options = Options {
-        said: Overrides {
+        overrides: Overrides {
             release: None,
-            ..options.said
+            ..options.overrides
         },
         ..options
     };

@@ -27,7 +27,6 @@ use registry::Test;
 mod registry;
 mod support;
 
-mod account;
 mod argocd;
 mod cases;
 mod check;
@@ -46,6 +45,7 @@ mod package;
 mod plugin;
 mod reach_random;
 mod reachability;
+mod run_report;
 mod torture;
 mod validation;
 
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 /// The tests that are functions.
 fn functions() -> Vec<Test> {
     [
-        account::TESTS,
+        run_report::TESTS,
         argocd::TESTS,
         cases::TESTS,
         check::TESTS,

@@ -104,16 +104,16 @@ fn question(name: &str) -> Question {
     Question { from, to, ports }
 }
 
-fn check(name: &str, world: &ClusterModel) -> Vec<(&'static str, String)> {
-    let home = QueryScope::default();
+fn check(name: &str, model: &ClusterModel) -> Vec<(&'static str, String)> {
+    let scope = QueryScope::default();
     let mut forms = Vec::new();
     for (from, to) in [("10.0.0.1", "0.0.0.0/0"), ("0.0.0.0/0", "::/0")] {
         let from = EndpointSpec::parse(from, &VOCABULARY).unwrap();
         let (to, ports) = parse_destination(to, &VOCABULARY).unwrap();
-        let answer = Question { from, to, ports }.ask(world, &home).unwrap();
+        let answer = Question { from, to, ports }.ask(model, &scope).unwrap();
         forms.push(("check", answer.in_words()));
     }
-    let answer = question(name).ask(world, &home).unwrap();
+    let answer = question(name).ask(model, &scope).unwrap();
     forms.push(("check", answer.in_words()));
     let promises = json!({
         "allow": [{ "from": "10.0.0.1", "to": "internet", "reason": name }],
@@ -121,14 +121,14 @@ fn check(name: &str, world: &ClusterModel) -> Vec<(&'static str, String)> {
     });
     let promises =
         assertions::read(&escape::json(&promises.to_string()), name, &VOCABULARY).unwrap();
-    let mut outcomes = assertions::run(&promises, world, &home).unwrap();
+    let mut outcomes = assertions::run(&promises, model, &scope).unwrap();
     for outcome in &mut outcomes {
         outcome.detail = answer.in_words();
     }
     forms.push(("table", assertions::to_table(&outcomes)));
     forms.push(("junit", assertions::to_junit(&outcomes)));
     let probes = probe::read("from,to,protocol,port\n10.0.0.1,internet,TCP,443\n").unwrap();
-    let mut rows = probe::run(probes, world, &home).unwrap();
+    let mut rows = probe::run(probes, model, &scope).unwrap();
     for row in &mut rows {
         row.decided_by = vec![name.to_owned()];
     }
@@ -166,11 +166,11 @@ fn forms(name: &str) -> Vec<(&'static str, String)> {
         ("dot", explain::dot(&explanation)),
     ];
     let open = view("kind: ConfigMap\n");
-    let changes = Diff::between(read.world.policies(), open.world.policies());
+    let changes = Diff::between(read.model.policies(), open.model.policies());
     forms.push(("diff", diff::text(&changes, 100_000)));
     forms.push(("diff as markdown", diff::markdown(&changes)));
-    let world = reader::read(text.as_bytes(), name, name).unwrap();
-    forms.extend(check(name, &world));
+    let model = reader::read(text.as_bytes(), name, name).unwrap();
+    forms.extend(check(name, &model));
     let report = problems(name);
     forms.push(("report", report.to_string()));
     forms.push(("helm 4", helm::block_scalar(&report.to_string())));

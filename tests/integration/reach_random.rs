@@ -99,7 +99,7 @@ fn naive_block(block: &IPBlock, address: IpAddr) -> bool {
 }
 
 fn naive_peers(
-    world: &NaiveWorld,
+    model: &NaiveWorld,
     home: &str,
     peers: Option<&Vec<NetworkPolicyPeer>>,
     who: (Option<&NaivePod>, IpAddr),
@@ -116,7 +116,7 @@ fn naive_peers(
         let Some(pod) = who.0 else { return false };
         let namespace = match &peer.namespace_selector {
             None => pod.namespace == home,
-            Some(s) => naive_selector(s, &world.namespaces[&pod.namespace]),
+            Some(s) => naive_selector(s, &model.namespaces[&pod.namespace]),
         };
         let labels = match &peer.pod_selector {
             None => true,
@@ -151,7 +151,7 @@ fn naive_ports(ports: Option<&Vec<NetworkPolicyPort>>, packet: &Packet<'_>) -> b
 }
 
 /// Whether the packet may leave (egress) or come in (ingress).
-fn naive_direction(world: &NaiveWorld, egress: bool, packet: &Packet<'_>) -> bool {
+fn naive_direction(model: &NaiveWorld, egress: bool, packet: &Packet<'_>) -> bool {
     let (subject, peer) = if egress {
         (packet.from, packet.to)
     } else {
@@ -162,7 +162,7 @@ fn naive_direction(world: &NaiveWorld, egress: bool, packet: &Packet<'_>) -> boo
         return true;
     }
     let mut isolated = false;
-    for (namespace, spec) in &world.policies {
+    for (namespace, spec) in &model.policies {
         let spec: NetworkPolicySpec = serde_json::from_value(spec.clone()).unwrap();
         let selected = *namespace == pod.namespace
             && naive_selector(&spec.pod_selector.clone().unwrap_or_default(), &pod.labels);
@@ -181,12 +181,12 @@ fn naive_direction(world: &NaiveWorld, egress: bool, packet: &Packet<'_>) -> boo
         isolated = true;
         let open = if egress {
             spec.egress.iter().flatten().any(|rule| {
-                naive_peers(world, namespace, rule.to.as_ref(), peer)
+                naive_peers(model, namespace, rule.to.as_ref(), peer)
                     && naive_ports(rule.ports.as_ref(), packet)
             })
         } else {
             spec.ingress.iter().flatten().any(|rule| {
-                naive_peers(world, namespace, rule.from.as_ref(), peer)
+                naive_peers(model, namespace, rule.from.as_ref(), peer)
                     && naive_ports(rule.ports.as_ref(), packet)
             })
         };
@@ -303,7 +303,7 @@ fn policy() -> impl Strategy<Value = (String, Value)> {
         })
 }
 
-fn world() -> impl Strategy<Value = NaiveWorld> {
+fn model() -> impl Strategy<Value = NaiveWorld> {
     let named = (
         select(PORT_NAMES.to_vec()),
         select(PROTOCOLS.to_vec()),
@@ -351,12 +351,12 @@ fn world() -> impl Strategy<Value = NaiveWorld> {
         })
 }
 
-/// The world as a manifest: JSON is YAML, and one document for all is a List.
-fn manifest_of(world: &NaiveWorld) -> String {
-    let namespaces = world.namespaces.iter().map(|(name, labels)| {
+/// The model as a manifest: JSON is YAML, and one document for all is a List.
+fn manifest_of(model: &NaiveWorld) -> String {
+    let namespaces = model.namespaces.iter().map(|(name, labels)| {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     });
-    let pods = world.pods.iter().map(|pod| {
+    let pods = model.pods.iter().map(|pod| {
         let ports: Vec<Value> = pod
             .ports
             .iter()
@@ -376,7 +376,7 @@ fn manifest_of(world: &NaiveWorld) -> String {
             "status": {"podIPs": ips},
         })
     });
-    let policies = world
+    let policies = model
         .policies
         .iter()
         .enumerate()
@@ -414,14 +414,14 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    fn both_readings_agree_on_every_packet(naive in world()) {
+    fn both_readings_agree_on_every_packet(naive in model()) {
         let text = manifest_of(&naive);
-        let world = reader::read(text.as_bytes(), "random", "default").unwrap();
+        let model = reader::read(text.as_bytes(), "random", "default").unwrap();
         let outside: Vec<IpAddr> = OUTSIDE.iter().map(|a| a.parse().unwrap()).collect();
         // Everyone at each of their addresses.
         let mut ends: Vec<(Option<&NaivePod>, IpAddr, Endpoint)> = Vec::new();
         for pod in &naive.pods {
-            let ours = world.pod(&pod.namespace, &pod.name).unwrap();
+            let ours = model.pod(&pod.namespace, &pod.name).unwrap();
             for address in &pod.addresses {
                 let endpoint = Endpoint { pod: Some(ours.clone()), addresses: (*address).into() };
                 ends.push((Some(pod), *address, endpoint));
@@ -431,7 +431,7 @@ proptest! {
             ends.push((None, *address, Endpoint::outside((*address).into())));
         }
         let everywhere = |pod: Option<&NaivePod>| match pod {
-            Some(pod) => Endpoint::pod(world.pod(&pod.namespace, &pod.name).unwrap().clone()),
+            Some(pod) => Endpoint::pod(model.pod(&pod.namespace, &pod.name).unwrap().clone()),
             None => Endpoint::outside(AddressSet::all()),
         };
         for (from, from_ip, from_end) in &ends {
@@ -441,7 +441,7 @@ proptest! {
                 }
                 // The same question as a set: every port, at every address of both.
                 let (wide_from, wide_to) = (everywhere(*from), everywhere(*to));
-                let wide = world.policies().check(&wide_from, &wide_to, &Ports::all_numbers());
+                let wide = model.policies().check(&wide_from, &wide_to, &Ports::all_numbers());
                 for protocol in PROTOCOLS {
                     for port in PORTS {
                         let packet = Packet { from: (*from, *from_ip), to: (*to, *to_ip), protocol, port };
@@ -449,7 +449,7 @@ proptest! {
                             protocol.parse::<Protocol>().unwrap(),
                             PortNumbers::span(port, port),
                         );
-                        let ours = world.policies().check(from_end, to_end, &ports);
+                        let ours = model.policies().check(from_end, to_end, &ports);
                         let egress = naive_direction(&naive, true, &packet);
                         let ingress = naive_direction(&naive, false, &packet);
                         let told = format!("{from_ip} to {to_ip} {port}/{protocol}");
@@ -466,13 +466,13 @@ proptest! {
         }
     }
 
-    fn open_and_closed_make_up_the_question(naive in world(), cidr in select(CIDRS.to_vec())) {
+    fn open_and_closed_make_up_the_question(naive in model(), cidr in select(CIDRS.to_vec())) {
         let text = manifest_of(&naive);
-        let world = reader::read(text.as_bytes(), "random", "default").unwrap();
+        let model = reader::read(text.as_bytes(), "random", "default").unwrap();
         let asked: AddressSet = parse_net(cidr).unwrap().into();
-        for pod in world.pods() {
+        for pod in model.pods() {
             let (pod, there) = (Endpoint::pod(pod.clone()), Endpoint::outside(asked.clone()));
-            let verdict = world.policies().check(&pod, &there, &Ports::all_numbers());
+            let verdict = model.policies().check(&pod, &there, &Ports::all_numbers());
             let decision = &verdict.egress;
             if let (Part::AddressPortSet(open), Part::AddressPortSet(closed)) = (&decision.open, &decision.closed) {
                 prop_assert!(open.intersection(closed).is_empty());
@@ -488,7 +488,7 @@ proptest! {
     }
 
     fn a_difference_is_what_one_allows_and_the_other_does_not(
-        naive in world(),
+        naive in model(),
         others in prop::collection::vec(policy(), 0..6),
     ) {
         let changed = NaiveWorld { policies: others, ..naive.clone() };
@@ -512,8 +512,8 @@ proptest! {
                                 protocol.parse::<Protocol>().unwrap(),
                                 PortNumbers::span(port, port),
                             );
-                            let open = |world: &ClusterModel| {
-                                let policies = world.policies();
+                            let open = |model: &ClusterModel| {
+                                let policies = model.policies();
                                 policies.decide(direction, &me, &there, &ports).extent()
                                     == Extent::All
                             };
@@ -535,8 +535,8 @@ proptest! {
                         addresses: AddressSet::default(),
                     };
                     let every = Ports::all_numbers();
-                    let opened = |world: &ClusterModel| {
-                        world.policies().decide(direction, &me, &there, &every).open.ports()
+                    let opened = |model: &ClusterModel| {
+                        model.policies().decide(direction, &me, &there, &every).open.ports()
                     };
                     let gained = opened(&new_world).difference(&opened(&old_world));
                     let by_label = added

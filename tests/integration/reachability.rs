@@ -54,21 +54,21 @@ fn cases(folder: &str) -> ClusterSummary<PathBuf> {
 
 fn read(file: &Path) -> (ClusterModel, Value) {
     let name = file.display().to_string();
-    let world = reader::read(&std::fs::read(file).unwrap(), &name, "default")
+    let model = reader::read(&std::fs::read(file).unwrap(), &name, "default")
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     let expected = std::fs::read(file.with_extension("expected.json")).unwrap();
-    (world, serde_json::from_slice(&expected).unwrap())
+    (model, serde_json::from_slice(&expected).unwrap())
 }
 
 /// A pod by name; an address as whoever has it.
-fn endpoint(world: &ClusterModel, text: &str) -> Endpoint {
+fn endpoint(model: &ClusterModel, text: &str) -> Endpoint {
     if let Some(net) = parse_net(text) {
-        let mut at = world.at(&net.into());
+        let mut at = model.at(&net.into());
         assert_eq!(at.len(), 1, "{text}");
         return at.remove(0);
     }
     let (namespace, name) = text.split_once('/').unwrap();
-    let pod = world.pod(namespace, name);
+    let pod = model.pod(namespace, name);
     Endpoint::pod(pod.unwrap_or_else(|| panic!("no pod {text}")).clone())
 }
 
@@ -96,7 +96,7 @@ fn connections(text: &str) -> Ports {
 
 fn conformance(file: &Path) -> Result<(), String> {
     let (mut checks, mut wrong) = (0, Vec::new());
-    let (world, expected) = read(file);
+    let (model, expected) = read(file);
     let columns: BTreeMap<&str, usize> = expected["columns"]
         .as_array()
         .unwrap()
@@ -106,10 +106,10 @@ fn conformance(file: &Path) -> Result<(), String> {
         .collect();
     for row in expected["checks"].as_array().unwrap() {
         let at = |column| &row[columns[column]];
-        let from = endpoint(&world, at("from").as_str().unwrap());
-        let to = endpoint(&world, at("to").as_str().unwrap());
+        let from = endpoint(&model, at("from").as_str().unwrap());
+        let to = endpoint(&model, at("to").as_str().unwrap());
         let ports = port(at("protocol"), at("port"));
-        let verdict = world.policies().check(&from, &to, &ports);
+        let verdict = model.policies().check(&from, &to, &ports);
         let ours = [
             ("ingress_ok", verdict.ingress.extent() == Extent::All),
             ("egress_ok", verdict.egress.extent() == Extent::All),
@@ -137,17 +137,17 @@ fn conformance(file: &Path) -> Result<(), String> {
 
 fn other_engine(file: &Path) -> Result<(), String> {
     let mut wrong = Vec::new();
-    let (world, expected) = read(file);
+    let (model, expected) = read(file);
     let any = |names: [&str; 2]| {
         let found = names.into_iter().find_map(|name| expected.get(name));
         found
             .unwrap_or_else(|| panic!("{}: no {names:?}", file.display()))
             .clone()
     };
-    let from = endpoint(&world, any(["src", "src_ip"]).as_str().unwrap());
-    let to = endpoint(&world, any(["dst", "dst_ip"]).as_str().unwrap());
+    let from = endpoint(&model, any(["src", "src_ip"]).as_str().unwrap());
+    let to = endpoint(&model, any(["dst", "dst_ip"]).as_str().unwrap());
     if let Some(all) = expected.get("all_connections").and_then(Value::as_str) {
-        let verdict = world.policies().check(&from, &to, &Ports::all_numbers());
+        let verdict = model.policies().check(&from, &to, &Ports::all_numbers());
         let out = verdict.egress.open.ports();
         let ours = out.intersection(&verdict.ingress.open.ports());
         let theirs = connections(all);
@@ -156,7 +156,7 @@ fn other_engine(file: &Path) -> Result<(), String> {
         }
     }
     let ports = port(&expected["protocol"], &any(["port", "dst_port"]));
-    let ours = world.policies().check(&from, &to, &ports).allowed();
+    let ours = model.policies().check(&from, &to, &ports).allowed();
     let theirs = expected["allowed"].as_bool().unwrap();
     let name = stem(file);
     match DISAGREE.iter().find(|(case, _)| *case == name) {

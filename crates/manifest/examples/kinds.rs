@@ -18,11 +18,16 @@ fn main() -> io::Result<()> {
             continue;
         };
         let Some(root) = tree.root() else { continue };
-        let seat = objects::ObjectLocation::of_document(document);
-        objects::walk(root, seat.document.body.start, &seat, &mut |object, _| {
-            // A reader that went away is no reason to fail.
-            let _ = writeln!(output, "{}", object.describe());
-        });
+        let location = objects::ObjectLocation::of_document(document);
+        objects::walk(
+            root,
+            location.document.body.start,
+            &location,
+            &mut |object, _| {
+                // A reader that went away is no reason to fail.
+                let _ = writeln!(output, "{}", object.describe());
+            },
+        );
     }
     Ok(())
 }

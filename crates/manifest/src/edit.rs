@@ -48,7 +48,7 @@ pub fn apply(stream: &[u8], mut edits: Vec<Edit>) -> Result<Vec<Cow<'_, [u8]>>, 
 /// stay.
 #[must_use]
 pub fn replace_document(stream: &[u8], object: &Object, text: &str) -> Edit {
-    let document = &object.seat.document;
+    let document = &object.location.document;
     let body = stream.get(document.body.clone()).unwrap_or_default();
     let mut start = document.body.start;
     let mut lead = "";
@@ -80,7 +80,7 @@ pub fn replace_document(stream: &[u8], object: &Object, text: &str) -> Edit {
 /// Takes a document out. An end marker stays, as what follows may need it.
 #[must_use]
 pub fn remove_document(object: &Object) -> Edit {
-    let document = &object.seat.document;
+    let document = &object.location.document;
     Edit {
         span: document.span.start..document.body.end,
         text: String::new(),

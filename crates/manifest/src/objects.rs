@@ -38,7 +38,7 @@ pub struct Object {
     /// `metadata.annotations`, likewise.
     pub annotations: BTreeMap<String, String>,
     /// Where it is.
-    pub seat: ObjectLocation,
+    pub location: ObjectLocation,
 }
 
 /// Where an object is in the stream.
@@ -107,9 +107,13 @@ impl Object {
     pub fn place(&self, stream: &[u8]) -> Location {
         Location {
             object: Some(self.describe()),
-            source: self.seat.template.clone(),
-            document: Some(self.seat.number),
-            stream_line: Some(self.seat.lines.line(stream, self.seat.document.span.start)),
+            source: self.location.template.clone(),
+            document: Some(self.location.number),
+            stream_line: Some(
+                self.location
+                    .lines
+                    .line(stream, self.location.document.span.start),
+            ),
             ..Location::default()
         }
     }
@@ -135,11 +139,11 @@ impl ObjectLocation {
 pub fn walk<'a>(
     root: Node<'a>,
     offset: usize,
-    seat: &ObjectLocation,
+    location: &ObjectLocation,
     take: &mut dyn FnMut(Object, Node<'a>),
 ) {
     let mut visit = Visit { offset, take };
-    visit.node(root, seat, Typed::default(), 0);
+    visit.node(root, location, Typed::default(), 0);
 }
 
 /// What a list says of its items: in a `SecretList` they may leave out kind and version.
@@ -158,7 +162,7 @@ struct Visit<'v, 'a> {
 
 impl<'a> Visit<'_, 'a> {
     /// Takes up an object, or the items of a list.
-    fn node(&mut self, node: Node<'a>, seat: &ObjectLocation, typed: Typed, depth: usize) {
+    fn node(&mut self, node: Node<'a>, location: &ObjectLocation, typed: Typed, depth: usize) {
         let text = |key: &str| node.get(key).and_then(Node::text);
         let kind = text("kind").map_or(typed.kind, Cow::into_owned);
         let api_version = text("apiVersion").map_or(typed.api_version, Cow::into_owned);
@@ -167,7 +171,7 @@ impl<'a> Visit<'_, 'a> {
             .filter(|items| items.is_sequence() && kind.ends_with("List"));
         let Some(list) = list else {
             if node.is_mapping() {
-                (self.take)(object(node, kind, api_version, seat), node);
+                (self.take)(object(node, kind, api_version, location), node);
             }
             return;
         };
@@ -185,7 +189,7 @@ impl<'a> Visit<'_, 'a> {
             if !item.is_mapping() || depth >= MAX_LIST_DEPTH {
                 continue;
             }
-            let seat = ObjectLocation {
+            let location = ObjectLocation {
                 item: Some(Item {
                     span: shift(item.span()),
                     column: item.column(),
@@ -195,14 +199,14 @@ impl<'a> Visit<'_, 'a> {
                     siblings: Arc::clone(&spans),
                     referred_to: item.is_referred_to(),
                 }),
-                ..seat.clone()
+                ..location.clone()
             };
-            self.node(item, &seat, typed.clone(), depth + 1);
+            self.node(item, &location, typed.clone(), depth + 1);
         }
     }
 }
 
-fn object(node: Node<'_>, kind: String, api_version: String, seat: &ObjectLocation) -> Object {
+fn object(node: Node<'_>, kind: String, api_version: String, location: &ObjectLocation) -> Object {
     let text = |path: &[&str]| {
         node.dig(path)
             .and_then(Node::text)
@@ -231,10 +235,10 @@ fn object(node: Node<'_>, kind: String, api_version: String, seat: &ObjectLocati
         namespace: text(&["metadata", "namespace"]).filter(|n| !n.is_empty()),
         labels: strings(&["metadata", "labels"]),
         annotations,
-        seat: ObjectLocation {
+        location: ObjectLocation {
             helm4: filename.is_some(),
-            template: filename.or_else(|| seat.template.clone()),
-            ..seat.clone()
+            template: filename.or_else(|| location.template.clone()),
+            ..location.clone()
         },
     }
 }

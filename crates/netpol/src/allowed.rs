@@ -35,27 +35,27 @@ impl PodClass {
     /// Whether every pod of this class is surely in the other too.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        let home = match (&self.namespaces, &other.namespaces) {
+        let namespace = match (&self.namespaces, &other.namespaces) {
             (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
             (Namespaces::Labelled(a), Namespaces::Labelled(b)) => a.is_within(b),
             // By the one label that every namespace is known to have.
             (Namespaces::Own(a), Namespaces::Labelled(b)) => Selector::namespace(a).is_within(b),
             (Namespaces::Labelled(a), Namespaces::Own(b)) => a.is_within(&Selector::namespace(b)),
         };
-        home && self.pods.is_within(&other.pods)
+        namespace && self.pods.is_within(&other.pods)
     }
 
     /// Whether some pod can be in both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        let home = match (&self.namespaces, &other.namespaces) {
+        let namespace = match (&self.namespaces, &other.namespaces) {
             (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
-            (a, b) => !label_classes::home(a)
-                .and(&label_classes::home(b))
+            (a, b) => !label_classes::namespace_selector(a)
+                .and(&label_classes::namespace_selector(b))
                 .examples()
                 .is_empty(),
         };
-        home && !self.pods.and(&other.pods).examples().is_empty()
+        namespace && !self.pods.and(&other.pods).examples().is_empty()
     }
 }
 
@@ -239,7 +239,7 @@ impl AllowedTraffic {
         let parts: Vec<Part<'_>> = (rest.iter())
             .filter(|(known, ports)| !ports.difference(&sure).is_empty() && class.overlaps(known))
             .map(|(known, ports)| Part {
-                home: label_classes::home(&known.namespaces),
+                namespace: label_classes::namespace_selector(&known.namespaces),
                 pods: &known.pods,
                 ports,
             })
@@ -284,7 +284,7 @@ impl AllowedTraffic {
 
 /// A class of pods that overlaps another, and what it gets.
 struct Part<'p> {
-    home: Selector,
+    namespace: Selector,
     pods: &'p Selector,
     ports: &'p Ports,
 }
@@ -295,27 +295,30 @@ fn together(class: &PodClass, parts: &[Part<'_>]) -> Option<Ports> {
     if parts.len() < 2 {
         return None;
     }
-    let own = label_classes::home(&class.namespaces);
-    let homes = label_classes::cells(parts.iter().map(|p| &p.home).chain([&own]))?;
+    let own = label_classes::namespace_selector(&class.namespaces);
+    let namespace_classes = label_classes::cells(parts.iter().map(|p| &p.namespace).chain([&own]))?;
     let pods = label_classes::cells(parts.iter().map(|p| p.pods).chain([&class.pods]))?;
-    let kinds = homes.len().saturating_mul(pods.len());
+    let kinds = namespace_classes.len().saturating_mul(pods.len());
     if kinds > MAX_CELLS || kinds.saturating_mul(parts.len()) > MAX_COMPARISONS {
         return None;
     }
-    let homes: Vec<&Labels> = homes.iter().filter(|labels| own.matches(labels)).collect();
+    let namespace_classes: Vec<&Labels> = namespace_classes
+        .iter()
+        .filter(|labels| own.matches(labels))
+        .collect();
     let pods: Vec<&Labels> = (pods.iter())
         .filter(|labels| class.pods.matches(labels))
         .collect();
     // Kinds that the same parts hold are one to the question.
-    let homes: BTreeSet<Vec<bool>> = (homes.iter())
-        .map(|labels| parts.iter().map(|p| p.home.matches(labels)).collect())
+    let namespace_classes: BTreeSet<Vec<bool>> = (namespace_classes.iter())
+        .map(|labels| parts.iter().map(|p| p.namespace.matches(labels)).collect())
         .collect();
     let pods: BTreeSet<Vec<bool>> = (pods.iter())
         .map(|labels| parts.iter().map(|p| p.pods.matches(labels)).collect())
         .collect();
-    let holding: BTreeSet<Vec<bool>> = (homes.iter())
-        .flat_map(|home| {
-            let both = |pod: &Vec<bool>| home.iter().zip(pod).map(|(a, b)| *a && *b).collect();
+    let holding: BTreeSet<Vec<bool>> = (namespace_classes.iter())
+        .flat_map(|namespace| {
+            let both = |pod: &Vec<bool>| namespace.iter().zip(pod).map(|(a, b)| *a && *b).collect();
             pods.iter().map(both)
         })
         .collect();

@@ -1,4 +1,4 @@
-//! Promises about who may talk to whom, kept in a file and held against a world.
+//! Promises about who may talk to whom, kept in a file and held against a model of the cluster.
 //!
 //! An `allow` is kept if all of it is open, a `deny` only if nothing of it is. How the result is
 //! shown (table, JSON, JUnit) is here; where the file comes from is not.
@@ -203,19 +203,19 @@ fn expectation(
     })
 }
 
-/// Holds every expectation against the world.
+/// Holds every expectation against the cluster model.
 ///
 /// # Errors
 /// Those whose question can't be put there, all of them.
 pub fn run(
     expectations: &[Expectation],
-    world: &ClusterModel,
-    home: &QueryScope,
+    model: &ClusterModel,
+    scope: &QueryScope,
 ) -> Result<Vec<Outcome>, Diagnostics> {
     let mut outcomes = Vec::new();
     let mut report = Diagnostics::default();
     for expectation in expectations {
-        let answer = match expectation.question.ask(world, home) {
+        let answer = match expectation.question.ask(model, scope) {
             Ok(answer) => answer,
             Err(error) => {
                 let place = expectation.place.clone();

@@ -3,7 +3,7 @@
 //! This crate knows no Helm and no vCluster.
 //!
 //! ```text
-//! manifests ──▶ model::cluster::World: namespaces, pods, policies ──▶ Verdict: both directions
+//! manifests ──▶ model::cluster::ClusterModel: namespaces, pods, policies ──▶ Verdict: both directions
 //! words ──────▶ query: endpoints and ports ──────────────────────────▲
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! The whole picture: which namespace may talk to which, for every pod of a world.
+//! The whole picture: which namespace may talk to which, for every pod of a cluster model.
 //!
 //! Pods that no policy can tell apart are one class, and only classes are judged against each
 //! other; so thousands of pods cost what their few kinds do.
@@ -13,7 +13,7 @@ use crate::model::pod::{Endpoint, Pod};
 use crate::model::policy::{Direction, Namespaces, Peer};
 use crate::sets::ports::{NamedPort, Ports};
 
-/// Pods that no policy of the world can tell apart.
+/// Pods that no policy of the cluster model can tell apart.
 #[derive(Debug, Clone)]
 pub struct Class {
     /// The pods: at least one.
@@ -208,9 +208,9 @@ mod tests {
                 );
             }
         }
-        let world = reader::read(text.as_bytes(), "test", "a").unwrap();
-        assert_eq!(world.classes().len(), 2);
-        let matrix = world.matrix();
+        let model = reader::read(text.as_bytes(), "test", "a").unwrap();
+        assert_eq!(model.classes().len(), 2);
+        let matrix = model.matrix();
         let cell = |from: &str, to: &str| {
             let cell = matrix.cells.get(&(from.to_owned(), to.to_owned()));
             cell.map(|cell| (cell.extent, cell.ports.to_string()))

@@ -208,16 +208,16 @@ impl Probe {
 /// The first question that can't be put, with its row.
 pub fn run(
     probes: Vec<Probe>,
-    world: &ClusterModel,
-    home: &QueryScope,
+    model: &ClusterModel,
+    scope: &QueryScope,
 ) -> Result<Vec<Row>, ProbeError> {
     probes
         .into_iter()
         .enumerate()
         .map(|(i, probe)| {
             let answer = probe
-                .question(home.vocabulary)
-                .and_then(|question| question.ask(world, home))
+                .question(scope.vocabulary)
+                .and_then(|question| question.ask(model, scope))
                 .map_err(|error| ProbeError::Ask(i + 1, error))?;
             let mut decided_by = answer.decided_by(Direction::Egress);
             for name in answer.decided_by(Direction::Ingress) {

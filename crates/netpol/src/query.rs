@@ -424,16 +424,16 @@ impl Default for QueryScope {
 
 impl QueryScope {
     /// The namespace that is meant where none is named.
-    fn own_namespace(&self, world: &ClusterModel) -> Result<String, QueryError> {
+    fn own_namespace(&self, model: &ClusterModel) -> Result<String, QueryError> {
         if let Some(namespace) = &self.namespace {
             return Ok(namespace.clone());
         }
-        let mut names = world.policies().iter().map(|p| &p.namespace);
+        let mut names = model.policies().iter().map(|p| &p.namespace);
         let first = names.next().ok_or(QueryError::WhichNamespace)?;
         if names.all(|name| name == first) {
             return Ok(first.clone());
         }
-        (self.vocabulary.namespace)(self, world).ok_or(QueryError::WhichNamespace)
+        (self.vocabulary.namespace)(self, model).ok_or(QueryError::WhichNamespace)
     }
 
     /// Everyone who is meant: a CIDR can hold pods beside plain addresses.
@@ -443,12 +443,12 @@ impl QueryScope {
     pub fn endpoints(
         &self,
         who: &EndpointSpec,
-        world: &ClusterModel,
+        model: &ClusterModel,
     ) -> Result<Vec<Endpoint>, QueryError> {
         match who {
-            EndpointSpec::Role(name) => Ok(vec![self.role(name, world)?]),
-            EndpointSpec::Net(net) => Ok(world.at(&(*net).into())),
-            EndpointSpec::Named { namespace, name } => match world.pod(namespace, name) {
+            EndpointSpec::Role(name) => Ok(vec![self.role(name, model)?]),
+            EndpointSpec::Net(net) => Ok(model.at(&(*net).into())),
+            EndpointSpec::Named { namespace, name } => match model.pod(namespace, name) {
                 Some(pod) => Ok(vec![Endpoint::pod(Arc::clone(pod))]),
                 None => Err(QueryError::NoPod {
                     namespace: namespace.clone(),
@@ -462,11 +462,11 @@ impl QueryScope {
             } => {
                 let (namespace, namespace_labels) = match namespace {
                     None => {
-                        let name = self.own_namespace(world)?;
-                        let labels = world.namespace_labels(&name);
+                        let name = self.own_namespace(model)?;
+                        let labels = model.namespace_labels(&name);
                         (name, labels)
                     }
-                    Some(labels) => described_namespace(labels, world),
+                    Some(labels) => described_namespace(labels, model),
                 };
                 Ok(vec![Endpoint::pod(Arc::new(Pod {
                     namespace,
@@ -479,12 +479,12 @@ impl QueryScope {
         }
     }
 
-    fn role(&self, name: &str, world: &ClusterModel) -> Result<Endpoint, QueryError> {
+    fn role(&self, name: &str, model: &ClusterModel) -> Result<Endpoint, QueryError> {
         if let Some((_, addresses)) = INTERNET.iter().find(|(known, _)| *known == name) {
             return Ok(Endpoint::outside(addresses()));
         }
         match self.vocabulary.role(name) {
-            Some(role) => (role.endpoint)(self, world),
+            Some(role) => (role.endpoint)(self, model),
             None => Err(QueryError::EndpointSpec(
                 name.to_owned(),
                 self.vocabulary.words(),
@@ -495,20 +495,20 @@ impl QueryScope {
 
 /// A pod that need not exist, in a namespace of the model.
 #[must_use]
-pub fn described_pod(namespace: &str, labels: &[(&str, &str)], world: &ClusterModel) -> Endpoint {
+pub fn described_pod(namespace: &str, labels: &[(&str, &str)], model: &ClusterModel) -> Endpoint {
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     Endpoint::pod(Arc::new(Pod {
         namespace: namespace.to_owned(),
-        namespace_labels: world.namespace_labels(namespace),
+        namespace_labels: model.namespace_labels(namespace),
         labels: labels.iter().map(own).collect(),
         ..Pod::default()
     }))
 }
 
 /// A namespace by its labels: the one that has them, where there is just one, else a made-up one.
-fn described_namespace(labels: &Labels, world: &ClusterModel) -> (String, Arc<Labels>) {
+fn described_namespace(labels: &Labels, model: &ClusterModel) -> (String, Arc<Labels>) {
     if let Some(name) = labels.get(NAMESPACE_NAME_LABEL) {
-        let mut all = world.namespace_labels(name).as_ref().clone();
+        let mut all = model.namespace_labels(name).as_ref().clone();
         all.extend(labels.clone());
         return (name.clone(), Arc::new(all));
     }
@@ -517,7 +517,7 @@ fn described_namespace(labels: &Labels, world: &ClusterModel) -> (String, Arc<La
             .iter()
             .all(|(key, value)| own.get(key) == Some(value))
     };
-    let mut fitting = world.namespaces().filter(|(_, own)| has_them(own));
+    let mut fitting = model.namespaces().filter(|(_, own)| has_them(own));
     match (fitting.next(), fitting.next()) {
         (Some((name, own)), None) if !labels.is_empty() => (name.to_owned(), Arc::clone(own)),
         // No real namespace is called nothing, so no policy takes it for its own.

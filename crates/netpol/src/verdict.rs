@@ -1,4 +1,4 @@
-//! One question put to a world, and its answer in words and in JSON.
+//! One question put to a cluster model, and its answer in words and in JSON.
 //!
 //! Who is meant at each end can be several (the pods in a CIDR and the addresses beside them), so
 //! an answer is made of verdicts. What a verdict is based on is decided in
@@ -54,14 +54,14 @@ impl Question {
     /// Puts the question.
     ///
     /// # Errors
-    /// When the world doesn't know who is meant.
+    /// When the model doesn't know who is meant.
     pub fn ask<'w>(
         &self,
-        world: &'w ClusterModel,
-        home: &QueryScope,
+        model: &'w ClusterModel,
+        scope: &QueryScope,
     ) -> Result<Answer<'w>, QueryError> {
-        let sources = home.endpoints(&self.from, world)?;
-        let destinations = home.endpoints(&self.to, world)?;
+        let sources = scope.endpoints(&self.from, model)?;
+        let destinations = scope.endpoints(&self.to, model)?;
         let count = sources.len().saturating_mul(destinations.len());
         if count > MAX_PAIRS {
             return Err(QueryError::TooMany(count));
@@ -83,7 +83,7 @@ impl Question {
                 pairs.push(Pair {
                     from: from.clone(),
                     to: to.clone(),
-                    verdict: world.policies().check(from, to, &ports),
+                    verdict: model.policies().check(from, to, &ports),
                 });
             }
         }
@@ -220,12 +220,12 @@ fn name(endpoint: &Endpoint) -> String {
         Some(pod) if !pod.name.is_empty() => format!("{}/{}", pod.namespace, pod.name),
         Some(pod) => {
             let labels: Vec<String> = pod.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            let home = if pod.namespace.is_empty() {
+            let place = if pod.namespace.is_empty() {
                 "another namespace"
             } else {
                 &pod.namespace
             };
-            format!("a pod {} in {home}", labels.join(","))
+            format!("a pod {} in {place}", labels.join(","))
         }
     }
 }

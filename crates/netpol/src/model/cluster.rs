@@ -45,46 +45,46 @@ impl ClusterModel {
         mut drafts: Vec<Draft>,
         policies: Policies,
     ) -> Self {
-        let mut world = Self {
+        let mut model = Self {
             policies,
             ..Self::default()
         };
         for (name, labels) in namespaces {
             let labels = Arc::new(with_name(&name, labels));
-            world.namespaces.insert(name, labels);
+            model.namespaces.insert(name, labels);
         }
         // A pod and a template of one name: the pod is the one that is meant.
         drafts.sort_by_key(|draft| !draft.is_pod);
         for mut draft in drafts {
             let namespace = draft.pod.namespace.clone();
             draft.pod.namespace_labels = Arc::clone(
-                (world.namespaces)
+                (model.namespaces)
                     .entry(namespace.clone())
                     .or_insert_with(|| Arc::new(with_name(&namespace, Labels::new()))),
             );
             draft.pod.addresses = draft.addresses.iter().copied().collect();
-            let index = world.pods.len();
-            world
+            let index = model.pods.len();
+            model
                 .by_name
                 .entry(namespace)
                 .or_default()
                 .entry(draft.pod.name.clone())
                 .or_insert(index);
             for address in draft.addresses {
-                let pods = world.by_address.entry(address).or_default();
+                let pods = model.by_address.entry(address).or_default();
                 if pods.last() != Some(&index) {
                     pods.push(index);
                 }
             }
-            world.pods.push(Arc::new(draft.pod));
+            model.pods.push(Arc::new(draft.pod));
         }
-        for policy in world.policies.iter() {
+        for policy in model.policies.iter() {
             let name = &policy.namespace;
-            (world.namespaces)
+            (model.namespaces)
                 .entry(name.clone())
                 .or_insert_with(|| Arc::new(with_name(name, Labels::new())));
         }
-        world
+        model
     }
 
     /// The policies.

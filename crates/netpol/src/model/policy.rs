@@ -63,11 +63,11 @@ impl Peer {
     pub fn selects(&self, pod: &Pod) -> bool {
         match self {
             Self::Pods { namespaces, pods } => {
-                let home = match namespaces {
+                let namespace = match namespaces {
                     Namespaces::Own(name) => *name == pod.namespace,
                     Namespaces::Labelled(selector) => selector.matches(&pod.namespace_labels),
                 };
-                home && pods.matches(&pod.labels)
+                namespace && pods.matches(&pod.labels)
             }
             Self::Block(_) => false,
         }
@@ -396,9 +396,9 @@ fn read_rule(
 }
 
 fn read_peer(namespace: &str, path: &str, peer: &NetworkPolicyPeer) -> Result<Peer, Fault> {
-    let home = peer.namespace_selector.as_ref();
+    let selected_namespaces = peer.namespace_selector.as_ref();
     let pods = peer.pod_selector.as_ref();
-    match (&peer.ip_block, home, pods) {
+    match (&peer.ip_block, selected_namespaces, pods) {
         (Some(block), None, None) => read_block(&format!("{path}.ipBlock"), block),
         (Some(_), _, _) => Err((
             path.to_owned(),
@@ -408,12 +408,13 @@ fn read_peer(namespace: &str, path: &str, peer: &NetworkPolicyPeer) -> Result<Pe
             path.to_owned(),
             "an empty peer; leave the whole list out to mean everyone".to_owned(),
         )),
-        (None, home, pods) => Ok(Peer::Pods {
-            namespaces: match home {
+        (None, selected_namespaces, pods) => Ok(Peer::Pods {
+            namespaces: match selected_namespaces {
                 None => Namespaces::Own(namespace.to_owned()),
-                Some(_) => {
-                    Namespaces::Labelled(read_selector(&format!("{path}.namespaceSelector"), home)?)
-                }
+                Some(_) => Namespaces::Labelled(read_selector(
+                    &format!("{path}.namespaceSelector"),
+                    selected_namespaces,
+                )?),
             },
             pods: read_selector(&format!("{path}.podSelector"), pods)?,
         }),

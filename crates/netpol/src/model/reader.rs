@@ -54,7 +54,7 @@ pub fn read(text: &[u8], file: &str, namespace: &str) -> Result<ClusterModel, Di
     read_all([(file, text)], namespace)
 }
 
-/// Reads several manifests, each with its name, into one world.
+/// Reads several manifests, each with its name, into one model.
 ///
 /// # Errors
 /// As for [`read`].
@@ -339,46 +339,46 @@ fn ports(pod: Node<'_>) -> Vec<NamedPort> {
 mod tests {
     use super::*;
 
-    fn world(text: &str) -> ClusterModel {
+    fn model(text: &str) -> ClusterModel {
         read(text.as_bytes(), "test", "home").unwrap()
     }
 
     #[test]
     fn lists_templates_and_pods_are_found() {
-        let world = world(
+        let model = model(
             "kind: List\napiVersion: v1\nitems:\n\
              - {kind: Pod, metadata: {name: a}, status: {podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}}\n\
              - {apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: x}, \
              spec: {template: {metadata: {labels: {n: 1}}}}}\n\
              ---\nno: [yaml\n---\nkind: PodList\nitems: [{metadata: {name: b, namespace: x}}]\n",
         );
-        assert_eq!(world.pods().len(), 3);
-        assert_eq!(world.pod("home", "a").unwrap().addresses.cidrs().len(), 2);
-        assert_eq!(world.pod("x", "d").unwrap().labels["n"], "1");
-        let own = &world.namespace_labels("x")["kubernetes.io/metadata.name"];
+        assert_eq!(model.pods().len(), 3);
+        assert_eq!(model.pod("home", "a").unwrap().addresses.cidrs().len(), 2);
+        assert_eq!(model.pod("x", "d").unwrap().labels["n"], "1");
+        let own = &model.namespace_labels("x")["kubernetes.io/metadata.name"];
         assert_eq!(own, "x");
     }
 
     #[test]
     fn other_peoples_policies_are_no_network_policies() {
-        let world = world(
+        let model = model(
             "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: a}\n\
              spec: {selector: all()}\n---\napiVersion: extensions/v1beta1\nkind: NetworkPolicy\n\
              metadata: {name: b}\n---apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
              metadata: {name: c}\n",
         );
-        let names: Vec<&str> = world.policies().iter().map(|p| p.name.as_str()).collect();
+        let names: Vec<&str> = model.policies().iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["b", "c"]);
     }
 
     #[test]
     fn the_comment_above_a_rule_is_kept() {
-        let world = world(
+        let model = model(
             "kind: NetworkPolicy\nmetadata: {name: a}\nspec:\n  # Not this.\n  egress:\n\
-             \x20 # Reach the\n  # world.\n  - to:\n    - ipBlock: {cidr: 0.0.0.0/0}\n  # Far.\n\n\
+             \x20 # Reach the\n  # model.\n  - to:\n    - ipBlock: {cidr: 0.0.0.0/0}\n  # Far.\n\n\
              \x20 - ports: [{port: 1}]\n",
         );
-        let policy = world.policies().iter().next().unwrap();
+        let policy = model.policies().iter().next().unwrap();
         let rules = policy.rules(Direction::Egress).unwrap();
         assert_eq!(rules[0].comment.as_deref(), Some("Reach the world."));
         assert_eq!(rules[1].comment, None);

@@ -51,7 +51,7 @@ pub fn cells<'s>(selectors: impl IntoIterator<Item = &'s Selector>) -> Option<Ve
 
 /// The selector of the namespaces that are meant.
 #[must_use]
-pub fn home(namespaces: &Namespaces) -> Selector {
+pub fn namespace_selector(namespaces: &Namespaces) -> Selector {
     match namespaces {
         Namespaces::Own(name) => Selector::namespace(name),
         Namespaces::Labelled(selector) => selector.clone(),

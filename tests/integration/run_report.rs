@@ -93,12 +93,12 @@ fn the_report_holds_all_of_it() {
     assert_eq!(found["chart"], "vcluster-0.31.0");
     assert_eq!(found["edition"], "0.31");
     assert_eq!(found["enabled"], true);
-    assert_eq!(report["actions"][0]["deed"], "injected");
+    assert_eq!(report["actions"][0]["change"], "injected");
     assert_eq!(report["actions"][0]["policy"], "vc-work-a");
     assert_eq!(report["actions"][1]["policy"], "vc-cp-a");
 
     let (_, again) = reported(&[], &run.stdout);
-    assert_eq!(again["actions"][0]["deed"], "unchanged");
+    assert_eq!(again["actions"][0]["change"], "unchanged");
     assert!(again["actions"][0]["document"].is_number(), "{again}");
 }
 

@@ -271,7 +271,7 @@ fn borrowed_labels(policies: &Policies, tenant: &Subject, subjects: &[Subject]) 
         let label = format!("{TENANTS_LABEL}={value}");
         found.push(Finding {
             what: format!(
-                "a tenant's pod can bear {label}, for the label {TENANTS_LABEL} comes along to the \
+                "a tenant's pod can have {label}, for the label {TENANTS_LABEL} comes along to the \
                  host cluster; such a pod among the {} {}",
                 tenant.name,
                 listed(&gains)
@@ -289,8 +289,8 @@ fn borrowed_labels(policies: &Policies, tenant: &Subject, subjects: &[Subject]) 
 /// The values of the label that policies of the tenant's namespace ask for.
 fn borrowable_values<'p>(policies: &'p Policies, tenant: &Subject) -> Vec<&'p str> {
     let mut selectors: Vec<&Selector> = Vec::new();
-    let home = &tenant.pod.namespace;
-    for policy in policies.iter().filter(|p| p.namespace == *home) {
+    let own_namespace = &tenant.pod.namespace;
+    for policy in policies.iter().filter(|p| p.namespace == *own_namespace) {
         selectors.push(&policy.selector);
         for rule in policy.rules(Direction::Ingress).unwrap_or_default() {
             for peer in rule.peers.iter().flatten() {

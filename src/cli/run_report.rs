@@ -10,7 +10,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use super::file;
-use super::tell;
+use super::log;
 use crate::filter::{Action, ClusterSummary, Output, PolicyChange};
 use manifest::diagnostic::Diagnostics;
 use manifest::escape;
@@ -42,28 +42,28 @@ impl Args {
     }
 
     /// Says on stderr what was done.
-    pub(super) fn tell(&self, output: &Output<'_>) {
+    pub(super) fn log(&self, output: &Output<'_>) {
         if self.quiet {
             return;
         }
         if !output.warnings.is_empty() {
-            tell(&output.warnings);
+            log(&output.warnings);
         }
         let exposed = output.found.iter().filter(|found| !found.isolated);
-        exposed.map(not_isolated).for_each(tell);
+        exposed.map(not_isolated).for_each(log);
         if self.verbose {
             if output.found.iter().all(|found| found.config.is_none()) {
-                tell("no network-policy config was found, and the stream goes out as it came");
+                log("no network-policy config was found, and the stream goes out as it came");
             }
-            output.found.iter().filter_map(found).for_each(tell);
+            output.found.iter().filter_map(found).for_each(log);
         }
-        let worth_it = |action: &&Action| self.verbose || action.deed != PolicyChange::Unchanged;
+        let worth_it = |action: &&Action| self.verbose || action.change != PolicyChange::Unchanged;
         output
             .actions
             .iter()
             .filter(worth_it)
             .map(done)
-            .for_each(tell);
+            .for_each(log);
     }
 }
 
@@ -112,7 +112,7 @@ fn found(found: &ClusterSummary) -> Option<String> {
 }
 
 fn done(action: &Action) -> String {
-    let deed = match action.deed {
+    let change = match action.change {
         PolicyChange::Replaced => "replaced",
         PolicyChange::Injected => "injected",
         PolicyChange::Removed => "removed",
@@ -122,9 +122,9 @@ fn done(action: &Action) -> String {
     let name = escape::terminal(&name);
     match action.document {
         Some(document) => {
-            format!("{deed} NetworkPolicy {name} (document {document} of the stream)")
+            format!("{change} NetworkPolicy {name} (document {document} of the stream)")
         }
-        None => format!("{deed} NetworkPolicy {name}"),
+        None => format!("{change} NetworkPolicy {name}"),
     }
 }
 
