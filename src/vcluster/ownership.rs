@@ -128,7 +128,8 @@ impl<'s> ReleaseObjects<'s> {
     }
 
     fn all(&self) -> &[Object] {
-        self.objects.get_or_init(|| self.index.release_objects(self.stream))
+        self.objects
+            .get_or_init(|| self.index.release_objects(self.stream))
     }
 
     /// What runs the control planes of virtual clusters. Where the other objects are not asked for,

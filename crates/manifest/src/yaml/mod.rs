@@ -650,6 +650,15 @@ fn options() -> granit_parser::Options {
     }
 }
 
+/// A scalar as the parser reads it.
+struct ReadScalar<'v> {
+    value: Cow<'v, str>,
+    style: ScalarStyle,
+    tag: Tag,
+    /// Where its text begins in its line, counted from 1.
+    column: usize,
+}
+
 /// Puts events together to a tree, without recursion.
 struct Builder {
     limits: Limits,
@@ -740,50 +749,14 @@ impl Builder {
                 self.begun = true;
             }
             Event::Scalar(value, style, anchor, tag) => {
-                let nothing = range.is_empty() && style == ScalarStyle::Plain;
-                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let raw = text.get(range.clone()).unwrap_or_default();
-                let value = repair::value(value, raw, style, place.column - 1);
-                let value = borrowed(value, raw);
-                let end = if nothing {
-                    behind_colon(text, range.end)
-                } else if block && raw.trim().is_empty() {
-                    // An empty block scalar's mark lies at the next node; its header ends it.
-                    let line = text.get(self.end..).unwrap_or_default();
-                    let header = line.split_inclusive('\n').find(|l| l.contains(['|', '>']));
-                    let before: usize = line
-                        .split_inclusive('\n')
-                        .take_while(|l| !l.contains(['|', '>']))
-                        .map(str::len)
-                        .sum();
-                    self.end + before + header.map_or(0, |l| l.trim_end().len())
-                } else {
-                    block_end(text, &range, block)
+                let scalar = ReadScalar {
+                    value,
+                    style,
+                    tag: Tag::of(tag.as_deref()),
+                    column: place.column,
                 };
-                // Nothing takes no bytes, unless a tag says of what type it is.
-                let start = if nothing && start == range.start {
-                    end
-                } else {
-                    start.min(end)
-                };
-                self.end = self.end.max(end);
-                let value = if nothing { Cow::Borrowed("") } else { value };
-                let (from, to, decoded) = self.keep(text, &value);
-                self.scalar(
-                    NodeData {
-                        start: offset(start),
-                        end: offset(end),
-                        place: offset(range.start),
-                        content: Content::Scalar {
-                            from,
-                            to,
-                            decoded,
-                            plain: style == ScalarStyle::Plain,
-                            tag: Tag::of(tag.as_deref()),
-                        },
-                    },
-                    anchor,
-                );
+                let node = self.scalar_node(text, scalar, start, &range);
+                self.scalar(node, anchor);
             }
             Event::Alias(anchor) => self.alias(anchor, &range, place)?,
             Event::SequenceStart(style, anchor, _) => {
@@ -800,6 +773,75 @@ impl Builder {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The node of a scalar. Its bytes begin at `start`, with its tag, and its text is at `range`.
+    fn scalar_node(
+        &mut self,
+        text: &str,
+        scalar: ReadScalar<'_>,
+        start: usize,
+        range: &Range<usize>,
+    ) -> NodeData {
+        let ReadScalar {
+            value,
+            style,
+            tag,
+            column,
+        } = scalar;
+        let is_absent = range.is_empty() && style == ScalarStyle::Plain;
+        let raw = text.get(range.clone()).unwrap_or_default();
+        let end = self.scalar_end(text, range, style);
+        // An absent value takes no bytes, unless a tag says of what type it is.
+        let start = if is_absent && start == range.start {
+            end
+        } else {
+            start.min(end)
+        };
+        self.end = self.end.max(end);
+        let value = if is_absent {
+            Cow::Borrowed("")
+        } else {
+            borrowed(repair::value(value, raw, style, column - 1), raw)
+        };
+        let (from, to, decoded) = self.keep(text, &value);
+        NodeData {
+            start: offset(start),
+            end: offset(end),
+            place: offset(range.start),
+            content: Content::Scalar {
+                from,
+                to,
+                decoded,
+                plain: style == ScalarStyle::Plain,
+                tag,
+            },
+        }
+    }
+
+    /// The byte after a scalar.
+    fn scalar_end(&self, text: &str, range: &Range<usize>, style: ScalarStyle) -> usize {
+        if range.is_empty() && style == ScalarStyle::Plain {
+            return behind_colon(text, range.end);
+        }
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let raw = text.get(range.clone()).unwrap_or_default();
+        if !is_block || !raw.trim().is_empty() {
+            return block_end(text, range, is_block);
+        }
+        // The parser puts an empty block scalar at the next node; its header line ends it.
+        let mut end = self.end;
+        for line in text
+            .get(self.end..)
+            .unwrap_or_default()
+            .split_inclusive('\n')
+        {
+            if line.contains(['|', '>']) {
+                return end + line.trim_end().len();
+            }
+            end += line.len();
+        }
+        end
     }
 
     /// Where the text of a scalar is: in the document where it stands there as it is, else among
