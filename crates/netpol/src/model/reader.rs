@@ -375,7 +375,7 @@ mod tests {
     fn the_comment_above_a_rule_is_kept() {
         let model = model(
             "kind: NetworkPolicy\nmetadata: {name: a}\nspec:\n  # Not this.\n  egress:\n\
-             \x20 # Reach the\n  # model.\n  - to:\n    - ipBlock: {cidr: 0.0.0.0/0}\n  # Far.\n\n\
+             \x20 # Reach the\n  # world.\n  - to:\n    - ipBlock: {cidr: 0.0.0.0/0}\n  # Far.\n\n\
              \x20 - ports: [{port: 1}]\n",
         );
         let policy = model.policies().iter().next().unwrap();
