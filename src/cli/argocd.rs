@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     };
     let mut filter = args.filter.clone();
-    filter.config.extend(configs);
+    filter.config.config.extend(configs);
     let mut options = filter.options()?;
     options.overrides.app_name = Some(app.release.clone());
     options

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 
 use super::Exit;
+use super::args;
 use super::log;
 use super::pipe;
 use crate::explain::origins;
@@ -30,7 +31,8 @@ const STDIN: &str = "-";
 /// FROM and TO are workload, control-plane, dns, host-dns, snapshot, platform, internet, internet6,
 /// an address or CIDR, namespace/pod out of the manifest, or labels (pod:app=web,ns:team=a). TO
 /// takes a port behind a colon: dns:1053/UDP, 10.0.0.0/8:443, internet:8000-8999/TCP; without one
-/// every port is asked about.
+/// every port is asked about. workload, control-plane, dns and snapshot belong to the virtual
+/// cluster that --release names; objects without a namespace are in that of --namespace.
 ///
 /// Exit code: 0 allowed (or every expectation kept), 1 denied, 2 a question that can't be answered,
 /// 3 a file that can't be read.
@@ -57,13 +59,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     policies: Vec<PathBuf>,
 
-    /// The virtual cluster that workload, control-plane, dns and snapshot belong to.
-    #[arg(long, value_name = "NAME")]
-    release: Option<String>,
-
-    /// Its namespace, which is also that of objects without one.
-    #[arg(long, value_name = "NAME")]
-    namespace: Option<String>,
+    #[command(flatten)]
+    release: args::Release,
 
     /// How to say it: text, json; csv for probes; junit for expectations.
     #[arg(long, value_name = "FORMAT")]
@@ -109,8 +106,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 fn answer(args: &Args) -> anyhow::Result<bool> {
     let scope = QueryScope {
         vocabulary: &VOCABULARY,
-        subject: args.release.clone(),
-        namespace: args.namespace.clone(),
+        subject: args.release.release.clone(),
+        namespace: args.release.namespace.clone(),
     };
     let table = args.probes.as_deref().or(args.expect.as_deref());
     let manifest_on_stdin =
@@ -205,7 +202,7 @@ fn model(args: &Args) -> anyhow::Result<ClusterModel> {
         };
         files.push((name, read(path)?));
     }
-    let namespace = args.namespace.as_deref().unwrap_or("default");
+    let namespace = args.release.namespace.as_deref().unwrap_or("default");
     let named = files.iter().map(|(name, text)| (name.as_str(), &text[..]));
     let mut model = reader::read_all(named, namespace).map_err(refused)?;
     for (_, text) in &files {

@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::Exit;
-use super::explain::{SOME_RELEASE, Setting, json, read, width};
+use super::args;
+use super::explain::{SOME_RELEASE, json, width};
+use super::input;
 use super::log;
 use super::pipe;
 use crate::explain::diff::{self, Diff};
@@ -34,7 +36,7 @@ pub(super) struct Args {
     #[arg(value_name = "NEW")]
     new: PathBuf,
     #[command(flatten)]
-    setting: Setting,
+    policies: args::Policies,
     /// The form
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -59,8 +61,7 @@ struct Input {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let is_stdin = |path: &Path| path.as_os_str() == "-";
-    if is_stdin(&args.old) && is_stdin(&args.new) {
+    if input::is_stdin(&args.old) && input::is_stdin(&args.new) {
         log("error: only one of OLD and NEW can be standard input");
         return Ok(Exit::Usage);
     }
@@ -124,7 +125,7 @@ impl Args {
         } else {
             (Vec::new(), &input.text[..])
         };
-        let mut options = self.setting.options(files)?;
+        let mut options = self.policies.options(files)?;
         if input.is_config {
             (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
         }
@@ -139,12 +140,8 @@ impl Input {
 }
 
 fn input(path: &Path) -> anyhow::Result<Input> {
-    let (name, text) = if path.as_os_str() == "-" {
-        let stream = pipe::read_stdin().context("can't read standard input")?;
-        ("standard input".to_owned(), stream.to_vec())
-    } else {
-        (path.display().to_string(), read(path)?)
-    };
+    let input = input::read_one(Some(path), "a FILE")?;
+    let (name, text) = (input.name(), input.bytes);
     let is_config = view::is_config(&text);
     Ok(Input {
         name,

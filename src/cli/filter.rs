@@ -1,23 +1,23 @@
 //! The bare call: standard input to standard output.
 
-use std::env::VarError;
-use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
-use clap::Parser;
+use anyhow::Context as _;
+use clap::{Parser, ValueHint};
 
 use super::Exit;
+use super::args;
+use super::input;
 use super::log;
 use super::pipe;
 use super::run_report;
 use crate::filter::helm;
 use crate::filter::{Options, Requirement, render};
-use crate::rules::Audience;
-use crate::vcluster::edition::Edition;
-use crate::vcluster::sources::{ConfigFile, Overrides};
 use manifest::escape;
-use netpol::validate::CidrRule;
+
+/// What the filter expects on standard input.
+const WANTED: &str = "it a rendered chart, as in `helm template NAME CHART | vcluster-netpol`; see \
+                      vcluster-netpol --help";
 
 /// The variable that is `--require` where arguments can't be given.
 pub(super) const REQUIRE: &str = "VCLUSTER_NETPOL_REQUIRE";
@@ -25,21 +25,10 @@ pub(super) const REQUIRE: &str = "VCLUSTER_NETPOL_REQUIRE";
 /// The options of the filter.
 #[derive(Debug, Clone, Default, Parser)]
 pub(super) struct Args {
-    /// Take the config from FILE: values, a networkPolicy object, or a VirtualClusterTemplate
-    ///
-    /// It applies to every virtual cluster of the stream, or to the one that --release names.
-    /// Several files are merged left to right, as Helm merges values.
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Vec<PathBuf>,
-    /// The Helm release, where the stream does not say it
-    #[arg(long, value_name = "NAME")]
-    release: Option<String>,
-    /// The namespace of the policies; the stream's, where it is not given
-    #[arg(long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-    /// The shape of the policies; the chart's, where it is not given
-    #[arg(long, value_name = "EDITION", value_parser = edition)]
-    edition: Option<Edition>,
+    #[command(flatten)]
+    pub(super) config: args::ConfigFiles,
+    #[command(flatten)]
+    policies: args::Policies,
     /// Fail unless every virtual cluster of the stream ends with its policies
     ///
     /// There must be one at least, unless the stream holds nothing but hooks. A config that says
@@ -51,104 +40,23 @@ pub(super) struct Args {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "policies",
-        env = REQUIRE
+        env = REQUIRE,
+        value_hint = ValueHint::Other
     )]
     require: Option<Requirement>,
-    /// Generate vc-kube-dns-NAME and vc-snapshot-NAME where the chart did not
-    #[arg(long)]
-    companions: bool,
-    /// The project that {{ .Values.loft.project }} stands for in the config's labels
-    #[arg(long, value_name = "NAME")]
-    project: Option<String>,
-    /// The label by which host namespaces name their project [default:
-    /// loft.sh/vcluster-instance-project]
-    #[arg(long, value_name = "LABEL")]
-    project_namespace_label: Option<String>,
-    /// Treat warnings as errors
-    #[arg(long)]
-    strict: bool,
-    /// Do not give the warning CODE (VNP101 …); may be repeated
-    #[arg(long, value_name = "CODE", value_parser = super::warning)]
-    allow: Vec<String>,
-    /// The version of the cluster: from 1.36 on it refuses unusual spellings of CIDRs
-    #[arg(long, value_name = "VERSION", env = "KUBE_VERSION")]
-    kube_version: Option<CidrRule>,
     #[command(flatten)]
     pub(super) run_report: run_report::Args,
-}
-
-pub(super) fn edition(text: &str) -> Result<Edition, String> {
-    text.parse()
 }
 
 impl Args {
     /// The options with the files read and the environment looked at.
     pub(super) fn options(&self) -> anyhow::Result<Options> {
-        let files = self
-            .config
-            .iter()
-            .map(|path| {
-                Ok(ConfigFile {
-                    name: path.display().to_string(),
-                    text: read_config(path)?,
-                })
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let options = self.policies.options(self.config.read()?)?;
         Ok(Options {
-            overrides: Overrides {
-                files,
-                release: self.release.clone(),
-                namespace: self.namespace.clone(),
-                app_name: variable("ARGOCD_APP_NAME")?,
-                fallback_namespace: namespace_in_environment()?,
-            },
-            edition: self.edition,
             require: self.require.unwrap_or_default(),
-            companions: self.companions,
-            project: self.project.clone(),
-            project_namespace_label: self.project_namespace_label.clone(),
-            strict: self.strict,
-            allow: self.allow.clone(),
-            cidr: self.kube_version.unwrap_or_default(),
-            audience: Audience::Everyone,
+            ..options
         })
     }
-}
-
-/// A variable of the environment, if it is set to something. One that can't be read is no variable
-/// that is not set: the policies could go to another namespace.
-pub(super) fn variable(name: &str) -> anyhow::Result<Option<String>> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => {
-            bail!("the environment variable {name} is not UTF-8; correct it or unset it")
-        }
-    }
-}
-
-/// The namespace of the release, where nothing else says it.
-pub(super) fn namespace_in_environment() -> anyhow::Result<Option<String>> {
-    match variable("ARGOCD_APP_NAMESPACE")? {
-        Some(namespace) => Ok(Some(namespace)),
-        None => variable("HELM_NAMESPACE"),
-    }
-}
-
-/// Reads a config file, but not much more of it than a config may have.
-pub(super) fn read_config(path: &PathBuf) -> anyhow::Result<String> {
-    let limit = crate::vcluster::config::document::MAX_BYTES as u64 + 1;
-    let file = std::fs::File::open(path)
-        .with_context(|| format!("can't read the config {}", path.display()))?;
-    let mut bytes = Vec::new();
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("can't read the config {}", path.display()))?;
-    if bytes.len() as u64 == limit {
-        // Too large, which is said where the text is read; the cut may go through a character.
-        return Ok(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    String::from_utf8(bytes).with_context(|| format!("the config {} is not UTF-8", path.display()))
 }
 
 /// Who reads what the filter writes, and so where an error can be told.
@@ -163,9 +71,7 @@ pub(super) enum Reader {
 /// Filters standard input to standard output.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     pipe::check_both()?;
-    if std::io::stdin().is_terminal() {
-        log("reads a rendered chart from the terminal, up to Ctrl-D; see vcluster-netpol --help");
-    }
+    input::refuse_terminal(WANTED)?;
     // The stream comes first: only it says where an error has to go.
     let stream = pipe::read_stdin().context("can't read standard input")?;
     match args.options() {

@@ -6,17 +6,17 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
 use super::Exit;
+use super::args;
 use super::diagnostics::{self, Format, Source};
-use super::filter::{edition, read_config};
-use super::pipe;
+use super::input;
 use crate::filter::{self, render};
 use crate::lint;
 use crate::rules::Audience;
-use crate::vcluster::edition::Edition;
-use crate::vcluster::sources::{ConfigFile, Overrides};
+use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
-use manifest::documents;
-use netpol::validate::CidrRule;
+
+/// What the command expects.
+const WANTED: &str = "the output of `helm template`, a FILE or a folder, or --config FILE";
 
 /// What a config is tried on where there is no rendered chart.
 const STAND_IN: &[u8] = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stand-in}\n";
@@ -31,37 +31,12 @@ const SOME_RELEASE: &str = "vcluster";
 /// was nothing to check.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
-    /// Rendered manifests; standard input without any, or for -
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// Check this config: values, a networkPolicy object, or a VirtualClusterTemplate
-    ///
-    /// With manifests it is checked together with them, else alone. Several are merged left to
-    /// right, as Helm merges values.
-    #[arg(long, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// The Helm release, where the manifests do not say it
-    #[arg(long, value_name = "NAME")]
-    release: Option<String>,
-    /// The shape of the policies; the chart's, where it is not given
-    #[arg(long, value_name = "EDITION", value_parser = edition)]
-    edition: Option<Edition>,
-    /// The project that {{ .Values.loft.project }} stands for in the config's labels
-    #[arg(long, value_name = "NAME")]
-    project: Option<String>,
-    /// The Kubernetes version of the cluster, such as 1.36: from 1.36 on fewer CIDRs are accepted
-    #[arg(long, value_name = "VERSION", env = "KUBE_VERSION")]
-    kube_version: Option<CidrRule>,
-    /// The namespace that the policies are sent to: one that names another is refused, as by
-    /// kubectl --namespace
-    #[arg(long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-    /// Treat warnings as errors
-    #[arg(long)]
-    strict: bool,
-    /// Leave out the warnings of this code, such as VNP105; may be repeated
-    #[arg(long, value_name = "CODE", value_parser = super::warning)]
-    allow: Vec<String>,
+    #[command(flatten)]
+    paths: input::Paths,
+    #[command(flatten)]
+    config: args::ConfigFiles,
+    #[command(flatten)]
+    policies: args::Policies,
     /// How to print what was found
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -71,6 +46,8 @@ pub(super) struct Args {
 #[derive(Debug)]
 struct Input {
     file: Option<String>,
+    /// Whether the caller named it: then there must be something to check.
+    is_named: bool,
     bytes: Vec<u8>,
     /// Whether it was really read, and does not merely carry a config.
     real: bool,
@@ -80,24 +57,34 @@ struct Input {
 
 /// Checks the files, or standard input, or a config alone.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let configs = read_configs(&args.config)?;
-    let mut inputs = if args.files.is_empty() && !configs.is_empty() {
+    let configs = args.config.read()?;
+    let mut inputs = if args.paths.paths.is_empty() && !configs.is_empty() {
         vec![Input {
             file: None,
+            is_named: true,
             bytes: STAND_IN.to_vec(),
             real: false,
             quotable: Vec::new(),
         }]
     } else {
-        read(&args.files)?
+        read(&args.paths.paths)?
     };
     let mut report = Diagnostics::default();
+    let mut checked = 0;
     for input in &mut inputs {
-        report.extend(check(input, args, &configs));
+        let (found, count) = check(input, args, &configs)?;
+        checked += count;
+        if count == 0 && input.is_named {
+            report.push(nothing(input.file.clone()));
+        }
+        report.extend(found);
     }
-    let allowed: Vec<&str> = args.allow.iter().map(String::as_str).collect();
+    if checked == 0 && report.is_empty() {
+        report.push(nothing(None));
+    }
+    let allowed: Vec<&str> = args.policies.allow.iter().map(String::as_str).collect();
     report.allow(&allowed);
-    if args.strict {
+    if args.policies.strict {
         report.be_strict();
     }
     let whole: Vec<_> = configs.iter().map(|c| 0..c.text.len()).collect();
@@ -120,14 +107,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// What is wrong with one stream: its policies first, then its configs.
-fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Diagnostics {
+/// What is wrong with one stream, its policies first, then its configs; and how many of both it has.
+fn check(
+    input: &mut Input,
+    args: &Args,
+    configs: &[ConfigFile],
+) -> anyhow::Result<(Diagnostics, usize)> {
     let mut report = Diagnostics::default();
     let mut checked = 0;
     if input.real {
         let options = lint::Options {
-            cidr: args.kube_version.unwrap_or_default(),
-            namespace: args.namespace.clone(),
+            cidr: args.policies.kube_version.unwrap_or_default(),
+            namespace: args.policies.release.namespace.clone(),
         };
         let found = lint::policies(&input.bytes, input.file.as_deref(), &options);
         report.extend(found.report);
@@ -144,7 +135,7 @@ fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Diagnostics 
         }
         problem
     };
-    let problems = match render(&input.bytes, &options(args, configs, input.real)) {
+    let problems = match render(&input.bytes, &options(args, configs, input.real)?) {
         Ok(output) => {
             checked += output.found.len();
             output.warnings
@@ -155,76 +146,40 @@ fn check(input: &mut Input, args: &Args, configs: &[ConfigFile]) -> Diagnostics 
         }
     };
     report.extend(problems.into_iter().map(in_place));
-    if checked == 0 {
-        report.push(nothing(input));
-    }
-    report
+    Ok((report, checked))
 }
 
-fn options(args: &Args, configs: &[ConfigFile], real: bool) -> filter::Options {
-    let release = args.release.clone();
-    filter::Options {
-        overrides: Overrides {
-            files: configs.to_vec(),
-            release: if real {
-                release
-            } else {
-                release.or_else(|| Some(SOME_RELEASE.to_owned()))
-            },
-            ..Overrides::default()
-        },
-        edition: args.edition,
-        project: args.project.clone(),
-        cidr: args.kube_version.unwrap_or_default(),
-        audience: Audience::Reviewer,
-        ..filter::Options::default()
+fn options(args: &Args, configs: &[ConfigFile], real: bool) -> anyhow::Result<filter::Options> {
+    let mut options = args.policies.options(configs.to_vec())?;
+    options.audience = Audience::Reviewer;
+    // What is allowed and what is strict is decided once, for all that was found.
+    options.strict = false;
+    options.allow.clear();
+    if !real {
+        let release = &mut options.overrides.release;
+        release.get_or_insert_with(|| SOME_RELEASE.to_owned());
     }
+    Ok(options)
 }
 
 /// A check that checks nothing must not be green.
-fn nothing(input: &Input) -> Diagnostic {
+fn nothing(file: Option<String>) -> Diagnostic {
     Diagnostic::error("there is nothing to check: no NetworkPolicy and no config was found")
         .help("give it the output of `helm template`, the manifests themselves, or --config FILE")
         .at(Location {
-            file: input.file.clone(),
+            file,
             ..Location::default()
         })
 }
 
-fn read_configs(paths: &[PathBuf]) -> anyhow::Result<Vec<ConfigFile>> {
-    paths
-        .iter()
-        .map(|path| {
-            Ok(ConfigFile {
-                name: path.display().to_string(),
-                text: read_config(path)?,
-            })
-        })
-        .collect()
-}
-
-fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
-    let stdin = [PathBuf::from("-")];
-    let files = if files.is_empty() { &stdin } else { files };
-    files
-        .iter()
-        .map(|path| {
-            let (file, bytes) = if path.as_os_str() == "-" {
-                let stream = pipe::read_stdin().context("can't read standard input")?;
-                (None, stream.to_vec())
-            } else {
-                let file = path.display().to_string();
-                let bytes = std::fs::read(path).with_context(|| format!("can't read {file}"))?;
-                (Some(file), bytes)
-            };
-            // The server and kubectl read UTF-16 too.
-            let bytes = documents::from_utf16(&bytes).map_or(bytes, String::into_bytes);
-            Ok(Input {
-                file,
-                bytes,
-                real: true,
-                quotable: Vec::new(),
-            })
-        })
-        .collect()
+fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+    let inputs = input::read(paths, WANTED)?;
+    let real = |input: input::Input| Input {
+        file: input.source.file(),
+        is_named: input.source.is_named(),
+        bytes: input.bytes,
+        real: true,
+        quotable: Vec::new(),
+    };
+    Ok(inputs.into_iter().map(real).collect())
 }

@@ -3,6 +3,7 @@
 //! A bare call is the filter. Every other command has a file of its own beside this one.
 
 mod argocd;
+mod args;
 mod check;
 mod diagnostics;
 mod diff;
@@ -11,21 +12,22 @@ mod exec;
 mod explain;
 mod file;
 mod filter;
+mod input;
 mod lint;
 mod manual;
 mod migrate;
+mod parallel;
 pub(crate) mod pipe;
 mod run_report;
 mod schema;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-use crate::rules;
 use manifest::escape;
 
 /// How the program ended.
@@ -127,19 +129,30 @@ fn end(ended: anyhow::Result<Exit>) -> ExitCode {
     ended
         .unwrap_or_else(|error| {
             log(filter::in_one_line(&error));
-            Exit::Io
+            if error.is::<UsageError>() {
+                Exit::Usage
+            } else {
+                Exit::Io
+            }
         })
         .into()
 }
 
-/// The code of a warning, as `--allow` takes it.
-fn warning(text: &str) -> Result<String, String> {
-    rules::find(text)
-        .map(|rule| rule.code.to_owned())
-        .ok_or_else(|| {
-            let text = escape::terminal(text);
-            format!("there is no warning {text}; docs/warnings.md lists them")
-        })
+/// A call that is wrong, or that gives nothing to judge.
+#[derive(Debug)]
+struct UsageError(String);
+
+impl Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// An error for which a command ends with the exit code of a wrong call.
+fn usage_error(message: impl Into<String>) -> anyhow::Error {
+    UsageError(message.into()).into()
 }
 
 /// Says something on stderr. That nobody listens there is no reason to fail.

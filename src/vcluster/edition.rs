@@ -62,6 +62,11 @@ impl Edition {
         Self(documented)
     }
 
+    /// All editions, the oldest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        EDITIONS.iter().map(Self)
+    }
+
     /// The newest: for a config alone, without the chart that it is for.
     #[must_use]
     pub fn newest() -> Self {

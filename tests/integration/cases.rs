@@ -76,7 +76,9 @@ fn cases(command: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for folder in folders(&Path::new(FOLDER).join(command)) {
         let name = name(&folder);
-        let inner = folders(&folder);
+        // A folder without arguments is data that the case reads.
+        let mut inner = folders(&folder);
+        inner.retain(|path| path.join("args").is_file());
         let case = |name: String, kept: PathBuf| Case {
             command: command.to_owned(),
             name,
