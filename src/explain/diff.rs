@@ -4,9 +4,7 @@
 //! The sets come from the evaluator, so order and spelling of rules make no difference. Each side
 //! of a connection is looked at by itself: whether the other end agrees is what `check` answers.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -14,30 +12,36 @@ use super::table::wrap;
 use super::words::Party;
 use manifest::escape::{markdown as escaped, markdown_code as code, terminal};
 use netpol::allowed::{AllowedTraffic, PodClass};
+use netpol::difference::{self, Difference};
 use netpol::evaluate::Policies;
-use netpol::model::pod::Pod;
-use netpol::model::policy::{Direction, Namespaces, Peer};
+use netpol::model::policy::{Namespaces, Peer};
 use netpol::sets::addresses::AddressSet;
 use netpol::sets::ports::Ports;
-use netpol::sets::selector::{Labels, Selector};
+use netpol::sets::selector::Selector;
 
 /// All that changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Diff {
     /// One entry for each kind of pods and direction in which something changes.
     pub changes: Vec<Change>,
+    /// What could not be compared: something may change there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
 }
 
 /// What changes for some pods in one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// The policies that select just these pods, in either of the two.
+    /// The policies whose selectors say which pods these are, in either of the two.
     pub policies: Vec<String>,
     /// Their namespace, where anything tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// The pods.
     pub pods: Party,
+    /// Pods among them that are not meant: for them something else changes, or nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<Party>,
     /// `egress` or `ingress`.
     pub direction: String,
     /// Whether policies restrict the direction, before and after.
@@ -72,133 +76,71 @@ pub struct Unchanged {
     pub all: bool,
 }
 
-/// Pods that some policies select alike.
-struct Subject<'p> {
-    namespace: &'p str,
-    selector: &'p Selector,
-    party: Party,
-    policies: Vec<String>,
-}
-
 impl Diff {
     /// Compares what two sets of policies let through.
     #[must_use]
     pub fn between(old: &Policies, new: &Policies) -> Self {
-        let mut changes = Vec::new();
-        for subject in subjects(old, new) {
-            for direction in [Direction::Egress, Direction::Ingress] {
-                changes.extend(subject.changes(old, new, direction));
-            }
-        }
-        Self { changes }
+        Self::from(&Difference::between(old, new))
     }
 
     /// The same with every text in one line, fit to be shown.
     fn shown(&self) -> Self {
         Self {
             changes: self.changes.iter().map(Change::shown).collect(),
+            not_compared: (self.not_compared.iter())
+                .map(|text| terminal(text).into_owned())
+                .collect(),
         }
     }
 
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.not_compared.is_empty()
     }
 }
 
-fn subjects<'p>(old: &'p Policies, new: &'p Policies) -> Vec<Subject<'p>> {
-    let mut subjects: Vec<Subject<'p>> = Vec::new();
-    let mut known: HashMap<(&str, &Selector), usize> = HashMap::new();
-    let mut named: HashSet<(usize, &str)> = HashSet::new();
-    for policy in old.iter().chain(new.iter()) {
-        let i = *known
-            .entry((&policy.namespace, &policy.selector))
-            .or_insert_with(|| {
-                subjects.push(Subject {
-                    namespace: &policy.namespace,
-                    selector: &policy.selector,
-                    party: Party::subject(policy),
-                    policies: Vec::new(),
-                });
-                subjects.len() - 1
-            });
-        if named.insert((i, &policy.name))
-            && let Some(subject) = subjects.get_mut(i)
-        {
-            subject.policies.push(policy.name.clone());
+impl From<&Difference<'_>> for Diff {
+    fn from(difference: &Difference<'_>) -> Self {
+        let not_compared = difference.not_compared.iter().map(|(namespace, direction)| {
+            format!(
+                "{direction} of the pods in namespace {namespace}: the podSelectors make too many \
+                 combinations of labels"
+            )
+        });
+        Self {
+            changes: difference.changes.iter().map(Change::from).collect(),
+            not_compared: not_compared.collect(),
         }
     }
-    subjects
 }
 
-impl Subject<'_> {
-    /// What changes for its pods: once for all of them, or once for each kind with other changes.
-    fn changes(&self, old: &Policies, new: &Policies, direction: Direction) -> Vec<Change> {
-        let changes: Vec<(Labels, Change)> = (self.selector.examples().into_iter())
-            .map(|labels| {
-                let change = self.change(&labels, old, new, direction);
-                (labels, change)
+impl From<&difference::Change<'_>> for Change {
+    fn from(change: &difference::Change<'_>) -> Self {
+        let party = |selector: &Selector| {
+            Party::peer(&Peer::Pods {
+                namespaces: Namespaces::Own(change.namespace.to_owned()),
+                pods: selector.clone(),
             })
-            .collect();
-        let (mut first, all_alike) = match changes.first() {
-            None => return Vec::new(),
-            Some((_, first)) => (first.clone(), changes.iter().all(|(_, c)| c == first)),
         };
-        if all_alike {
-            first.pods = self.party.clone();
-            return if first.is_empty() {
-                Vec::new()
-            } else {
-                vec![first]
-            };
-        }
-        (changes.into_iter())
-            .filter(|(_, change)| !change.is_empty())
-            .map(|(labels, mut change)| {
-                let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                change.pods = Party {
-                    who: "pods".to_owned(),
-                    by: labels.join(","),
-                };
-                change
-            })
-            .collect()
-    }
-
-    fn change(
-        &self,
-        labels: &Labels,
-        old: &Policies,
-        new: &Policies,
-        direction: Direction,
-    ) -> Change {
-        let pod = Pod {
-            namespace: self.namespace.to_owned(),
-            labels: labels.clone(),
-            namespace_labels: Arc::default(),
-            ..Pod::default()
-        };
-        let before = old.allowance(&pod, direction);
-        let after = new.allowance(&pod, direction);
-        let restricted = |p: &Policies| p.isolating(&pod, direction).next().is_some();
-        Change {
-            policies: self.policies.clone(),
-            namespace: (!self.namespace.is_empty()).then(|| self.namespace.to_owned()),
-            pods: self.party.clone(),
-            direction: direction.to_string(),
-            restricted: [restricted(old), restricted(new)],
-            newly_allowed: entries(&after.difference(&before), &before),
-            no_longer_allowed: entries(&before.difference(&after), &after),
+        Self {
+            policies: change
+                .policies
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
+            namespace: (!change.namespace.is_empty()).then(|| change.namespace.to_owned()),
+            pods: party(&change.pods),
+            except: change.except.iter().map(party).collect(),
+            direction: change.direction.to_string(),
+            restricted: change.restricted,
+            newly_allowed: entries(&change.newly_allowed, &change.before),
+            no_longer_allowed: entries(&change.no_longer_allowed, &change.after),
         }
     }
 }
 
 impl Change {
-    fn is_empty(&self) -> bool {
-        self.newly_allowed.is_empty() && self.no_longer_allowed.is_empty()
-    }
-
     /// What there is to say of the whole direction.
     fn remark(&self) -> Option<&'static str> {
         match self.restricted {
@@ -215,6 +157,7 @@ impl Change {
             policies: policies.map(|p| terminal(p).into_owned()).collect(),
             namespace: self.namespace.as_deref().map(|n| terminal(n).into_owned()),
             pods: self.pods.shown(),
+            except: self.except.iter().map(Party::shown).collect(),
             direction: self.direction.clone(),
             restricted: self.restricted,
             newly_allowed: entries(&self.newly_allowed),
@@ -228,6 +171,16 @@ impl Change {
             let _ = write!(title, " in namespace {namespace}");
         }
         title
+    }
+
+    /// The pods that are meant.
+    fn subject(&self, party: impl Fn(&Party) -> String) -> String {
+        let mut words = party(&self.pods);
+        let except: Vec<String> = self.except.iter().map(party).collect();
+        if !except.is_empty() {
+            let _ = write!(words, "; except {}", except.join("; "));
+        }
+        words
     }
 
     /// Each change with the words for it.
@@ -316,9 +269,10 @@ pub fn text(diff: &Diff, width: usize) -> String {
     let mut text = String::new();
     for (i, change) in diff.changes.iter().enumerate() {
         let before = i.checked_sub(1).and_then(|i| diff.changes.get(i));
-        if before.is_none_or(|b| (b.title(), &b.pods) != (change.title(), &change.pods)) {
+        let about = |c: &Change| (c.title(), c.pods.clone(), c.except.clone());
+        if before.is_none_or(|before| about(before) != about(change)) {
             let gap = if i == 0 { "" } else { "\n" };
-            let title = format!("{}: {}", change.title(), change.pods.in_line());
+            let title = format!("{}: {}", change.title(), change.subject(Party::in_line));
             let _ = writeln!(text, "{gap}{}", wrap(&title, width).join("\n"));
         }
         let remark = change.remark().map(|r| format!(" ({r})"));
@@ -332,6 +286,9 @@ pub fn text(diff: &Diff, width: usize) -> String {
                 }
             }
         }
+    }
+    for words in &diff.not_compared {
+        let _ = writeln!(text, "not compared: {words}");
     }
     text
 }
@@ -355,7 +312,7 @@ pub fn markdown(diff: &Diff) -> String {
             "\n**{}**: {} of {}{}\n",
             escaped(&change.title()),
             change.direction,
-            party(&change.pods),
+            change.subject(party),
             remark.unwrap_or_default()
         );
         for (words, entries) in change.lists() {
@@ -363,6 +320,9 @@ pub fn markdown(diff: &Diff) -> String {
                 let _ = writeln!(text, "- {words}: {}", entry.in_line(party, escaped));
             }
         }
+    }
+    for words in &diff.not_compared {
+        let _ = writeln!(text, "\nNot compared: {}", escaped(words));
     }
     text
 }

@@ -32,6 +32,7 @@ mod cases;
 mod check;
 mod corpus;
 mod diff;
+mod diff_random;
 mod docs;
 mod doctor;
 mod exec;
@@ -63,6 +64,7 @@ fn functions() -> Vec<Test> {
         cases::TESTS,
         check::TESTS,
         diff::TESTS,
+        diff_random::TESTS,
         docs::TESTS,
         doctor::TESTS,
         exec::TESTS,

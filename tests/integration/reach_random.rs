@@ -54,7 +54,7 @@ struct Packet<'p> {
 
 // ---- the second opinion ----
 
-fn naive_selector(selector: &LabelSelector, labels: &Labels) -> bool {
+pub(crate) fn naive_selector(selector: &LabelSelector, labels: &Labels) -> bool {
     for (key, value) in selector.match_labels.iter().flatten() {
         if labels.get(key) != Some(value) {
             return false;
@@ -93,7 +93,7 @@ fn naive_cidr(cidr: &str, address: IpAddr) -> bool {
     width == own_width && net.checked_shr(shift).unwrap_or(0) == own.checked_shr(shift).unwrap_or(0)
 }
 
-fn naive_block(block: &IPBlock, address: IpAddr) -> bool {
+pub(crate) fn naive_block(block: &IPBlock, address: IpAddr) -> bool {
     let mut except = block.except.iter().flatten();
     naive_cidr(&block.cidr, address) && !except.any(|e| naive_cidr(e, address))
 }
@@ -233,7 +233,7 @@ fn labels() -> impl Strategy<Value = Labels> {
     })
 }
 
-fn selector() -> impl Strategy<Value = Value> {
+pub(crate) fn selector() -> impl Strategy<Value = Value> {
     let expression = (
         select(vec!["a", "b"]),
         select(vec!["In", "NotIn", "Exists", "DoesNotExist"]),
@@ -266,7 +266,7 @@ fn peer() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn port() -> impl Strategy<Value = Value> {
+pub(crate) fn port() -> impl Strategy<Value = Value> {
     let protocol = || prop::option::of(select(PROTOCOLS.to_vec()));
     prop_oneof![
         1 => protocol().prop_map(|p| json!({"protocol": p})),

@@ -12,12 +12,13 @@ use crate::model::pod::Pod;
 use crate::model::policy::{Direction, Namespaces, Peer, Policy};
 use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
-use crate::sets::label_classes;
+use crate::sets::bits::Bits;
+use crate::sets::label_classes::{LabelsOf, classes, namespace_selector};
 use crate::sets::ports::Ports;
-use crate::sets::selector::{Labels, Selector};
+use crate::sets::selector::Selector;
 
-/// The most kinds of pods that are looked at for one class.
-const MAX_CELLS: usize = 16_384;
+/// The most classes of labels that are looked at for one class of pods.
+const MAX_CLASSES: usize = 16_384;
 
 /// The most comparisons of kinds of pods with other classes that are made for one class.
 const MAX_COMPARISONS: usize = 262_144;
@@ -48,14 +49,23 @@ impl PodClass {
     /// Whether some pod can be in both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        let namespace = match (&self.namespaces, &other.namespaces) {
+        let namespaces = match (&self.namespaces, &other.namespaces) {
             (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
-            (a, b) => !label_classes::namespace_selector(a)
-                .and(&label_classes::namespace_selector(b))
-                .examples()
-                .is_empty(),
+            (a, b) => namespace_selector(a)
+                .and(&namespace_selector(b))
+                .can_match_namespace(),
         };
-        namespace && !self.pods.and(&other.pods).examples().is_empty()
+        namespaces && self.pods.and(&other.pods).can_match()
+    }
+
+    /// Whether some pod can be in it.
+    #[must_use]
+    pub fn can_match(&self) -> bool {
+        let namespaces = match &self.namespaces {
+            Namespaces::Own(_) => true,
+            Namespaces::Labelled(selector) => selector.can_match_namespace(),
+        };
+        namespaces && self.pods.can_match()
     }
 }
 
@@ -179,11 +189,12 @@ impl<'g, 'a: 'g> FromIterator<&'g AllowRule<'a>> for AllowedTraffic {
                 }
             }
         }
-        let pods = pods.into_iter();
+        // A peer that no pod can match lets nobody through.
+        let pods = pods.into_iter().filter(|(class, _)| class.can_match());
         Self {
-            everyone: Ports::union_of(everyone),
+            everyone: union(everyone),
             addresses: AddressPortSet::union_of(addresses),
-            pods: pods.map(|(c, ports)| (c, Ports::union_of(ports))).collect(),
+            pods: pods.map(|(class, ports)| (class, union(ports))).collect(),
         }
     }
 }
@@ -220,7 +231,7 @@ impl AllowedTraffic {
         let all = Ports::all();
         let closed =
             AddressPortSet::new(AddressSet::all(), all.clone()).difference(&self.addresses);
-        self.everyone.union(&all.difference(&closed.ports()))
+        union([&self.everyone, &all.difference(&closed.ports())])
     }
 
     /// What every pod of the class gets.
@@ -229,22 +240,23 @@ impl AllowedTraffic {
     /// make too many kinds; then it is rather too little than too much.
     #[must_use]
     pub fn ports_for(&self, class: &PodClass) -> Ports {
-        self.by_labels(class).union(&self.everywhere())
+        self.given_to(class, &self.everywhere())
     }
 
-    fn by_labels(&self, class: &PodClass) -> Ports {
+    /// What every pod of the class gets by its labels, or as everybody does.
+    fn given_to(&self, class: &PodClass, everywhere: &Ports) -> Ports {
         let (wider, rest): (Vec<_>, Vec<_>) =
             (self.pods.iter()).partition(|(known, _)| class.is_within(known));
-        let sure = Ports::union_of(wider.iter().map(|(_, ports)| *ports));
+        let sure = union((wider.iter().map(|(_, ports)| *ports)).chain([everywhere]));
         let parts: Vec<Part<'_>> = (rest.iter())
             .filter(|(known, ports)| !ports.difference(&sure).is_empty() && class.overlaps(known))
             .map(|(known, ports)| Part {
-                namespace: label_classes::namespace_selector(&known.namespaces),
+                namespace: namespace_selector(&known.namespaces),
                 pods: &known.pods,
                 ports,
             })
             .collect();
-        sure.union(&together(class, &parts).unwrap_or_default())
+        together(class, &parts, &sure).unwrap_or(sure)
     }
 
     /// What this one allows and the other doesn't.
@@ -270,7 +282,7 @@ impl AllowedTraffic {
             let left = if left.is_empty() {
                 left
             } else {
-                left.difference(&other.by_labels(class))
+                left.difference(&other.given_to(class, theirs))
             };
             (!left.is_empty()).then(|| (class.clone(), left))
         });
@@ -289,48 +301,46 @@ struct Part<'p> {
     ports: &'p Ports,
 }
 
-/// What every pod of a class gets by one part or another; `None` where that is too much to look at.
-fn together(class: &PodClass, parts: &[Part<'_>]) -> Option<Ports> {
-    // One alone does not hold the class, or it would be among the wider ones.
-    if parts.len() < 2 {
+/// What is in any of the sets, and the names of the protocols of which all numbers are in them.
+fn union<'p>(sets: impl IntoIterator<Item = &'p Ports>) -> Ports {
+    Ports::union_of(sets).with_names_of_whole_protocols()
+}
+
+/// What every pod of a class gets by one part or another, beside what is `sure`; `None` where that
+/// is too much to look at, or no more than is sure.
+fn together(class: &PodClass, parts: &[Part<'_>], sure: &Ports) -> Option<Ports> {
+    if parts.is_empty() {
         return None;
     }
-    let own = label_classes::namespace_selector(&class.namespaces);
-    let namespace_classes = label_classes::cells(parts.iter().map(|p| &p.namespace).chain([&own]))?;
-    let pods = label_classes::cells(parts.iter().map(|p| p.pods).chain([&class.pods]))?;
-    let kinds = namespace_classes.len().saturating_mul(pods.len());
-    if kinds > MAX_CELLS || kinds.saturating_mul(parts.len()) > MAX_COMPARISONS {
+    let own = namespace_selector(&class.namespaces);
+    let namespaces: Vec<&Selector> = [&own]
+        .into_iter()
+        .chain(parts.iter().map(|p| &p.namespace))
+        .collect();
+    let pods: Vec<&Selector> = [&class.pods]
+        .into_iter()
+        .chain(parts.iter().map(|p| p.pods))
+        .collect();
+    // Only what the class holds is looked at: the first selector is its own.
+    let of_class = Bits::of(namespaces.len(), [0]);
+    let namespaces = classes(&namespaces, LabelsOf::Namespaces, &of_class, MAX_CLASSES)?;
+    let pods = classes(&pods, LabelsOf::Pods, &of_class, MAX_CLASSES)?;
+    let pairs = namespaces.len().saturating_mul(pods.len());
+    if pairs.saturating_mul(parts.len()) > MAX_COMPARISONS {
         return None;
     }
-    let namespace_classes: Vec<&Labels> = namespace_classes
-        .iter()
-        .filter(|labels| own.matches(labels))
-        .collect();
-    let pods: Vec<&Labels> = (pods.iter())
-        .filter(|labels| class.pods.matches(labels))
-        .collect();
-    // Kinds that the same parts hold are one to the question.
-    let namespace_classes: BTreeSet<Vec<bool>> = (namespace_classes.iter())
-        .map(|labels| parts.iter().map(|p| p.namespace.matches(labels)).collect())
-        .collect();
-    let pods: BTreeSet<Vec<bool>> = (pods.iter())
-        .map(|labels| parts.iter().map(|p| p.pods.matches(labels)).collect())
-        .collect();
-    let holding: BTreeSet<Vec<bool>> = (namespace_classes.iter())
-        .flat_map(|namespace| {
-            let both = |pod: &Vec<bool>| namespace.iter().zip(pod).map(|(a, b)| *a && *b).collect();
-            pods.iter().map(both)
-        })
+    let holding: BTreeSet<Bits> = (namespaces.iter())
+        .flat_map(|namespace| pods.iter().map(|pod| namespace.matched.and(&pod.matched)))
         .collect();
     let mut common: Option<Ports> = None;
     for these in holding {
-        let held = parts.iter().zip(these).filter(|(_, holds)| *holds);
-        let open = Ports::union_of(held.map(|(part, _)| part.ports));
+        let held = these.iter().skip(1).filter_map(|i| parts.get(i - 1));
+        let open = union(held.map(|part| part.ports).chain([sure]));
         let left = match common {
             None => open,
             Some(common) => common.intersection(&open),
         };
-        if left.is_empty() {
+        if left.difference(sure).is_empty() {
             return None;
         }
         common = Some(left);

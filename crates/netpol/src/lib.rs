@@ -14,7 +14,8 @@
 //! | [`validate`] | what the API server takes, all of it and no more |
 //! | [`sets`] | addresses, ports, selectors: the sets in which everything else is expressed |
 //! | [`model`] | namespaces, pods and policies, read from manifests |
-//! | [`evaluate`], [`allowed`] | verdicts; everything that is allowed, as sets, and differences |
+//! | [`evaluate`], [`allowed`] | verdicts; everything that is allowed, as sets |
+//! | [`difference`] | what changes from one set of policies to another, for every kind of pod |
 //! | [`query`], [`verdict`] | questions in words, and their answers |
 //! | [`probe`], [`assertions`], [`matrix`] | many questions at once |
 //!
@@ -26,6 +27,7 @@ pub mod allowed;
 pub mod assertions;
 pub mod cidr;
 pub mod codes;
+pub mod difference;
 pub mod evaluate;
 pub mod kubernetes;
 pub mod matrix;

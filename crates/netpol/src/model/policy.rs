@@ -411,10 +411,10 @@ fn read_peer(namespace: &str, path: &str, peer: &NetworkPolicyPeer) -> Result<Pe
         (None, selected_namespaces, pods) => Ok(Peer::Pods {
             namespaces: match selected_namespaces {
                 None => Namespaces::Own(namespace.to_owned()),
-                Some(_) => Namespaces::Labelled(read_selector(
-                    &format!("{path}.namespaceSelector"),
-                    selected_namespaces,
-                )?),
+                Some(_) => Namespaces::Labelled(
+                    read_selector(&format!("{path}.namespaceSelector"), selected_namespaces)?
+                        .of_namespaces(),
+                ),
             },
             pods: read_selector(&format!("{path}.podSelector"), pods)?,
         }),

@@ -46,7 +46,8 @@ impl AddressPortSet {
         let overlay = AddressSet::overlay(&addresses).into_iter();
         let joined = overlay.map(|(these, addresses)| {
             let theirs = these.iter().filter_map(|i| ports.get(*i).copied());
-            (addresses, Ports::union_of(theirs))
+            let ports = Ports::union_of(theirs).with_names_of_whole_protocols();
+            (addresses, ports)
         });
         Self {
             pieces: in_order(joined),

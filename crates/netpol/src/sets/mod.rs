@@ -2,6 +2,7 @@
 
 pub mod address_ports;
 pub mod addresses;
+pub mod bits;
 pub mod intervals;
 pub mod label_classes;
 pub mod ports;

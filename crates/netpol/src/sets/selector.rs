@@ -7,6 +7,8 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+use crate::model::cluster::NAMESPACE_NAME_LABEL;
+
 /// The labels of a pod or a namespace.
 pub type Labels = BTreeMap<String, String>;
 
@@ -28,6 +30,18 @@ impl Ask {
             Self::NotIn(values) => value.is_none_or(|v| !values.contains(v)),
             Self::Exists => value.is_some(),
             Self::DoesNotExist => value.is_none(),
+        }
+    }
+
+    /// Whether every label that meets this requirement meets the other, by these two alone.
+    fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::In(a), Self::In(b)) => a.is_subset(b),
+            (Self::In(a), Self::NotIn(b)) => a.is_disjoint(b),
+            (Self::NotIn(a), Self::NotIn(b)) => a.is_superset(b),
+            (Self::In(_) | Self::Exists, Self::Exists)
+            | (Self::DoesNotExist, Self::DoesNotExist | Self::NotIn(_)) => true,
+            _ => false,
         }
     }
 }
@@ -119,7 +133,7 @@ impl Selector {
     /// The selector of one namespace, by the label that every namespace has.
     #[must_use]
     pub fn namespace(name: &str) -> Self {
-        let key = crate::model::cluster::NAMESPACE_NAME_LABEL.to_owned();
+        let key = NAMESPACE_NAME_LABEL.to_owned();
         let ask = Ask::In(BTreeSet::from([name.to_owned()]));
         Self {
             requirements: BTreeSet::from([(key, ask)]),
@@ -245,23 +259,116 @@ impl Selector {
 
     /// Whether everything that this one matches is matched by the other too.
     ///
-    /// Exact for each key of the other; a selector that can match nothing counts as covered only
-    /// where one of its requirements shows it.
+    /// Exact, for pods as well as for namespaces: a namespace has its name, which only makes two
+    /// selectors equal that [`Selector::of_namespaces`] has made equal already.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        other.requirements.iter().all(|(key, theirs)| {
-            self.requirements
-                .iter()
-                .filter(|(k, _)| k == key)
-                .any(|(_, ours)| match (ours, theirs) {
-                    (Ask::In(a), Ask::In(b)) => a.is_subset(b),
-                    (Ask::In(a), Ask::NotIn(b)) => a.is_disjoint(b),
-                    (Ask::NotIn(a), Ask::NotIn(b)) => a.is_superset(b),
-                    (Ask::In(_) | Ask::Exists, Ask::Exists)
-                    | (Ask::DoesNotExist, Ask::DoesNotExist | Ask::NotIn(_)) => true,
-                    _ => false,
-                })
+        let all = other.requirements.iter().all(|(key, theirs)| {
+            let alone = |(k, ours): &(String, Ask)| k == key && ours.is_within(theirs);
+            self.requirements.iter().any(alone)
+                || self.values_of(key).is_within(&KeyValues::of([theirs]))
+        });
+        all || !self.can_match()
+    }
+
+    /// Whether some set of labels meets every requirement.
+    #[must_use]
+    pub fn can_match(&self) -> bool {
+        // One requirement can always be met, so only a key with several can be impossible.
+        let mut previous: Option<&str> = None;
+        self.requirements.iter().all(|(key, _)| {
+            let seen = previous.replace(key) == Some(key.as_str());
+            !seen || self.values_of(key).is_possible()
         })
+    }
+
+    /// Whether a label of this value, or its absence, meets all requirements on the key.
+    #[must_use]
+    pub fn takes(&self, key: &str, value: Option<&str>) -> bool {
+        let asks = self.requirements.iter().filter(|(k, _)| k == key);
+        asks.into_iter().all(|(_, ask)| ask.takes(value))
+    }
+
+    /// What all requirements on a key leave of its values.
+    fn values_of(&self, key: &str) -> KeyValues<'_> {
+        let asks = self.requirements.iter().filter(|(k, _)| k == key);
+        KeyValues::of(asks.map(|(_, ask)| ask))
+    }
+
+    /// The same selector where it is one of namespaces. Every namespace has the label of its name,
+    /// so asking that it exists asks nothing.
+    #[must_use]
+    pub fn of_namespaces(mut self) -> Self {
+        self.requirements
+            .retain(|(key, ask)| key != NAMESPACE_NAME_LABEL || *ask != Ask::Exists);
+        self
+    }
+
+    /// Whether some namespace can meet every requirement: none lacks the label of its name.
+    #[must_use]
+    pub fn can_match_namespace(&self) -> bool {
+        let mut name = self.values_of(NAMESPACE_NAME_LABEL);
+        name.missing = false;
+        name.is_possible() && self.can_match()
+    }
+}
+
+/// The values that a label may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KeyValues<'s> {
+    /// The values; with `all_but` the ones that it must not have.
+    values: BTreeSet<&'s str>,
+    all_but: bool,
+    /// Whether the label may be missing.
+    missing: bool,
+}
+
+impl<'s> KeyValues<'s> {
+    /// What all of the requirements leave.
+    fn of(asks: impl IntoIterator<Item = &'s Ask>) -> Self {
+        let mut left = Self {
+            values: BTreeSet::new(),
+            all_but: true,
+            missing: true,
+        };
+        for ask in asks {
+            left.missing &= ask.takes(None);
+            match ask {
+                Ask::In(values) => left.keep(values),
+                Ask::NotIn(values) if left.all_but => {
+                    left.values.extend(values.iter().map(String::as_str));
+                }
+                Ask::NotIn(values) => left.values.retain(|value| !values.contains(*value)),
+                Ask::DoesNotExist => {
+                    left.values.clear();
+                    left.all_but = false;
+                }
+                Ask::Exists => {}
+            }
+        }
+        left
+    }
+
+    fn keep(&mut self, these: &'s BTreeSet<String>) {
+        let known = std::mem::take(&mut self.values);
+        let all_but = std::mem::replace(&mut self.all_but, false);
+        let these = these.iter().map(String::as_str);
+        self.values = these.filter(|v| known.contains(v) != all_but).collect();
+    }
+
+    fn is_possible(&self) -> bool {
+        self.missing || self.all_but || !self.values.is_empty()
+    }
+
+    fn is_within(&self, other: &Self) -> bool {
+        let values = match (self.all_but, other.all_but) {
+            (false, false) => self.values.is_subset(&other.values),
+            (false, true) => self.values.is_disjoint(&other.values),
+            (true, true) => self.values.is_superset(&other.values),
+            // There are values without end, and the other names some.
+            (true, false) => false,
+        };
+        values && (other.missing || !self.missing)
     }
 }
 
