@@ -78,6 +78,9 @@ fn property(field: &Field, definitions: &mut Definitions) -> Value {
 
 fn shape(of: Shape, definitions: &mut Definitions) -> Value {
     match of {
+        Shape::NameOr(names, inner) => {
+            json!({"anyOf": [{"enum": names}, shape(Shape::Object(inner), definitions)]})
+        }
         Shape::Object(inner) => {
             if !definitions.contains_key(inner.name) {
                 // Its place is taken before its fields are looked at: they may refer to it.

@@ -11,12 +11,13 @@ use super::widening;
 use crate::rules::{
     annotation_disables, annotation_widens, argocd_hook,
     config::{self, Dns, View},
-    empty_project, newer_chart, option_without_effect, target_namespace,
+    empty_project, mapped_namespaces, newer_chart, option_without_effect, target_namespace,
 };
 
 use crate::vcluster::config::document::ConfigDocument;
-use crate::vcluster::config::settings::{Settings, merge};
+use crate::vcluster::config::settings::{PublicEgress, Settings, merge};
 use crate::vcluster::edition::{self, ChartVersion, Edition};
+use crate::vcluster::mapped::{self, MappedNamespaces};
 use crate::vcluster::policies::{
     self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
 };
@@ -134,10 +135,13 @@ impl Plan {
             sources::strings(cluster.value("/controlPlane/advanced/globalMetadata/annotations"));
         let chart = cluster.chart.as_deref().and_then(edition::clean_label);
         let flag = |path: &str, default| cluster.flag(path).unwrap_or(default);
+        let (mapped, found) = mapped_namespaces(cluster, &settings)?;
+        warnings.extend(found);
         let subject = Subject {
             release: &cluster.name,
             namespace: cluster.namespace.as_deref(),
             workload_namespace,
+            mapped_namespaces: &mapped,
             chart: chart.as_deref(),
             heritage: cluster.heritage.as_deref().unwrap_or("Helm"),
             edition,
@@ -362,6 +366,51 @@ fn workload_namespace(cluster: &VirtualCluster) -> Option<&str> {
         })
 }
 
+/// The namespaces of workloads beside that of the release, where the config asks for policies in
+/// them; and what is to be said of those that get none.
+fn mapped_namespaces(
+    cluster: &VirtualCluster,
+    settings: &Settings,
+) -> Result<(Vec<String>, Option<Diagnostic>), Vec<Diagnostic>> {
+    const FIELD: &str = "mappedNamespaces";
+    if !settings.host.mapped_namespaces || !settings.enabled {
+        return Ok((Vec::new(), None));
+    }
+    let at = |mut problem: Diagnostic| {
+        problem.place.path = Some(FIELD.to_owned());
+        problem
+    };
+    let namespace = cluster.namespace.as_deref();
+    let mapped = MappedNamespaces::of(cluster.values.as_ref(), &cluster.name, namespace);
+    if namespace.is_none() && !mapped.exact.is_empty() {
+        let message = "policies in mapped namespaces name the namespace of the control plane, and \
+                       nothing says which it is";
+        let problem = Diagnostic::error(message).help("name it with --namespace");
+        return Err(relocate(cluster, vec![at(problem)]));
+    }
+    let warning = |message: String, help: &str| {
+        at(Diagnostic::warning(mapped_namespaces::RULE.code, message).help(help))
+    };
+    let warning = if mapped.has_patterns {
+        Some(warning(
+            format!(
+                "{MAPPINGS} has patterns: the workloads in their namespaces get no policy",
+                MAPPINGS = mapped::MAPPINGS
+            ),
+            "map each namespace by its name, or give those namespaces policies in another way",
+        ))
+    } else if mapped.exact.is_empty() {
+        Some(warning(
+            format!("no other host namespace is named in {}", mapped::MAPPINGS),
+            "set sync.toHost.namespaces in the values, or remove mappedNamespaces; the values are \
+             read in the Secret vc-config-NAME, or else in the config",
+        ))
+    } else {
+        None
+    };
+    Ok((mapped.exact, warning))
+}
+
 fn newer_chart(version: &ChartVersion, edition: Edition) -> Diagnostic {
     let message = format!(
         "the chart's version {version} is newer than the newest that is known; the policies are \
@@ -568,7 +617,7 @@ fn judge(
     }));
     let public = &settings.public_egress;
     if public.enabled {
-        let mut block = policies::public_block(public);
+        let mut block = public.block();
         let at = spot(public.field);
         // The default excepts were chosen for the cidr as it goes out, and nobody wrote them.
         if public.has_default_excepts
@@ -579,7 +628,12 @@ fn judge(
         }
         let found = validate::ip_block(&block, &at, &ctx);
         problems.extend(found.into_iter().map(|p| public.reindexed(p)));
+        for (index, block) in public.further.iter().enumerate() {
+            let at = spot(&PublicEgress::field_of_further(index));
+            problems.extend(validate::ip_block(block, &at, &ctx));
+        }
     }
+    problems.extend(settings.host.problems(&ctx));
     for rules in [&settings.workload, &settings.control_plane] {
         for user in &rules.egress {
             problems.extend(validate::egress_rule(&user.rule, &spot(&user.field), &ctx));
@@ -666,9 +720,13 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
             .into_iter()
             .collect();
     if let Some(namespace) = &policy.namespace {
-        let is_target = policy.namespace != cluster.namespace;
-        let (origin, at) = if is_target {
-            (&secret, FieldSpot::new(TARGET_NAMESPACE, None))
+        let is_other = policy.namespace != cluster.namespace;
+        let (origin, at) = if is_other {
+            let field = match workload_namespace(cluster) {
+                Some(target) if target == namespace => TARGET_NAMESPACE,
+                _ => mapped::MAPPINGS,
+            };
+            (&secret, FieldSpot::new(field, None))
         } else {
             (&public, metadata.field("namespace"))
         };

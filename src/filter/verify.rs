@@ -548,6 +548,7 @@ mod tests {
             release: "a",
             namespace: Some("t"),
             workload_namespace: None,
+            mapped_namespaces: &[],
             chart: None,
             heritage: "Helm",
             edition: Edition::documented(),

@@ -17,7 +17,9 @@ pub(super) fn widened<'p>(old: &[Policy], new: &'p [Policy]) -> Option<(&'p str,
         return new.first().map(|p| (p.name.as_str(), Direction::Egress));
     };
     for policy in new {
-        let Some(subject) = after.iter().find(|p| p.name == policy.name) else {
+        let namespace = policy.namespace.as_deref().unwrap_or_default();
+        let is_same = |p: &&Evaluated| p.name == policy.name && p.namespace == namespace;
+        let Some(subject) = after.iter().find(is_same) else {
             continue;
         };
         for labels in subject.selector.examples() {

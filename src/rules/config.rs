@@ -204,6 +204,7 @@ mod tests {
             release: "a",
             namespace: None,
             workload_namespace: None,
+            mapped_namespaces: &[],
             chart: None,
             heritage: "Helm",
             edition: Edition::documented(),

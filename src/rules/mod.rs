@@ -17,11 +17,13 @@ pub mod dns_port;
 pub mod empty_project;
 pub mod fallback_dns;
 pub mod legacy_cidr;
+pub mod mapped_namespaces;
 pub mod metadata_service;
 pub mod missing_enabled;
 pub mod missing_kind;
 pub mod newer_chart;
 pub mod null_excepts;
+pub mod open_destination;
 pub mod open_rule;
 pub mod option_without_effect;
 pub mod single_ip_family;
@@ -78,6 +80,8 @@ pub static RULES: &[&Rule] = &[
     &annotation_widens::RULE,
     &null_excepts::RULE,
     &argocd_hook::RULE,
+    &mapped_namespaces::RULE,
+    &open_destination::RULE,
 ];
 
 /// The rule with that code, in any case of letters.

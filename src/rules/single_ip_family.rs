@@ -21,6 +21,11 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     let Some(cidr) = Cidr::parse(&public.cidr).filter(|_| public.enabled) else {
         return;
     };
+    let further = public.further.iter();
+    let mut further = further.filter_map(|block| Cidr::parse(&block.cidr));
+    if further.any(|other| other.is_v6() != cidr.is_v6()) {
+        return;
+    }
     let (has, lacks, all) = if cidr.is_v6() {
         ("IPv6", "IPv4", "0.0.0.0/0")
     } else {

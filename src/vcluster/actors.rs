@@ -2,6 +2,8 @@
 //!
 //! Sources: the vCluster chart, its syncer, and the documentation of its network policies.
 
+use std::collections::HashSet;
+
 use netpol::model::cluster::ClusterModel;
 use netpol::query::{QueryError, QueryScope, Role, Vocabulary, described_pod};
 
@@ -78,9 +80,15 @@ fn virtual_cluster(
     model: &ClusterModel,
 ) -> Result<(String, String), QueryError> {
     let mut found: Vec<(String, String)> = Vec::new();
+    let [workload, control_plane] = POLICY_PREFIXES;
+    let controlled: HashSet<&str> = (model.policies().iter())
+        .filter_map(|policy| policy.name.strip_prefix(control_plane))
+        .collect();
     for policy in model.policies().iter() {
-        let mut prefixes = POLICY_PREFIXES.iter();
-        let name = prefixes.find_map(|prefix| policy.name.strip_prefix(prefix));
+        let of_workload = policy.name.strip_prefix(workload);
+        // Workloads can have a policy in further namespaces; the other one is in the release's.
+        let of_workload = of_workload.filter(|name| !controlled.contains(name));
+        let name = of_workload.or_else(|| policy.name.strip_prefix(control_plane));
         let Some(name) = name else { continue };
         let fits = |given: &Option<String>, own: &str| given.as_ref().is_none_or(|g| g == own);
         let one = (name.to_owned(), policy.namespace.clone());

@@ -4,7 +4,9 @@
 pub mod actors;
 pub mod config;
 pub mod edition;
+pub mod mapped;
 pub mod ownership;
+mod peers;
 pub mod policies;
 pub mod running;
 pub mod sources;

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::{
-    IPBlock, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
-    NetworkPolicyPort, NetworkPolicySpec,
+    NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use crate::vcluster::actors::MANAGED_BY;
+use super::peers::{
+    Peers, Target, control_plane_pods, pods, port, project_workloads, workload_pods,
+};
 use crate::vcluster::config::settings::{PublicEgress, Settings, UserRule};
 use crate::vcluster::edition::Edition;
 use netpol::model::policy::Origin;
@@ -111,6 +112,8 @@ pub struct Subject<'a> {
     pub namespace: Option<&'a str>,
     /// The namespace of the workloads, where it is another.
     pub workload_namespace: Option<&'a str>,
+    /// Further namespaces of workloads, which get a policy of their own.
+    pub mapped_namespaces: &'a [String],
     /// The label `chart`, a valid label value.
     pub chart: Option<&'a str>,
     /// The label `heritage`.
@@ -135,12 +138,15 @@ impl Subject<'_> {
     }
 }
 
-/// The policies of a virtual cluster: those for workloads and control plane, in this order.
+/// The policies of a virtual cluster: those for workloads, one for each of their namespaces, and
+/// that for the control plane, in this order.
 #[must_use]
 pub fn policies(subject: &Subject<'_>, settings: &Settings) -> Vec<Policy> {
     let mut policies = Vec::new();
     if subject.runs_workloads_in_host_cluster() {
         policies.push(workload(subject, settings));
+        let mapped = subject.mapped_namespaces.iter();
+        policies.extend(mapped.map(|name| workload_in(subject, settings, Some(name))));
     }
     policies.push(control_plane(subject, settings));
     policies
@@ -157,61 +163,37 @@ pub fn companions(subject: &Subject<'_>, settings: &Settings) -> Vec<Policy> {
     policies
 }
 
-/// The range that workloads reach beyond the cluster.
-#[must_use]
-pub fn public_block(public: &PublicEgress) -> IPBlock {
-    IPBlock {
-        cidr: public.cidr.clone(),
-        except: (!public.except.is_empty()).then(|| public.except.clone()),
-    }
+fn workload(subject: &Subject<'_>, settings: &Settings) -> Policy {
+    let namespace = subject.workload_namespace.or(subject.namespace);
+    workload_in(subject, settings, namespace)
 }
 
-fn workload(subject: &Subject<'_>, settings: &Settings) -> Policy {
-    let release = subject.release;
+/// The policy for the workloads of one namespace.
+fn workload_in(subject: &Subject<'_>, settings: &Settings, namespace: Option<&str>) -> Policy {
+    let peers = Peers::new(subject, &settings.host, namespace);
     let mut egress = vec![
         built_in(
             "Workloads resolve names and call the API at their own control plane.",
-            egress(
-                vec![port(1053, "UDP"), port(1053, "TCP"), port(8443, "TCP")],
-                vec![pods(control_plane_pods(release))],
-            ),
+            egress(api_and_dns_ports(), peers.control_plane()),
         ),
         built_in(
             "Workloads talk to each other, and to CoreDNS where it is not embedded.",
-            egress(vec![], vec![pods(workload_pods(release))]),
+            egress(vec![], peers.workloads()),
         ),
     ];
-    let public = &settings.public_egress;
-    if public.enabled {
-        egress.push(Rule {
-            origin: if public.is_default() {
-                Origin::Default(public.field.to_owned())
-            } else {
-                Origin::Setting(public.field.to_owned())
-            },
-            comment: "Workloads reach the internet, but not the excepted ranges.".to_owned(),
-            rule: self::egress(
-                vec![],
-                vec![NetworkPolicyPeer {
-                    ip_block: Some(IPBlock {
-                        cidr: public.cidr.clone(),
-                        except: (!public.except.is_empty()).then(|| public.except.clone()),
-                    }),
-                    ..NetworkPolicyPeer::default()
-                }],
-            ),
-        });
-    }
     let mut ingress = vec![
         built_in(
             "The control plane reaches its workloads.",
-            self::ingress(vec![], vec![pods(control_plane_pods(release))]),
+            ingress(vec![], peers.control_plane()),
         ),
         built_in(
             "Workloads talk to each other.",
-            self::ingress(vec![], vec![pods(workload_pods(release))]),
+            ingress(vec![], peers.workloads()),
         ),
     ];
+    set_origin(&mut egress, &peers.inner_origin());
+    set_origin(&mut ingress, &peers.inner_origin());
+    egress.extend(public_egress(&settings.public_egress));
     if let Some(project) = project(settings) {
         let label = subject.project_namespace_label;
         ingress.push(of_project(
@@ -226,86 +208,56 @@ fn workload(subject: &Subject<'_>, settings: &Settings) -> Policy {
             "Workloads call the APIs of other virtual clusters of the project.",
             self::egress(
                 vec![port(8443, "TCP")],
-                vec![NetworkPolicyPeer {
-                    namespace_selector: Some(labelled(label, project)),
-                    pod_selector: Some(labelled("app", "vcluster")),
-                    ip_block: None,
-                }],
+                vec![peers.project_control_planes(project)],
             ),
         ));
     }
     egress.extend(settings.workload.egress.iter().map(of_user));
     ingress.extend(settings.workload.ingress.iter().map(of_user));
+    let pods = workload_pods(subject.release);
     Policy {
-        namespace: subject
-            .workload_namespace
-            .or(subject.namespace)
-            .map(str::to_owned),
-        ..policy(
-            subject,
-            settings,
-            Role::Workload,
-            workload_pods(release),
-            egress,
-            ingress,
-        )
+        namespace: namespace.map(str::to_owned),
+        ..policy(subject, settings, Role::Workload, pods, egress, ingress)
     }
 }
 
+/// The rules that let workloads reach the internet.
+fn public_egress(public: &PublicEgress) -> Vec<Rule<NetworkPolicyEgressRule>> {
+    if !public.enabled {
+        return Vec::new();
+    }
+    let rule = |block| {
+        let peer = NetworkPolicyPeer {
+            ip_block: Some(block),
+            ..NetworkPolicyPeer::default()
+        };
+        egress(vec![], vec![peer])
+    };
+    let mut rules = vec![Rule {
+        origin: match (public.is_default(), public.is_hardened()) {
+            (false, _) => Origin::Setting(public.field.to_owned()),
+            (true, true) => Origin::Setting("hardened".to_owned()),
+            (true, false) => Origin::Default(public.field.to_owned()),
+        },
+        comment: "Workloads reach the internet, but not the excepted ranges.".to_owned(),
+        rule: rule(public.block()),
+    }];
+    let further = public.further.iter().enumerate();
+    rules.extend(further.map(|(index, block)| {
+        let field = PublicEgress::field_of_further(index);
+        Rule {
+            comment: comment_of_field(&field),
+            origin: Origin::Setting(field),
+            rule: rule(block.clone()),
+        }
+    }));
+    rules
+}
+
 fn control_plane(subject: &Subject<'_>, settings: &Settings) -> Policy {
-    let release = subject.release;
-    let mut egress = vec![
-        built_in(
-            "The control plane resolves names at the host's DNS.",
-            egress(vec![], vec![host_dns()]),
-        ),
-        built_in(
-            "The control plane calls the host's API server, at whatever address.",
-            egress(host_api_ports(), vec![]),
-        ),
-        built_in(
-            "Members of the control plane, etcd among them, talk to each other.",
-            egress(vec![], vec![pods(control_plane_pods(release))]),
-        ),
-        built_in(
-            "The control plane reaches its workloads.",
-            egress(vec![], vec![pods(workload_pods(release))]),
-        ),
-    ];
-    if settings.platform {
-        egress.push(built_in(
-            "The control plane reaches the vCluster Platform.",
-            self::egress(vec![], vec![platform()]),
-        ));
-    }
-    let mut ingress = Vec::new();
-    if subject.edition.api_open_to_everyone {
-        ingress.push(built_in(
-            "The virtual cluster's API is reachable from anywhere.",
-            self::ingress(vec![port(8443, "TCP")], vec![]),
-        ));
-    }
-    ingress.extend([
-        built_in(
-            "Members of the control plane, etcd among them, talk to each other.",
-            self::ingress(vec![], vec![pods(control_plane_pods(release))]),
-        ),
-        built_in(
-            "Workloads resolve names and call the API.",
-            self::ingress(
-                vec![port(1053, "UDP"), port(1053, "TCP"), port(8443, "TCP")],
-                vec![pods(workload_pods(release))],
-            ),
-        ),
-        built_in(
-            "Snapshot pods may come in.",
-            self::ingress(vec![], vec![pods(labelled("app", "vcluster-snapshot"))]),
-        ),
-        built_in(
-            "The vCluster Platform may come in.",
-            self::ingress(vec![], vec![platform()]),
-        ),
-    ]);
+    let peers = Peers::new(subject, &settings.host, subject.namespace);
+    let mut egress = control_plane_egress(&peers, settings);
+    let mut ingress = control_plane_ingress(subject, &peers);
     if let Some(project) = project(settings) {
         ingress.push(of_project(
             "Workloads of other virtual clusters of the project call the API.",
@@ -317,69 +269,125 @@ fn control_plane(subject: &Subject<'_>, settings: &Settings) -> Policy {
     }
     egress.extend(settings.control_plane.egress.iter().map(of_user));
     ingress.extend(settings.control_plane.ingress.iter().map(of_user));
-    policy(
-        subject,
-        settings,
-        Role::ControlPlane,
-        control_plane_pods(release),
-        egress,
-        ingress,
-    )
+    let pods = control_plane_pods(subject.release);
+    policy(subject, settings, Role::ControlPlane, pods, egress, ingress)
+}
+
+fn control_plane_egress(
+    peers: &Peers<'_>,
+    settings: &Settings,
+) -> Vec<Rule<NetworkPolicyEgressRule>> {
+    let mut rules = vec![
+        egress_to(
+            "The control plane resolves names at the host's DNS.",
+            peers.host_dns(),
+        ),
+        egress_to_host_api("The control plane calls", peers.host_api()),
+        built_in(
+            "Members of the control plane, etcd among them, talk to each other.",
+            egress(vec![], peers.control_plane()),
+        ),
+        Rule {
+            origin: peers.inner_origin(),
+            ..built_in(
+                "The control plane reaches its workloads.",
+                egress(vec![], peers.workloads()),
+            )
+        },
+    ];
+    if let Some(platform) = peers.platform().filter(|_| settings.platform) {
+        rules.push(egress_to(
+            "The control plane reaches the vCluster Platform.",
+            platform,
+        ));
+    }
+    rules
+}
+
+fn control_plane_ingress(
+    subject: &Subject<'_>,
+    peers: &Peers<'_>,
+) -> Vec<Rule<NetworkPolicyIngressRule>> {
+    let mut rules = Vec::new();
+    if subject.edition.api_open_to_everyone {
+        rules.push(built_in(
+            "The virtual cluster's API is reachable from anywhere.",
+            ingress(vec![port(8443, "TCP")], vec![]),
+        ));
+    }
+    rules.extend([
+        built_in(
+            "Members of the control plane, etcd among them, talk to each other.",
+            ingress(vec![], peers.control_plane()),
+        ),
+        Rule {
+            origin: peers.inner_origin(),
+            ..built_in(
+                "Workloads resolve names and call the API.",
+                ingress(api_and_dns_ports(), peers.workloads()),
+            )
+        },
+        Rule {
+            origin: peers.hardened_origin(),
+            ..built_in(
+                "Snapshot pods may come in.",
+                ingress(vec![], vec![pods(peers.snapshots())]),
+            )
+        },
+    ]);
+    if let Some(platform) = peers.platform() {
+        rules.push(Rule {
+            origin: platform.origin,
+            ..built_in(
+                "The vCluster Platform may come in.",
+                ingress(platform.ports, platform.peers),
+            )
+        });
+    }
+    rules
 }
 
 fn kube_dns(subject: &Subject<'_>, settings: &Settings) -> Policy {
-    let release = subject.release;
-    let mut pods_of_dns = workload_pods(release);
-    if let Some(labels) = &mut pods_of_dns.match_labels {
-        labels.insert("k8s-app".to_owned(), "vcluster-kube-dns".to_owned());
-    }
+    let peers = Peers::new(subject, &settings.host, subject.namespace);
     let egress = vec![
-        built_in(
+        egress_to(
             "The virtual cluster's DNS asks the host's.",
-            egress(vec![], vec![host_dns()]),
+            peers.host_dns(),
         ),
         built_in(
             "The virtual cluster's DNS calls the API of its control plane.",
-            egress(
-                vec![port(8443, "TCP")],
-                vec![pods(control_plane_pods(release))],
-            ),
+            egress(vec![port(8443, "TCP")], peers.control_plane()),
         ),
     ];
-    let ingress = vec![built_in(
-        "Workloads resolve names.",
-        ingress(
-            vec![port(1053, "TCP"), port(1053, "UDP")],
-            vec![pods(workload_pods(release))],
-        ),
-    )];
-    policy(
-        subject,
-        settings,
-        Role::KubeDns,
-        pods_of_dns,
-        egress,
-        ingress,
-    )
+    let ingress = vec![Rule {
+        origin: peers.inner_origin(),
+        ..built_in(
+            "Workloads resolve names.",
+            ingress(
+                vec![port(1053, "TCP"), port(1053, "UDP")],
+                peers.workloads(),
+            ),
+        )
+    }];
+    let pods = peers.own_dns();
+    policy(subject, settings, Role::KubeDns, pods, egress, ingress)
 }
 
 fn snapshot(subject: &Subject<'_>, settings: &Settings) -> Policy {
+    let peers = Peers::new(subject, &settings.host, subject.namespace);
     let egress = vec![
         built_in(
             "Snapshot pods reach the control plane.",
-            egress(vec![], vec![pods(control_plane_pods(subject.release))]),
+            egress(vec![], peers.control_plane()),
         ),
-        built_in(
+        egress_to(
             "Snapshot pods resolve names at the host's DNS.",
-            egress(vec![], vec![host_dns()]),
+            peers.host_dns(),
         ),
-        built_in(
-            "Snapshot pods call the host's API server, at whatever address.",
-            egress(host_api_ports(), vec![]),
-        ),
+        egress_to_host_api("Snapshot pods call", peers.host_api()),
     ];
-    let selector = labelled("app", "vcluster-snapshot");
-    policy(subject, settings, Role::Snapshot, selector, egress, vec![])
+    let pods = peers.snapshots();
+    policy(subject, settings, Role::Snapshot, pods, egress, vec![])
 }
 
 fn policy(
@@ -476,6 +484,36 @@ fn egress(ports: Vec<NetworkPolicyPort>, to: Vec<NetworkPolicyPeer>) -> NetworkP
     }
 }
 
+/// An egress rule to a target that the config can change.
+fn egress_to(comment: &str, target: Target) -> Rule<NetworkPolicyEgressRule> {
+    Rule {
+        origin: target.origin,
+        ..built_in(comment, egress(target.ports, target.peers))
+    }
+}
+
+/// The rule for the host's API server; `who_calls` begins its comment.
+fn egress_to_host_api(who_calls: &str, target: Target) -> Rule<NetworkPolicyEgressRule> {
+    let address = if target.peers.is_empty() {
+        ", at whatever address"
+    } else {
+        ""
+    };
+    let comment = format!("{who_calls} the host's API server{address}.");
+    egress_to(&comment, target)
+}
+
+fn set_origin<R>(rules: &mut [Rule<R>], origin: &Origin) {
+    for rule in rules {
+        rule.origin = origin.clone();
+    }
+}
+
+/// Where the control plane answers queries for names, and where its API listens.
+fn api_and_dns_ports() -> Vec<NetworkPolicyPort> {
+    vec![port(1053, "UDP"), port(1053, "TCP"), port(8443, "TCP")]
+}
+
 fn ingress(
     ports: Vec<NetworkPolicyPort>,
     from: Vec<NetworkPolicyPeer>,
@@ -483,73 +521,5 @@ fn ingress(
     NetworkPolicyIngressRule {
         ports: (!ports.is_empty()).then_some(ports),
         from: (!from.is_empty()).then_some(from),
-    }
-}
-
-fn port(number: i32, protocol: &str) -> NetworkPolicyPort {
-    NetworkPolicyPort {
-        port: Some(IntOrString::Int(number)),
-        protocol: Some(protocol.to_owned()),
-        end_port: None,
-    }
-}
-
-/// Where API servers listen: in the host cluster, in a vCluster, in kubeadm's clusters.
-fn host_api_ports() -> Vec<NetworkPolicyPort> {
-    vec![port(443, "TCP"), port(8443, "TCP"), port(6443, "TCP")]
-}
-
-fn labelled(key: &str, value: &str) -> LabelSelector {
-    LabelSelector {
-        match_labels: Some([(key.to_owned(), value.to_owned())].into()),
-        match_expressions: None,
-    }
-}
-
-fn workload_pods(release: &str) -> LabelSelector {
-    labelled(MANAGED_BY, release)
-}
-
-fn control_plane_pods(release: &str) -> LabelSelector {
-    labelled("release", release)
-}
-
-fn pods(selector: LabelSelector) -> NetworkPolicyPeer {
-    NetworkPolicyPeer {
-        pod_selector: Some(selector),
-        ..NetworkPolicyPeer::default()
-    }
-}
-
-fn host_dns() -> NetworkPolicyPeer {
-    NetworkPolicyPeer {
-        namespace_selector: Some(labelled("kubernetes.io/metadata.name", "kube-system")),
-        pod_selector: Some(labelled("k8s-app", "kube-dns")),
-        ip_block: None,
-    }
-}
-
-/// The Platform, in whatever namespace it runs.
-fn platform() -> NetworkPolicyPeer {
-    NetworkPolicyPeer {
-        namespace_selector: Some(LabelSelector::default()),
-        pod_selector: Some(labelled("app", "loft")),
-        ip_block: None,
-    }
-}
-
-/// The workloads of all virtual clusters in the namespaces of a project.
-fn project_workloads(namespace_label: &str, project: &str) -> NetworkPolicyPeer {
-    NetworkPolicyPeer {
-        namespace_selector: Some(labelled(namespace_label, project)),
-        pod_selector: Some(LabelSelector {
-            match_labels: None,
-            match_expressions: Some(vec![LabelSelectorRequirement {
-                key: MANAGED_BY.to_owned(),
-                operator: "Exists".to_owned(),
-                values: None,
-            }]),
-        }),
-        ip_block: None,
     }
 }

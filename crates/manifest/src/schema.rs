@@ -24,6 +24,8 @@ pub enum Shape {
     StringOrNull,
     /// Text, one of a few. That it is one of them is judged where the value is used.
     OneOf(&'static [&'static str]),
+    /// Text, one of a few, or a mapping with known fields.
+    NameOr(&'static [&'static str], &'static Object),
     /// `true` or `false`.
     Bool,
     /// A whole number of 32 bits.
@@ -274,7 +276,9 @@ impl Checker<'_> {
         }
         match shape {
             Shape::Any => {}
-            Shape::Object(object) if node.is_mapping() => self.object(node, object, path),
+            Shape::Object(object) | Shape::NameOr(_, object) if node.is_mapping() => {
+                self.object(node, object, path);
+            }
             Shape::Map(values) if node.is_mapping() => {
                 self.duplicates(node, path, None);
                 for (key, value) in node.entries() {
@@ -297,7 +301,11 @@ impl Checker<'_> {
                     self.check(item, *items, &path);
                 }
             }
-            Shape::String | Shape::StringOrNull | Shape::OneOf(_) | Shape::IntOrString
+            Shape::String
+            | Shape::StringOrNull
+            | Shape::OneOf(_)
+            | Shape::NameOr(..)
+            | Shape::IntOrString
                 if matches!(node.scalar(), Some(Scalar::String(_))) => {}
             Shape::Time if node.text().is_some_and(|text| is_time(&text)) => {}
             Shape::Bool if matches!(node.scalar(), Some(Scalar::Bool(_))) => {}
@@ -508,6 +516,7 @@ fn expected(shape: Shape) -> &'static str {
         Shape::Object(_) | Shape::Map(_) => "a mapping",
         Shape::List(_) => "a list",
         Shape::String | Shape::StringOrNull | Shape::OneOf(_) => "a string",
+        Shape::NameOr(..) => "a name or a mapping",
         Shape::Bool => "a boolean",
         Shape::Integer | Shape::Long => "a whole number",
         Shape::Time => "a time such as 2006-01-02T15:04:05Z",

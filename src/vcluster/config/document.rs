@@ -7,7 +7,7 @@ use k8s_openapi::api::networking::v1::IPBlock;
 use serde_json::Value;
 
 use super::fields;
-use super::settings::is_default_except;
+use super::public_egress::is_default_except;
 use crate::rules::null_excepts;
 use manifest::diagnostic::{Diagnostic, Location, Position, Severity};
 use manifest::schema::{self, Origin, Shape, Unknown};

@@ -6,6 +6,8 @@
 use manifest::schema::{Field, Object, Shape};
 use netpol::kubernetes;
 
+use super::host_fit;
+
 /// `policies.networkPolicy`.
 pub static NETWORK_POLICY: Object = Object {
     name: "networkPolicy",
@@ -50,6 +52,34 @@ pub static NETWORK_POLICY: Object = Object {
             "allow",
             Shape::List(&Shape::String),
             "Codes of warnings that are not to be given.",
+        ),
+        Field::new(
+            "hostDns",
+            Shape::NameOr(&host_fit::DNS_NAMES, &HOST_DNS),
+            "Where the host's DNS is: the name of a kind of host, or its pods and addresses. \
+             Default: kube-dns in kube-system, all ports.",
+        ),
+        Field::new(
+            "apiServer",
+            Shape::Object(&API_SERVER),
+            "Where the host's API server is. Default: any address, ports 443, 8443 and 6443.",
+        ),
+        Field::new(
+            "platform",
+            Shape::Object(&PLATFORM),
+            "Where the vCluster Platform is. Default: pods app=loft in any namespace.",
+        ),
+        Field::new(
+            "hardened",
+            Shape::Bool,
+            "Whether the built-in rules trust no label that a tenant can set, and public egress \
+             leaves out link-local and other special addresses. Default: false.",
+        ),
+        Field::new(
+            "mappedNamespaces",
+            Shape::Bool,
+            "Whether vc-work is also made in each host namespace that \
+             sync.toHost.namespaces.mappings.byName names exactly. Default: false.",
         ),
         Field::new(
             "extraControlPlaneRules",
@@ -123,6 +153,72 @@ static PUBLIC_EGRESS: Object = Object {
             "except",
             Shape::List(&Shape::String),
             "What they may not reach of it; strictly inside cidr. Default: the private ranges.",
+        ),
+        Field::new(
+            "cidrs",
+            Shape::List(&Shape::Object(&kubernetes::IP_BLOCK)),
+            "Further ranges, IPv6 among them; without except, each leaves out the default ranges \
+             of its family.",
+        ),
+    ],
+};
+
+static HOST_DNS: Object = Object {
+    name: "networkPolicy.hostDns",
+    fields: &[
+        Field::new(
+            "namespace",
+            Shape::String,
+            "The namespace of the DNS pods. Default: kube-system.",
+        ),
+        Field::new(
+            "podLabels",
+            Shape::Map(&Shape::String),
+            "The labels of the DNS pods. Default: k8s-app: kube-dns.",
+        ),
+        Field::new(
+            "ports",
+            Shape::List(&Shape::Integer),
+            "The ports of the DNS pods, for UDP and TCP. Default: all.",
+        ),
+        Field::new(
+            "addresses",
+            Shape::List(&Shape::String),
+            "Addresses of DNS servers as CIDRs, such as 169.254.20.10/32. Given alone, there are \
+             no DNS pods.",
+        ),
+    ],
+};
+
+static API_SERVER: Object = Object {
+    name: "networkPolicy.apiServer",
+    fields: &[
+        Field::new(
+            "cidrs",
+            Shape::List(&Shape::String),
+            "Its addresses as CIDRs. Default: any address.",
+        ),
+        Field::new(
+            "ports",
+            Shape::List(&Shape::Integer),
+            "Its TCP ports. Default: 443, 8443 and 6443.",
+        ),
+    ],
+};
+
+static PLATFORM: Object = Object {
+    name: "networkPolicy.platform",
+    fields: &[
+        Field::new("namespace", Shape::String, "Its namespace. Default: any."),
+        Field::new(
+            "podLabels",
+            Shape::Map(&Shape::String),
+            "The labels of its pods. Default: app: loft.",
+        ),
+        Field::new(
+            "enabled",
+            Shape::Bool,
+            "Whether the rules towards it and from it are there. Default: true.",
         ),
     ],
 };

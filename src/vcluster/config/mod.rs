@@ -2,4 +2,6 @@
 
 pub mod document;
 pub mod fields;
+pub mod host_fit;
+mod public_egress;
 pub mod settings;

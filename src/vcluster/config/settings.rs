@@ -10,21 +10,13 @@ use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyIng
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::rules::{default_excepts, deprecated_field, missing_enabled};
-use manifest::diagnostic::{Diagnostic, Quoting};
+use super::host_fit::{ApiServer, HostFit, PlatformFit, RawHostDns};
+use super::public_egress::{RawIpBlock, RawPublicEgress, public_egress};
+use crate::rules::{deprecated_field, missing_enabled};
+use manifest::diagnostic::{Diagnostic, Quoting, Severity};
 use netpol::cidr::Cidr;
 
-/// The ranges that public egress leaves out by default.
-pub const DEFAULT_EXCEPT: [&str; 5] = [
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-];
-
-/// What public egress reaches by default.
-pub const DEFAULT_CIDR: &str = "0.0.0.0/0";
+pub use super::public_egress::{DEFAULT_CIDR, DEFAULT_EXCEPT, PublicEgress};
 
 /// The DNS server that CoreDNS falls back to by default.
 pub const DEFAULT_FALLBACK_DNS: &str = "8.8.8.8";
@@ -45,47 +37,6 @@ pub struct Rules {
     pub ingress: Vec<UserRule<NetworkPolicyIngressRule>>,
     /// What may go out.
     pub egress: Vec<UserRule<NetworkPolicyEgressRule>>,
-}
-
-/// The rule that lets workloads reach the internet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicEgress {
-    /// Whether it is there.
-    pub enabled: bool,
-    /// What may be reached.
-    pub cidr: String,
-    /// What may not, of it.
-    pub except: Vec<String>,
-    /// Where in the text's list each of them stands: defaults may have been dropped between them.
-    pub except_index: Vec<usize>,
-    /// Whether the excepts are the default ones, or those of them that lie inside the cidr.
-    pub has_default_excepts: bool,
-    /// The field that holds the two: `workload.publicEgress`, or the deprecated one.
-    pub field: &'static str,
-}
-
-impl PublicEgress {
-    /// Whether it is what a config gets that says nothing of it.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        self.enabled && self.cidr == DEFAULT_CIDR && self.except == DEFAULT_EXCEPT
-    }
-
-    /// A problem with an except, counted as the text counts.
-    #[must_use]
-    pub fn reindexed(&self, mut problem: Diagnostic) -> Diagnostic {
-        if let Some(path) = &mut problem.place.path
-            && let Some((head, tail)) = path.split_once("except[")
-            && let Some((number, rest)) = tail.split_once(']')
-            && let Some(index) = number
-                .parse()
-                .ok()
-                .and_then(|i: usize| self.except_index.get(i))
-        {
-            *path = format!("{head}except[{index}]{rest}");
-        }
-        problem
-    }
 }
 
 /// The settings of one virtual cluster's policies. Source: `policies.networkPolicy` of the vCluster
@@ -112,6 +63,8 @@ pub struct Settings {
     pub companions: bool,
     /// Codes of warnings that are not to be given.
     pub allow: Vec<String>,
+    /// What the host cluster is like, and how strict the built-in rules are.
+    pub host: HostFit,
 }
 
 impl Settings {
@@ -121,6 +74,11 @@ impl Settings {
         let public = &mut self.public_egress;
         write_for_policy(&mut public.cidr);
         public.except.iter_mut().for_each(write_for_policy);
+        for block in &mut public.further {
+            write_for_policy(&mut block.cidr);
+            block.except.iter_mut().flatten().for_each(write_for_policy);
+        }
+        self.host.cidrs_mut().for_each(write_for_policy);
         for rules in [&mut self.workload, &mut self.control_plane] {
             let egress = rules.egress.iter_mut().filter_map(|r| r.rule.to.as_mut());
             let ingress = rules
@@ -158,6 +116,11 @@ struct Raw {
     control_plane: RawControlPlane,
     companions: bool,
     allow: Vec<String>,
+    host_dns: Option<RawHostDns>,
+    api_server: ApiServer,
+    platform: PlatformFit,
+    hardened: bool,
+    mapped_namespaces: bool,
     extra_control_plane_rules: Vec<NetworkPolicyEgressRule>,
     extra_workload_rules: Vec<NetworkPolicyEgressRule>,
     outgoing_connections: RawOutgoing,
@@ -175,15 +138,6 @@ struct RawWorkload {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[cfg_attr(test, serde(deny_unknown_fields))]
-struct RawPublicEgress {
-    enabled: Option<bool>,
-    cidr: Option<String>,
-    except: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-#[cfg_attr(test, serde(deny_unknown_fields))]
 struct RawControlPlane {
     ingress: Vec<NetworkPolicyIngressRule>,
     egress: Vec<NetworkPolicyEgressRule>,
@@ -195,14 +149,6 @@ struct RawControlPlane {
 struct RawOutgoing {
     platform: Option<bool>,
     ip_block: RawIpBlock,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-#[cfg_attr(test, serde(deny_unknown_fields))]
-struct RawIpBlock {
-    cidr: Option<String>,
-    except: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -242,35 +188,33 @@ impl Raw {
             (self.extra_workload_rules, "extraWorkloadRules"),
             &mut problems,
         );
-        let platform = self.outgoing_connections.platform.unwrap_or(true);
-        if !platform {
-            let problem = Diagnostic::warning(
-                deprecated_field::RULE.code,
-                "the field is deprecated and has no successor in the chart since 0.31; it is still \
-                 honoured: the control plane gets no egress rule towards the Platform",
-            )
-            .help(
-                "keep it in the annotation vcluster-netpol/config, which takes it in every chart",
-            );
-            problems.push(at("outgoingConnections.platform", problem));
+        let platform = self.outgoing_connections.platform;
+        if platform == Some(false) {
+            problems.push(deprecated_platform());
         }
-        let public_egress = public_egress(
+        let mut public_egress = public_egress(
             self.workload.public_egress,
             self.outgoing_connections.ip_block,
             quoting,
             &mut problems,
         );
+        let host = HostFit {
+            dns: settled(self.host_dns.map(RawHostDns::settle), &mut problems),
+            api_server: self.api_server,
+            platform: self.platform,
+            hardened: self.hardened,
+            mapped_namespaces: self.mapped_namespaces,
+        };
+        problems.extend(host.contradictions(platform));
+        if host.hardened {
+            public_egress.harden(&mut problems);
+        }
         if self.enabled.is_none() {
-            let problem = Diagnostic::warning(
-                missing_enabled::RULE.code,
-                "the config does not say whether the policies are enabled, and the default is false",
-            )
-            .help("set enabled: true, or enabled: false to silence this");
-            problems.push(at("enabled", problem));
+            problems.push(missing_enabled());
         }
         let (errors, warnings): (Vec<_>, Vec<_>) = problems
             .into_iter()
-            .partition(|p| p.severity == manifest::diagnostic::Severity::Error);
+            .partition(|p| p.severity == Severity::Error);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -290,12 +234,43 @@ impl Raw {
                 ingress: user_rules(self.control_plane.ingress, "controlPlane.ingress"),
                 egress: control_plane_egress,
             },
-            platform,
+            platform: platform.unwrap_or(true),
             companions: self.companions,
             allow: self.allow,
+            host,
         };
         Ok((settings, warnings))
     }
+}
+
+/// A settled value; what is wrong with it is noted.
+fn settled<T>(value: Option<Result<T, Diagnostic>>, problems: &mut Vec<Diagnostic>) -> Option<T> {
+    match value? {
+        Ok(value) => Some(value),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+fn deprecated_platform() -> Diagnostic {
+    let problem = Diagnostic::warning(
+        deprecated_field::RULE.code,
+        "the field is deprecated and has no successor in the chart since 0.31; it is still \
+         honoured: the control plane gets no egress rule towards the Platform",
+    )
+    .help("keep it in the annotation vcluster-netpol/config, which takes it in every chart");
+    at("outgoingConnections.platform", problem)
+}
+
+fn missing_enabled() -> Diagnostic {
+    let problem = Diagnostic::warning(
+        missing_enabled::RULE.code,
+        "the config does not say whether the policies are enabled, and the default is false",
+    )
+    .help("set enabled: true, or enabled: false to silence this");
+    at("enabled", problem)
 }
 
 fn user_rules<R>(rules: Vec<R>, field: &str) -> Vec<UserRule<R>> {
@@ -330,7 +305,7 @@ fn successor<R: PartialEq>(
     }
 }
 
-fn deprecated(old: &str, new: &str) -> Diagnostic {
+pub(super) fn deprecated(old: &str, new: &str) -> Diagnostic {
     let message = format!("the field is deprecated, its successor is {new}");
     at(
         old,
@@ -339,137 +314,14 @@ fn deprecated(old: &str, new: &str) -> Diagnostic {
     .help("vcluster-netpol migrate rewrites it")
 }
 
-fn contradiction(old: &str, new: &str) -> Diagnostic {
+pub(super) fn contradiction(old: &str, new: &str) -> Diagnostic {
     let message = format!("the deprecated field and its successor {new} are both set, and differ");
     at(old, Diagnostic::error(message)).help(format!("move what it holds to {new} and remove it"))
 }
 
-fn at(field: &str, mut problem: Diagnostic) -> Diagnostic {
+pub(super) fn at(field: &str, mut problem: Diagnostic) -> Diagnostic {
     problem.place.path = Some(field.to_owned());
     problem
-}
-
-fn public_egress(
-    new: RawPublicEgress,
-    old: RawIpBlock,
-    quoting: Quoting,
-    problems: &mut Vec<Diagnostic>,
-) -> PublicEgress {
-    const NEW: &str = "workload.publicEgress";
-    const OLD: &str = "outgoingConnections.ipBlock";
-    // A chart up to 0.30 writes its defaults into the deprecated fields; those say nothing, unless
-    // somebody wrote the new field beside them.
-    let written = |new_set: bool| quoting == Quoting::Show && new_set;
-    let old_cidr = old
-        .cidr
-        .filter(|cidr| written(new.cidr.is_some()) || cidr != DEFAULT_CIDR);
-    let old_except = old
-        .except
-        .filter(|except| written(new.except.is_some()) || !is_default_except(except));
-    let mut field = NEW;
-    let mut settle = |old_set: bool, new_set: bool, equal: bool, name: &str| {
-        if !old_set {
-            return;
-        }
-        let (old_field, new_field) = (format!("{OLD}.{name}"), format!("{NEW}.{name}"));
-        if new_set && !equal {
-            problems.push(contradiction(&old_field, &new_field));
-        } else {
-            problems.push(deprecated(&old_field, &new_field));
-        }
-        if !new_set {
-            field = OLD;
-        }
-    };
-    settle(
-        old_cidr.is_some(),
-        new.cidr.is_some(),
-        old_cidr == new.cidr,
-        "cidr",
-    );
-    settle(
-        old_except.is_some(),
-        new.except.is_some(),
-        old_except == new.except,
-        "except",
-    );
-    let cidr = new
-        .cidr
-        .or(old_cidr)
-        .unwrap_or_else(|| DEFAULT_CIDR.to_owned());
-    let mut except: Vec<(usize, String)> = new
-        .except
-        .or(old_except)
-        .unwrap_or_else(|| DEFAULT_EXCEPT.map(str::to_owned).to_vec())
-        .into_iter()
-        .enumerate()
-        .collect();
-    let enabled = new.enabled.unwrap_or(true);
-    let has_default_excepts =
-        is_default_except(&except.iter().map(|(_, e)| e.clone()).collect::<Vec<_>>());
-    // A list of the user's own is taken at its word.
-    if enabled && has_default_excepts {
-        drop_default_excepts(&cidr, &mut except, field, quoting, problems);
-    }
-    let (except_index, except) = except.into_iter().unzip();
-    PublicEgress {
-        enabled,
-        cidr,
-        except,
-        except_index,
-        has_default_excepts,
-        field,
-    }
-}
-
-/// Whether a list is that of the default excepts, in any order.
-pub(super) fn is_default_except(except: &[String]) -> bool {
-    except.len() == DEFAULT_EXCEPT.len()
-        && DEFAULT_EXCEPT
-            .iter()
-            .all(|default| except.iter().any(|entry| entry == default))
-}
-
-/// Helm merges the default excepts in under a cidr of the user's, where the API server refuses
-/// those that are not strictly inside.
-fn drop_default_excepts(
-    cidr: &str,
-    except: &mut Vec<(usize, String)>,
-    field: &str,
-    quoting: Quoting,
-    problems: &mut Vec<Diagnostic>,
-) {
-    let Some(range) = Cidr::parse(cidr) else {
-        return;
-    };
-    // An IPv4-mapped cidr goes out as IPv4, so it is measured as IPv4.
-    let inside = |e: Cidr| range.contains(e) && !e.contains(range);
-    let outside = |entry: &str| Cidr::parse(entry).is_some_and(|e| !inside(e));
-    let dropped: Vec<String> = except
-        .iter()
-        .filter(|(_, e)| outside(e))
-        .map(|(_, e)| e.clone())
-        .collect();
-    if dropped.is_empty() {
-        return;
-    }
-    except.retain(|(_, e)| !outside(e));
-    let shown = match quoting {
-        Quoting::Show => cidr,
-        Quoting::Hide => "cidr",
-    };
-    let message = format!(
-        "the default excepts {} are not strictly inside {shown}; they are dropped, as the API \
-         server would refuse them",
-        dropped.join(", "),
-    );
-    problems.push(
-        at(
-            &format!("{field}.except"),
-            Diagnostic::warning(default_excepts::RULE.code, message),
-        )
-        .help("set except to the ranges that lie inside, or to []"),
-    );
 }
 
 /// Drops the nulls of mappings: a null field is an absent field.
@@ -537,7 +389,7 @@ mod tests {
     /// A value of the type that a field must have, with all fields below it.
     fn sample(shape: Shape) -> Value {
         match shape {
-            Shape::Object(object) => object
+            Shape::Object(object) | Shape::NameOr(_, object) => object
                 .fields
                 .iter()
                 .map(|field| (field.name.to_owned(), sample(field.shape)))

@@ -140,9 +140,12 @@ fn value(node: Node<'_>, shape: Shape) -> Value {
         Shape::IntOrString => {
             schema::whole_number(node).map_or_else(|| node.to_json(), Value::from)
         }
-        Shape::String | Shape::StringOrNull | Shape::OneOf(_) | Shape::Time | Shape::Bool => {
-            node.to_json()
-        }
+        Shape::String
+        | Shape::StringOrNull
+        | Shape::OneOf(_)
+        | Shape::NameOr(..)
+        | Shape::Time
+        | Shape::Bool => node.to_json(),
         Shape::Any => Value::Null,
     }
 }

@@ -261,7 +261,9 @@ fn port(port: &NetworkPolicyPort, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<
     problems
 }
 
-fn port_number(number: i32, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
+/// What is wrong with the number of a port.
+#[must_use]
+pub fn port_number(number: i32, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     if (1..=65535).contains(&number) {
         return None;
     }
