@@ -482,7 +482,8 @@ proptest! {
                 }
                 let addresses: Vec<_> = all.pieces().collect();
                 prop_assert_eq!(addresses.len(), 1);
-                prop_assert_eq!(addresses[0].1, &Ports::all_numbers());
+                // A union of all numbers of a protocol has the names of its ports too.
+                prop_assert!(Ports::all_numbers().difference(addresses[0].1).is_empty());
             }
         }
     }
