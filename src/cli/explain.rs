@@ -4,7 +4,7 @@
 //! [`explain`](crate::explain).
 
 use std::io::{self, IsTerminal as _, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
@@ -31,14 +31,17 @@ const WIDTH: usize = 100;
 /// Says what the network policies of a rendered chart do: who, on which ports, why, and because of
 /// which value or default.
 ///
-/// Policies that stand in the stream are explained as they stand; those that its config asks for
-/// and that are missing, as the filter would make them. With --config and no stream it explains
-/// what would be made of that config alone. It ends with what is open and perhaps not expected.
+/// Policies that stand in the stream are explained as they stand. Those that its config asks for
+/// and that are missing are explained as the filter would make them, and marked NOT IN THIS STREAM.
+/// With --config and no stream it explains what would be made of that config alone. Several files,
+/// or a folder, are read as one stream. It ends with what is open and perhaps not expected.
+///
+/// Exit code: 0 explained, 1 a config is rejected (then nothing is on standard output), 2 a call
+/// that is wrong, 3 a file that can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
-    /// The rendered manifests; standard input without it, or for -
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: input::Paths,
     #[command(flatten)]
     config: args::ConfigFiles,
     #[command(flatten)]
@@ -54,7 +57,8 @@ enum Format {
     Text,
     /// Tables for a document
     Markdown,
-    /// A flowchart, as Markdown renderers draw it
+    /// A flowchart, as Markdown renderers draw it; a Markdown document with several, where there are
+    /// several virtual clusters or one flowchart would be larger than Mermaid draws
     Mermaid,
     /// A graph for Graphviz
     Dot,
@@ -67,24 +71,23 @@ enum Format {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let files = args.config.read()?;
-    let input = match &args.file {
-        None if io::stdin().is_terminal() && !files.is_empty() => None,
-        file => Some(read(file.as_deref(), files.is_empty())?),
-    };
-    let name = input
-        .as_ref()
-        .map_or_else(|| "standard input".to_owned(), Input::name);
-    if files.is_empty() && input.as_ref().is_some_and(Input::is_blank) {
+    let inputs = read(&args.inputs.paths, files.is_empty())?;
+    let is_blank = inputs.iter().all(Input::is_blank);
+    if files.is_empty() && is_blank {
+        let names: Vec<String> = inputs.iter().map(Input::name).collect();
         return Err(usage_error(format!(
-            "there is nothing to explain: {name} is empty; give {WANTED}"
+            "there is nothing to explain: {} is empty; give {WANTED}",
+            names.join(", ")
         )));
     }
-    let stream = input.map(|input| input.bytes).unwrap_or_default();
     let mut options = args.policies.options(files)?;
-    if !options.overrides.files.is_empty() && stream.trim_ascii().is_empty() {
+    if !options.overrides.files.is_empty() && is_blank {
         (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
     }
-    let view = match View::read(&stream, &name, &options) {
+    let names: Vec<String> = inputs.iter().map(Input::name).collect();
+    let texts = inputs.iter().map(|input| input.bytes.as_slice());
+    let texts: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(texts).collect();
+    let view = match View::read_all(&texts, &options) {
         Ok(view) => view,
         Err(report) => {
             log(&report);
@@ -107,18 +110,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Reads the stream. Standard input may be closed where there is a config to explain.
-fn read(file: Option<&Path>, is_needed: bool) -> anyhow::Result<Input> {
-    let is_stdin = file.is_none_or(input::is_stdin);
-    if is_needed || !is_stdin {
-        return input::read_one(file, WANTED);
+/// Reads the files. Standard input may be closed or a terminal where there is a config to explain.
+fn read(paths: &[PathBuf], is_needed: bool) -> anyhow::Result<Vec<Input>> {
+    if is_needed || !paths.is_empty() {
+        return input::read(paths, WANTED);
+    }
+    if io::stdin().is_terminal() {
+        return Ok(Vec::new());
     }
     let mut bytes = Vec::new();
     io::stdin()
         .lock()
         .read_to_end(&mut bytes)
         .context("can't read standard input")?;
-    Ok(Input::of(Source::Stdin, bytes))
+    Ok(vec![Input::of(Source::Stdin, bytes)])
 }
 
 /// The width of the terminal: COLUMNS, else as the terminal says.

@@ -301,7 +301,7 @@ pub fn markdown(diff: &Diff) -> String {
         text.push_str("\nNothing.\n");
         return text;
     }
-    let party = |party: &Party| match party.by.as_str() {
+    let party = |party: &Party| match party.label() {
         "" => escaped(&party.who),
         by => format!("{} ({})", escaped(&party.who), code(by)),
     };

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::explained::is_every_namespace;
 use super::words::Party;
 use crate::vcluster::actors::MANAGED_BY;
-use netpol::allowed::{AllowedTraffic, Known};
+use netpol::allowed::{AllowRule, AllowedTraffic, Known};
 use netpol::evaluate::{Decision, Extent, Policies, RuleRef, Why};
 use netpol::model::pod::{Endpoint, Pod};
 use netpol::model::policy::{Direction, Namespaces, Origin, Peer, Policy};
-use netpol::sets::addresses::parse_net;
+use netpol::sets::addresses::{AddressSet, parse_net};
 use netpol::sets::ports::{PortNumbers, Ports, Protocol};
 use netpol::sets::selector::Selector;
 
@@ -30,6 +31,9 @@ const TENANTS_LABEL: &str = "app";
 /// Something that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// The virtual cluster that it concerns, by its identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// What is open, in one sentence.
     pub what: String,
     /// The rules that open it.
@@ -42,6 +46,7 @@ pub struct Finding {
 struct Subject {
     name: String,
     pod: Arc<Pod>,
+    cluster: Option<String>,
 }
 
 impl Subject {
@@ -62,10 +67,14 @@ impl Subject {
     }
 }
 
-/// Everything that is found, one finding after the other for each kind of pod.
+/// Everything that is found, one finding after the other for each kind of pod. `cluster_of` says
+/// which virtual cluster a policy belongs to.
 #[must_use]
-pub fn find(policies: &Policies) -> Vec<Finding> {
-    let subjects = subjects(policies);
+pub fn find<'p>(
+    policies: &'p Policies,
+    cluster_of: impl Fn(&'p Policy) -> Option<&'p str>,
+) -> Vec<Finding> {
+    let subjects = subjects(policies, cluster_of);
     let mut found = Vec::new();
     for subject in &subjects {
         for direction in [Direction::Egress, Direction::Ingress] {
@@ -82,7 +91,10 @@ pub fn find(policies: &Policies) -> Vec<Finding> {
     found
 }
 
-fn subjects(policies: &Policies) -> Vec<Subject> {
+fn subjects<'p>(
+    policies: &'p Policies,
+    cluster_of: impl Fn(&'p Policy) -> Option<&'p str>,
+) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
     let mut known = HashSet::new();
     for policy in policies.iter() {
@@ -98,6 +110,7 @@ fn subjects(policies: &Policies) -> Vec<Subject> {
             };
             subjects.push(Subject {
                 name,
+                cluster: cluster_of(policy).map(str::to_owned),
                 pod: Arc::new(Pod {
                     namespace: policy.namespace.clone(),
                     labels,
@@ -109,56 +122,100 @@ fn subjects(policies: &Policies) -> Vec<Subject> {
     subjects
 }
 
-/// What everyone gets, wherever he is.
-fn open_to_everyone(
-    policies: &Policies,
+/// The addresses of which a rule can take all.
+const FAMILIES: [(&str, &str); 2] = [
+    ("every IPv4 address", "0.0.0.0/0"),
+    ("every IPv6 address", "::/0"),
+];
+
+/// What everyone gets, wherever he is; or at least every address of a family.
+fn open_to_everyone(policies: &Policies, subject: &Subject, direction: Direction) -> Vec<Finding> {
+    let grants = policies.grants(&subject.pod, direction);
+    let allowed: AllowedTraffic = grants.iter().collect();
+    let everywhere = allowed.everywhere();
+    let mut found = Vec::new();
+    if !everywhere.is_empty() {
+        let who = Who {
+            name: "everyone",
+            addresses: AddressSet::all(),
+        };
+        found.push(open_to(subject, direction, &who, &everywhere, &grants));
+    }
+    for (name, net) in FAMILIES {
+        let addresses: AddressSet = parse_net(net).into_iter().collect();
+        let ports = allowed.at_all_of(&addresses).difference(&everywhere);
+        if !ports.is_empty() {
+            let who = Who { name, addresses };
+            found.push(open_to(subject, direction, &who, &ports, &grants));
+        }
+    }
+    found
+}
+
+/// Somebody who needs no label.
+struct Who {
+    name: &'static str,
+    addresses: AddressSet,
+}
+
+fn open_to(
     subject: &Subject,
     direction: Direction,
-) -> Option<Finding> {
-    let ports = policies.allowance(&subject.pod, direction);
-    let ports = ports.everyone();
-    if ports.is_empty() {
-        return None;
-    }
-    let name = &subject.name;
-    let grants = policies.grants(&subject.pod, direction);
+    who: &Who,
+    ports: &Ports,
+    grants: &[AllowRule<'_>],
+) -> Finding {
+    let (name, who_name) = (&subject.name, who.name);
     let rules: Vec<RuleRef<'_>> = (grants.iter())
-        .filter(|grant| grant.peer.is_none())
+        .filter(|grant| !grant.ports.intersection(ports).is_empty())
+        .filter(|grant| match grant.peer {
+            None => true,
+            Some(Peer::Block(block)) => !block.intersection(&who.addresses).is_empty(),
+            Some(Peer::Pods { .. }) => false,
+        })
         .filter_map(|grant| grant.rule)
         .collect();
-    let what = match direction {
-        Direction::Egress => {
+    let what = match (direction, who_name) {
+        (Direction::Egress, "everyone") => {
             format!("{name} may talk to everyone on {ports}: any address, inside and outside")
         }
-        Direction::Ingress => format!("everyone may come in to {name} on {ports}"),
+        (Direction::Egress, _) => format!("{name} may talk to {who_name} on {ports}"),
+        (Direction::Ingress, _) => format!("{who_name} may come in to {name} on {ports}"),
     };
-    if rules.is_empty() {
-        let kind = match direction {
-            Direction::Egress => "Egress",
-            Direction::Ingress => "Ingress",
-        };
-        return Some(Finding {
-            what,
-            rules: vec![format!("no policy with the type {kind} selects them")],
-            close: format!("add a policy for these pods with {kind} among its policyTypes"),
-        });
-    }
-    let side = match direction {
-        Direction::Egress => "to",
-        Direction::Ingress => "from",
+    let (kind, side) = match direction {
+        Direction::Egress => ("Egress", "to"),
+        Direction::Ingress => ("Ingress", "from"),
     };
-    Some(Finding {
+    let (rules, close) = if rules.is_empty() {
+        (
+            vec![format!("no policy with the type {kind} selects them")],
+            format!("add a policy for these pods with {kind} among its policyTypes"),
+        )
+    } else {
+        let close = closing(&rules, &format!("name those who are meant in `{side}`"));
+        (names(&rules), close)
+    };
+    Finding {
+        cluster: subject.cluster.clone(),
         what,
-        close: closing(&rules, &format!("name those who are meant in `{side}`")),
-        rules: names(&rules),
-    })
+        rules,
+        close,
+    }
+}
+
+/// The pods that reach a metadata service by the same rules.
+struct MetadataReach<'s, 'p> {
+    subjects: Vec<&'s Subject>,
+    addresses: Vec<&'static str>,
+    rules: Vec<RuleRef<'p>>,
 }
 
 /// The addresses at which clouds hand out credentials; said once of all pods that reach them by the
 /// same rules.
 fn metadata(policies: &Policies, subjects: &[Subject]) -> Vec<Finding> {
     let http = Ports::numbers(Protocol::Tcp, PortNumbers::span(80, 80));
-    let mut found: Vec<(Vec<&str>, Vec<&str>, Vec<RuleRef<'_>>)> = Vec::new();
+    let mut found: Vec<MetadataReach<'_, '_>> = Vec::new();
+    let mut places = HashMap::new();
     for subject in subjects {
         let mut open: Vec<&str> = Vec::new();
         let mut rules: Vec<RuleRef<'_>> = Vec::new();
@@ -177,23 +234,40 @@ fn metadata(policies: &Policies, subjects: &[Subject]) -> Vec<Finding> {
         if open.is_empty() {
             continue;
         }
-        match found.iter_mut().find(|(_, a, r)| (a, r) == (&open, &rules)) {
-            Some((who, _, _)) if who.contains(&subject.name.as_str()) => {}
-            Some((who, _, _)) => who.push(&subject.name),
-            None => found.push((vec![&subject.name], open, rules)),
+        let keys: Vec<_> = rules.iter().map(RuleRef::key).collect();
+        let place = *places.entry((open.clone(), keys)).or_insert(found.len());
+        match found.get_mut(place) {
+            Some(same) => {
+                if same.subjects.iter().all(|known| known.name != subject.name) {
+                    same.subjects.push(subject);
+                }
+            }
+            None => found.push(MetadataReach {
+                subjects: vec![subject],
+                addresses: open,
+                rules,
+            }),
         }
     }
-    (found.iter())
-        .map(|(who, open, rules)| Finding {
+    found.iter().map(MetadataReach::finding).collect()
+}
+
+impl MetadataReach<'_, '_> {
+    fn finding(&self) -> Finding {
+        let who: Vec<String> = self.subjects.iter().map(|s| s.name.clone()).collect();
+        let first = self.subjects.first();
+        Finding {
+            cluster: first.and_then(|subject| subject.cluster.clone()),
             what: format!(
-                "{} reach {}, port 80: there clouds hand out the credentials of the node",
-                who.join(" and "),
-                open.join(" and ")
+                "{} can reach {}, port 80: a cloud's metadata service, which gives out the node's \
+                 credentials",
+                listed(&who),
+                self.addresses.join(" and ")
             ),
-            rules: names(rules),
-            close: close_metadata(open, rules),
-        })
-        .collect()
+            rules: names(&self.rules),
+            close: close_metadata(&self.addresses, &self.rules),
+        }
+    }
 }
 
 fn close_metadata(open: &[&str], rules: &[RuleRef<'_>]) -> String {
@@ -217,17 +291,22 @@ fn close_metadata(open: &[&str], rules: &[RuleRef<'_>]) -> String {
 /// Pods that may come in by a label that anyone may have who can create pods, in any namespace.
 fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Finding> {
     let mut found = Vec::new();
-    let everyone = policies.allowance(&subject.pod, Direction::Ingress);
-    for grant in policies.grants(&subject.pod, Direction::Ingress) {
+    let grants = policies.grants(&subject.pod, Direction::Ingress);
+    let everywhere = grants.iter().collect::<AllowedTraffic>().everywhere();
+    for grant in &grants {
         let Some((Peer::Pods { namespaces, pods }, rule)) = grant.peer.zip(grant.rule) else {
             continue;
         };
-        if !matches!(namespaces, Namespaces::Labelled(s) if s.is_empty()) {
+        let Namespaces::Labelled(selector) = namespaces else {
+            continue;
+        };
+        // A namespace of which nothing is known but that it has a name.
+        if !Selector::namespace("(unknown)").is_within(selector) {
             continue;
         }
         // The rule opens these ports to any pod that its selector takes; no other rule closes them.
         let is_for_nobody = pods.examples().is_empty();
-        if is_for_nobody || grant.ports.difference(everyone.everyone()).is_empty() {
+        if is_for_nobody || grant.ports.difference(&everywhere).is_empty() {
             continue;
         }
         let label = if pods.is_empty() {
@@ -235,13 +314,19 @@ fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Finding> {
         } else {
             format!("every pod with {pods}")
         };
+        let place = if is_every_namespace(selector) {
+            "in whatever namespace".to_owned()
+        } else {
+            format!("in whatever namespace with {selector}")
+        };
         let close = format!(
             "let an admission policy of the host cluster keep {pods} off pods outside the \
              namespace that is meant, pods with {MANAGED_BY} among them"
         );
         found.push(Finding {
+            cluster: subject.cluster.clone(),
             what: format!(
-                "{label}, in whatever namespace, may come in to {} on {}",
+                "{label}, {place}, may come in to {} on {}",
                 subject.name, grant.ports
             ),
             rules: names(&[rule]),
@@ -270,6 +355,7 @@ fn borrowed_labels(policies: &Policies, tenant: &Subject, subjects: &[Subject]) 
         let (gains, rules): (Vec<String>, Vec<_>) = gains.into_iter().unzip();
         let label = format!("{TENANTS_LABEL}={value}");
         found.push(Finding {
+            cluster: tenant.cluster.clone(),
             what: format!(
                 "a tenant's pod can have {label}, for the label {TENANTS_LABEL} comes along to the \
                  host cluster; such a pod among the {} {}",

@@ -2,70 +2,133 @@
 
 use std::fmt::Write as _;
 
+use super::explained::{Cause, Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
+use super::findings::Finding;
 use super::heading;
 use super::words::Party;
-use super::{Cause, Explanation};
+use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use manifest::escape::{markdown as escaped, markdown_code as code};
 use netpol::model::policy::{Direction, Origin};
+
+/// The mark of an open rule: its sign and its color.
+const OPEN_MARK: &str = "\u{1f534}";
 
 /// The explanation with a table for each direction of each policy.
 #[must_use]
 pub fn markdown(explanation: &Explanation) -> String {
     let explanation = &explanation.shown();
+    let sections = explanation.sections();
     let mut text = String::from("# Network policies\n");
-    for config in &explanation.configs {
-        let _ = writeln!(text, "\n{}", escaped(config));
-    }
     if explanation.policies.is_empty() {
-        text.push_str("\nNo NetworkPolicy: every pod may talk to everyone.\n");
+        let _ = writeln!(text, "\n{NO_POLICY}.");
+    } else {
+        push_legend(&mut text);
     }
-    for policy in &explanation.policies {
-        let _ = writeln!(
-            text,
-            "\n## {}\n\nFor {}.",
-            escaped(&policy.title()),
-            party(&policy.pods)
-        );
-        for (direction, side) in policy.sides() {
-            let name = match direction {
-                Direction::Egress => "Egress",
-                Direction::Ingress => "Ingress",
-            };
-            let _ = writeln!(text, "\n### {name}: {}\n", heading(direction));
-            if let Some(words) = side.without_rules() {
-                let _ = writeln!(text, "{words}");
-                continue;
-            }
-            let who = match direction {
-                Direction::Egress => "To",
-                Direction::Ingress => "From",
-            };
-            let _ = writeln!(text, "| # | {who} | Ports | Why | Cause |");
-            text.push_str("|---|---|---|---|---|\n");
-            for rule in &side.rules {
-                let peers: Vec<String> = rule.peers.iter().map(party).collect();
-                let _ = writeln!(
-                    text,
-                    "| {} | {} | {} | {} | {} |",
-                    rule.index,
-                    peers.join("<br>"),
-                    escaped(&rule.ports),
-                    escaped(rule.why.as_deref().unwrap_or_default()),
-                    cause(&rule.cause)
-                );
-            }
+    if let [_, _, ..] = sections.as_slice() {
+        let _ = writeln!(text, "\n| {} |", OVERVIEW.join(" | "));
+        text.push_str("|---|---|---|---|---|---|\n");
+        for section in &sections {
+            let cells = section.overview().map(|cell| escaped(&cell));
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
     }
-    if !explanation.findings.is_empty() {
+    for section in &sections {
+        push_section(&mut text, section, sections.len() > 1);
+    }
+    text
+}
+
+fn mark(kind: RuleKind) -> &'static str {
+    match kind {
+        RuleKind::BuiltIn => "\u{1f535}",
+        RuleKind::User => "\u{1f7e2}",
+        RuleKind::Unknown => "\u{26aa}",
+    }
+}
+
+fn push_legend(text: &mut String) {
+    let kinds = RuleKind::ALL;
+    let kinds = kinds.map(|kind| format!("{} **{}** {}", mark(kind), kind.sign(), kind.meaning()));
+    let kinds = kinds.join("; ");
+    let _ = writeln!(
+        text,
+        "\nRules: {kinds}; {OPEN_MARK} **{OPEN_SIGN}** {OPEN_MEANING}."
+    );
+}
+
+fn push_section(text: &mut String, section: &Section<'_>, is_one_of_many: bool) {
+    if is_one_of_many {
+        let _ = writeln!(text, "\n# {}", escaped(&section.title()));
+    }
+    if let Some(config) = section
+        .cluster
+        .and_then(|cluster| cluster.config.as_deref())
+    {
+        let _ = writeln!(text, "\n{}", escaped(config));
+    }
+    if is_one_of_many && section.policies.is_empty() {
+        let _ = writeln!(text, "\n**{NO_POLICY}**");
+    }
+    for policy in &section.policies {
+        push_policy(text, policy);
+    }
+    push_findings(text, &section.findings);
+}
+
+fn push_policy(text: &mut String, policy: &Explained) {
+    let _ = writeln!(text, "\n## {}", escaped(&policy.title()));
+    if let Some(note) = policy.presence.note() {
+        let _ = writeln!(text, "\n**{note}**");
+    }
+    let _ = writeln!(text, "\nFor {}.", party(&policy.pods));
+    for (direction, side) in policy.sides() {
+        let (name, who) = match direction {
+            Direction::Egress => ("Egress", "To"),
+            Direction::Ingress => ("Ingress", "From"),
+        };
+        let _ = writeln!(text, "\n### {name}: {}\n", heading(direction));
+        if let Some(words) = side.without_rules() {
+            let _ = writeln!(text, "{words}");
+            continue;
+        }
+        let _ = writeln!(text, "| # | | {who} | Ports | Why | Cause |");
+        text.push_str("|---|---|---|---|---|---|\n");
+        for rule in &side.rules {
+            push_rule(text, rule);
+        }
+    }
+}
+
+fn push_rule(text: &mut String, rule: &Line) {
+    let peers: Vec<String> = rule.peers.iter().map(party).collect();
+    let open = if rule.open_to.is_some() {
+        OPEN_MARK
+    } else {
+        ""
+    };
+    let _ = writeln!(
+        text,
+        "| {} | {}{open} **{}** | {} | {} | {} | {} |",
+        rule.index,
+        mark(rule.kind),
+        rule.sign(),
+        peers.join("<br>"),
+        escaped(&rule.ports),
+        escaped(rule.why.as_deref().unwrap_or_default()),
+        cause(&rule.cause)
+    );
+}
+
+fn push_findings(text: &mut String, findings: &[&Finding]) {
+    if !findings.is_empty() {
         text.push_str("\n## Open, and perhaps not expected\n\n");
     }
-    for finding in &explanation.findings {
+    for finding in findings {
         let rules: Vec<String> = finding.rules.iter().map(|r| code(r)).collect();
         let _ = writeln!(text, "- **{}**", escaped(&finding.what));
         let _ = writeln!(text, "  By {}.", rules.join(", "));
         let _ = writeln!(text, "  To close it: {}.", escaped(&finding.close));
     }
-    text
 }
 
 /// Somebody by name, with labels or addresses as code.

@@ -5,12 +5,14 @@
 //! two of them ─────▶ Views ──▶ Diff ────────▶ text, Markdown, JSON
 //! ```
 //!
-//! [`view`] reads, [`origins`] brings the config's part in, [`words`] says who is who, [`findings`]
-//! asks the evaluator for what is open and may not be expected. Each form has a file of its own.
+//! [`view`] reads, [`origins`] brings the config's part in, [`words`] says who is who,
+//! [`explained`] is one policy with its rules, [`findings`] asks the evaluator for what is open and
+//! may not be expected. Each form has a file of its own.
 //! What a policy lets through is decided in [`netpol`], never here.
 
 pub mod diff;
 mod dot;
+pub mod explained;
 pub mod findings;
 mod markdown;
 mod mermaid;
@@ -21,17 +23,16 @@ mod text;
 pub mod view;
 pub mod words;
 
-use std::fmt;
+use std::collections::{HashMap, HashSet};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use crate::filter::GeneratedPolicies;
+use explained::{Explained, Line, RuleKind};
 use findings::Finding;
 use manifest::escape::terminal;
-use netpol::model::policy::{Direction, Origin, Policy, Rule};
+use netpol::model::policy::Direction;
 use view::View;
-use words::Party;
-
-use crate::vcluster::policies::comment_of_field;
 
 pub use dot::dot;
 pub use markdown::markdown;
@@ -39,97 +40,90 @@ pub use mermaid::mermaid;
 pub use svg::svg;
 pub use text::text;
 
-/// All policies of a stream, and what may finding in them.
+/// The version of the JSON output: a field that changes its meaning or its name raises it.
+const VERSION: u32 = 1;
+
+/// All policies of a stream, and what may surprise in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// Which configs there are and what comes of them, in sentences.
-    pub configs: Vec<String>,
+    /// The version of this format.
+    pub version: u32,
+    /// The virtual clusters, in the order of their configs.
+    pub clusters: Vec<Cluster>,
     /// The policies, in the order of the stream, generated ones behind them.
     pub policies: Vec<Explained>,
     /// What is open and may not be expected.
     pub findings: Vec<Finding>,
 }
 
-/// One policy.
+/// A virtual cluster that has a config, or policies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Explained {
-    /// Its name.
-    pub name: String,
-    /// Its namespace, where anything tells it.
+pub struct Cluster {
+    /// Namespace and name: policies and findings refer to it.
+    pub id: String,
+    /// Which config it has and what comes of it, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// The pods that it is for.
-    pub pods: Party,
-    /// What they may talk to.
-    pub egress: Side,
-    /// What may talk to them.
-    pub ingress: Side,
+    pub config: Option<String>,
 }
 
-/// One direction of a policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Side {
-    /// Whether the policy speaks about it; where none does, everything is open.
-    pub restricted: bool,
-    /// What is let through; nothing, if there is no rule.
-    pub rules: Vec<Line>,
+/// One virtual cluster with all that concerns it, or the policies that concern none.
+pub(crate) struct Section<'e> {
+    /// The virtual cluster.
+    pub(crate) cluster: Option<&'e Cluster>,
+    /// Its policies.
+    pub(crate) policies: Vec<&'e Explained>,
+    /// What is found in them.
+    pub(crate) findings: Vec<&'e Finding>,
 }
 
-/// One rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Line {
-    /// Where it stands in its list.
-    pub index: usize,
-    /// Whom it lets through.
-    pub peers: Vec<Party>,
-    /// On which ports.
-    pub ports: String,
-    /// Why, as the comment above it says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// What made it, or else where it is written.
-    pub cause: Cause,
-}
+impl Section<'_> {
+    /// The virtual cluster, as a heading.
+    fn title(&self) -> String {
+        self.cluster.map_or_else(
+            || "policies of no virtual cluster".to_owned(),
+            |cluster| format!("virtual cluster {}", cluster.id),
+        )
+    }
 
-/// What made a rule, as far as that is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The config makes just this rule.
-    Origin(Origin),
-    /// No config makes it; this is its path in its policy.
-    Written(String),
-}
+    /// How many rules there are of a kind.
+    fn count(&self, is_counted: impl Fn(&Line) -> bool) -> usize {
+        let sides = self.policies.iter().flat_map(|policy| policy.sides());
+        let rules = sides.flat_map(|(_, side)| &side.rules);
+        rules.filter(|rule| is_counted(rule)).count()
+    }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Origin(origin) => origin.fmt(f),
-            Self::Written(path) => f.write_str(path),
-        }
+    /// One row of an overview: what is in the section, as numbers.
+    fn overview(&self) -> [String; 6] {
+        let absent = self.policies.iter();
+        let absent = absent.filter(|policy| policy.presence.note().is_some());
+        [
+            self.cluster
+                .map_or("none", |cluster| &cluster.id)
+                .to_owned(),
+            match self.policies.len() {
+                0 => "none: NOT ISOLATED".to_owned(),
+                count => count.to_string(),
+            },
+            absent.count().to_string(),
+            self.count(|rule| rule.kind == RuleKind::User).to_string(),
+            self.count(|rule| rule.open_to.is_some()).to_string(),
+            self.findings.len().to_string(),
+        ]
     }
 }
 
-impl Serialize for Cause {
-    /// In words: the documented format of the JSON output.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+/// What there is to say where there are no policies.
+const NO_POLICY: &str = "No NetworkPolicy: every pod may talk to everyone";
 
-impl Cause {
-    /// The same, fit to be shown.
-    fn shown(&self) -> Self {
-        let mut shown = self.clone();
-        let path = match &mut shown {
-            Self::Origin(origin) => origin.setting_mut(),
-            Self::Written(path) => Some(path),
-        };
-        if let Some(path) = path {
-            *path = terminal(path).into_owned();
-        }
-        shown
-    }
-}
+/// The headings of an overview.
+const OVERVIEW: [&str; 6] = [
+    "virtual cluster",
+    "policies",
+    "missing or outdated",
+    "rules of the user",
+    "open rules",
+    "findings",
+];
 
 impl Explanation {
     /// Explains all policies of a view.
@@ -137,11 +131,15 @@ impl Explanation {
     pub fn of(view: &View) -> Self {
         let policies = view.model.policies();
         Self {
-            configs: (view.made.iter())
-                .map(|made| config_in_words(made, view.assumed_edition.is_some()))
+            version: VERSION,
+            clusters: clusters(view),
+            policies: (policies.iter())
+                .map(|policy| {
+                    let cluster = view.cluster_of(policy).map(str::to_owned);
+                    Explained::of(policy, view.planned(policy), cluster, view.presence(policy))
+                })
                 .collect(),
-            policies: policies.iter().map(Explained::of).collect(),
-            findings: findings::find(policies),
+            findings: findings::find(policies, |policy| view.cluster_of(policy)),
         }
     }
 
@@ -149,11 +147,23 @@ impl Explanation {
     /// people read.
     #[must_use]
     fn shown(&self) -> Self {
+        let cluster = |cluster: &Cluster| Cluster {
+            id: terminal(&cluster.id).into_owned(),
+            config: (cluster.config.as_deref()).map(|text| terminal(text).into_owned()),
+        };
+        let own_id = |id: &Option<String>| id.as_deref().map(|id| terminal(id).into_owned());
         Self {
-            configs: shown(&self.configs),
-            policies: self.policies.iter().map(Explained::shown).collect(),
+            version: self.version,
+            clusters: self.clusters.iter().map(cluster).collect(),
+            policies: (self.policies.iter())
+                .map(|policy| Explained {
+                    cluster: own_id(&policy.cluster),
+                    ..policy.shown()
+                })
+                .collect(),
             findings: (self.findings.iter())
                 .map(|finding| Finding {
+                    cluster: own_id(&finding.cluster),
                     what: terminal(&finding.what).into_owned(),
                     rules: shown(&finding.rules),
                     close: terminal(&finding.close).into_owned(),
@@ -161,17 +171,69 @@ impl Explanation {
                 .collect(),
         }
     }
+
+    /// The virtual clusters one by one, each with its policies and findings; what belongs to none
+    /// is the last one.
+    fn sections(&self) -> Vec<Section<'_>> {
+        let section = |cluster| Section {
+            cluster,
+            policies: Vec::new(),
+            findings: Vec::new(),
+        };
+        let mut sections: Vec<Section<'_>> =
+            self.clusters.iter().map(|c| section(Some(c))).collect();
+        let places: HashMap<&str, usize> = (self.clusters.iter().enumerate())
+            .map(|(place, cluster)| (cluster.id.as_str(), place))
+            .collect();
+        let none = sections.len();
+        sections.push(section(None));
+        let place = |cluster: &Option<String>| {
+            let place = cluster.as_deref().and_then(|id| places.get(id));
+            place.copied().unwrap_or(none)
+        };
+        for policy in &self.policies {
+            if let Some(section) = sections.get_mut(place(&policy.cluster)) {
+                section.policies.push(policy);
+            }
+        }
+        for finding in &self.findings {
+            if let Some(section) = sections.get_mut(place(&finding.cluster)) {
+                section.findings.push(finding);
+            }
+        }
+        sections
+            .retain(|s| s.cluster.is_some() || !s.policies.is_empty() || !s.findings.is_empty());
+        sections
+    }
+}
+
+/// The virtual clusters that have a config, and those of which only the policies are there.
+fn clusters(view: &View) -> Vec<Cluster> {
+    let mut known = HashSet::new();
+    let mut clusters = Vec::new();
+    for made in &view.made {
+        let id = view.id_of(made);
+        if known.insert(id.clone()) {
+            let config = Some(config_in_words(made, &id, view.assumed_edition.is_some()));
+            clusters.push(Cluster { id, config });
+        }
+    }
+    for policy in view.model.policies().iter() {
+        if let Some(id) = view.cluster_of(policy)
+            && known.insert(id.to_owned())
+        {
+            let id = id.to_owned();
+            clusters.push(Cluster { id, config: None });
+        }
+    }
+    clusters
 }
 
 fn shown(texts: &[String]) -> Vec<String> {
     texts.iter().map(|t| terminal(t).into_owned()).collect()
 }
 
-fn config_in_words(made: &crate::filter::GeneratedPolicies, is_assumed: bool) -> String {
-    let cluster = match &made.namespace {
-        Some(namespace) => format!("{namespace}/{}", made.name),
-        None => made.name.clone(),
-    };
+fn config_in_words(made: &GeneratedPolicies, id: &str, is_assumed: bool) -> String {
     let source = &made.source;
     if made.enabled {
         let edition = made.edition;
@@ -180,119 +242,13 @@ fn config_in_words(made: &crate::filter::GeneratedPolicies, is_assumed: bool) ->
         } else {
             ""
         };
-        format!("virtual cluster {cluster}: config from {source}, edition {edition}{assumed}")
+        format!("virtual cluster {id}: config from {source}, edition {edition}{assumed}")
     } else {
-        format!("virtual cluster {cluster}: the config from {source} does not enable the policies")
+        format!(
+            "virtual cluster {id}: NOT ISOLATED: the config from {source} does not enable the \
+             policies"
+        )
     }
-}
-
-impl Explained {
-    fn of(policy: &Policy) -> Self {
-        Self {
-            name: policy.name.clone(),
-            namespace: (!policy.namespace.is_empty()).then(|| policy.namespace.clone()),
-            pods: Party::subject(policy),
-            egress: Side::of(policy, Direction::Egress),
-            ingress: Side::of(policy, Direction::Ingress),
-        }
-    }
-
-    fn shown(&self) -> Self {
-        let side = |side: &Side| Side {
-            restricted: side.restricted,
-            rules: side.rules.iter().map(Line::shown).collect(),
-        };
-        Self {
-            name: terminal(&self.name).into_owned(),
-            namespace: self.namespace.as_deref().map(|n| terminal(n).into_owned()),
-            pods: self.pods.shown(),
-            egress: side(&self.egress),
-            ingress: side(&self.ingress),
-        }
-    }
-
-    /// Both directions with their names.
-    fn sides(&self) -> [(Direction, &Side); 2] {
-        [
-            (Direction::Egress, &self.egress),
-            (Direction::Ingress, &self.ingress),
-        ]
-    }
-
-    /// Name and namespace.
-    fn title(&self) -> String {
-        match &self.namespace {
-            Some(namespace) => format!("{} in namespace {namespace}", self.name),
-            None => self.name.clone(),
-        }
-    }
-}
-
-impl Side {
-    fn of(policy: &Policy, direction: Direction) -> Self {
-        let rules = policy.rules(direction);
-        Self {
-            restricted: rules.is_some(),
-            rules: rules
-                .unwrap_or_default()
-                .iter()
-                .enumerate()
-                .map(|(index, rule)| Line::of(direction, index, rule))
-                .collect(),
-        }
-    }
-
-    /// What there is to say instead of rules.
-    fn without_rules(&self) -> Option<&'static str> {
-        match (self.restricted, self.rules.is_empty()) {
-            (false, _) => Some("not restricted by this policy"),
-            (true, true) => Some("nobody, as far as this policy goes"),
-            (true, false) => None,
-        }
-    }
-}
-
-impl Line {
-    fn shown(&self) -> Self {
-        Self {
-            index: self.index,
-            peers: self.peers.iter().map(Party::shown).collect(),
-            ports: terminal(&self.ports).into_owned(),
-            why: self.why.as_deref().map(|why| terminal(why).into_owned()),
-            cause: self.cause.shown(),
-        }
-    }
-
-    fn of(direction: Direction, index: usize, rule: &Rule) -> Self {
-        Self {
-            index,
-            peers: match &rule.peers {
-                None => vec![Party::everyone()],
-                Some(peers) => peers.iter().map(Party::peer).collect(),
-            },
-            ports: rule.ports.to_string(),
-            why: (rule.comment.clone()).filter(|comment| !repeats(comment, rule.origin.as_ref())),
-            cause: match &rule.origin {
-                Some(origin) => Cause::Origin(origin.clone()),
-                None => Cause::Written(format!("spec.{direction}[{index}]")),
-            },
-        }
-    }
-}
-
-/// Whether a comment is the one that the filter writes above a rule of this field, which says no
-/// more than the origin. The filter names the field by its path below the config; the path of the
-/// origin can be longer (`policies.networkPolicy.workload.egress[0]`).
-fn repeats(comment: &str, origin: Option<&Origin>) -> bool {
-    let Some(Origin::Setting(path)) = origin else {
-        return false;
-    };
-    let below = path
-        .match_indices('.')
-        .filter_map(|(i, _)| path.get(i + 1..));
-    std::iter::once(path.as_str())
-        .chain(below)
-        .any(|field| comment == comment_of_field(field))
 }
 
 /// Who is at the other end, as a heading.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::Explanation;
-use super::Line;
+use super::explained::{Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
+use super::findings::Finding;
 use super::heading;
 use super::table::{length, table, wrap};
+use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use netpol::model::policy::Direction;
 
 /// Narrower than this a table is harder to read than one line after the other.
@@ -18,51 +19,86 @@ const INDENT: usize = 2;
 #[must_use]
 pub fn text(explanation: &Explanation, width: usize) -> String {
     let explanation = &explanation.shown();
+    let sections = explanation.sections();
     let mut text = String::new();
-    for config in &explanation.configs {
-        push_wrapped(&mut text, config, "", width);
-    }
     if explanation.policies.is_empty() {
-        text.push_str("No NetworkPolicy: every pod may talk to everyone.\n");
+        let _ = writeln!(text, "{NO_POLICY}.");
+    } else {
+        push_legend(&mut text, width);
     }
-    for policy in &explanation.policies {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        let title = policy.title();
-        let _ = writeln!(text, "{title}\n{}", "=".repeat(length(&title).min(width)));
-        push_wrapped(
-            &mut text,
-            &format!("for {}", policy.pods.in_line()),
-            "",
-            width,
-        );
-        for (direction, side) in policy.sides() {
-            let _ = writeln!(text, "\n{direction}: {}", heading(direction));
-            if let Some(words) = side.without_rules() {
-                let _ = writeln!(text, "  {words}");
-                continue;
-            }
-            let room = width.saturating_sub(INDENT);
-            let lines = if width < NARROW {
-                stacked(&side.rules, room)
-            } else {
-                in_columns(&side.rules, direction, room)
-            };
-            for line in lines.lines() {
-                let _ = writeln!(text, "{}{line}", " ".repeat(INDENT));
-            }
-        }
+    if let [_, _, ..] = sections.as_slice() {
+        let rows: Vec<Vec<String>> = sections.iter().map(|s| s.overview().to_vec()).collect();
+        text.push('\n');
+        text.push_str(&table(&OVERVIEW, &rows, width));
     }
-    if !explanation.findings.is_empty() {
-        text.push_str("\nOpen, and perhaps not expected\n==============================\n");
-    }
-    for finding in &explanation.findings {
-        push_item(&mut text, "* ", &finding.what, width);
-        push_item(&mut text, "  by:       ", &finding.rules.join(", "), width);
-        push_item(&mut text, "  to close: ", &finding.close, width);
+    for section in &sections {
+        push_section(&mut text, section, sections.len() > 1, width);
     }
     text
+}
+
+fn push_legend(text: &mut String, width: usize) {
+    let kinds = RuleKind::ALL.map(|kind| format!("{} {}", kind.sign(), kind.meaning()));
+    let legend = format!("rules: {}; {OPEN_SIGN} {OPEN_MEANING}", kinds.join("; "));
+    push_item(text, "", &legend, width);
+}
+
+fn push_section(text: &mut String, section: &Section<'_>, is_one_of_many: bool, width: usize) {
+    if is_one_of_many {
+        let title = section.title();
+        let line = "#".repeat(length(&title).min(width));
+        let _ = writeln!(text, "\n{line}\n{title}\n{line}");
+    }
+    if let Some(config) = section
+        .cluster
+        .and_then(|cluster| cluster.config.as_deref())
+    {
+        text.push_str(if text.is_empty() { "" } else { "\n" });
+        push_item(text, "", config, width);
+    }
+    if is_one_of_many && section.policies.is_empty() {
+        push_item(text, "", NO_POLICY, width);
+    }
+    for policy in &section.policies {
+        push_policy(text, policy, width);
+    }
+    push_findings(text, &section.findings, width);
+}
+
+fn push_policy(text: &mut String, policy: &Explained, width: usize) {
+    let title = policy.title();
+    let _ = writeln!(text, "\n{title}\n{}", "=".repeat(length(&title).min(width)));
+    if let Some(note) = policy.presence.note() {
+        push_item(text, "", note, width);
+    }
+    push_item(text, "", &format!("for {}", policy.pods.in_line()), width);
+    for (direction, side) in policy.sides() {
+        let _ = writeln!(text, "\n{direction}: {}", heading(direction));
+        if let Some(words) = side.without_rules() {
+            let _ = writeln!(text, "  {words}");
+            continue;
+        }
+        let room = width.saturating_sub(INDENT);
+        let lines = if width < NARROW {
+            stacked(&side.rules, room)
+        } else {
+            in_columns(&side.rules, direction, room)
+        };
+        for line in lines.lines() {
+            let _ = writeln!(text, "{}{line}", " ".repeat(INDENT));
+        }
+    }
+}
+
+fn push_findings(text: &mut String, findings: &[&Finding], width: usize) {
+    if !findings.is_empty() {
+        text.push_str("\nOpen, and perhaps not expected\n==============================\n");
+    }
+    for finding in findings {
+        push_item(text, "* ", &finding.what, width);
+        push_item(text, "  by:       ", &finding.rules.join(", "), width);
+        push_item(text, "  to close: ", &finding.close, width);
+    }
 }
 
 fn in_columns(rules: &[Line], direction: Direction, width: usize) -> String {
@@ -77,7 +113,7 @@ fn in_columns(rules: &[Line], direction: Direction, width: usize) -> String {
                 .map(|p| format!("{}\n  {}", p.who, p.by).trim_end().to_owned())
                 .collect();
             vec![
-                rule.index.to_string(),
+                format!("{} {}", rule.index, rule.sign()),
                 peers.join("\n"),
                 rule.ports.clone(),
                 rule.why.clone().unwrap_or_default(),
@@ -91,7 +127,7 @@ fn in_columns(rules: &[Line], direction: Direction, width: usize) -> String {
 fn stacked(rules: &[Line], width: usize) -> String {
     let mut text = String::new();
     for rule in rules {
-        let number = format!("{}  ", rule.index);
+        let number = format!("{} {}  ", rule.index, rule.sign());
         let margin = " ".repeat(number.len());
         for (i, peer) in rule.peers.iter().enumerate() {
             let mark = if i == 0 { &number } else { &margin };
@@ -114,8 +150,4 @@ fn push_item(text: &mut String, mark: &str, words: &str, width: usize) {
         let start = if i == 0 { mark } else { &margin };
         let _ = writeln!(text, "{start}{line}");
     }
-}
-
-fn push_wrapped(text: &mut String, words: &str, margin: &str, width: usize) {
-    push_item(text, margin, words, width);
 }

@@ -4,10 +4,13 @@
 //! them; those that the config asks for and that are missing are added as the filter would make
 //! them. Nothing is said here of what they mean.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::explained::Presence;
 use super::origins;
 use crate::filter::{self, GeneratedPolicies, Options};
+use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES};
 use crate::vcluster::edition::Edition;
 use manifest::diagnostic::{Diagnostic, Diagnostics};
 use manifest::documents;
@@ -31,6 +34,19 @@ pub struct View {
     pub assumed_edition: Option<Edition>,
     /// What the filter would warn of.
     pub warnings: Diagnostics,
+    /// The place of each planned policy in `makes`, by its name.
+    planned: HashMap<PolicyName, usize>,
+    /// Whether the stream has each planned policy; it has all others.
+    presence: HashMap<PolicyName, Presence>,
+    /// The virtual cluster of each policy that belongs to one.
+    clusters: HashMap<PolicyName, String>,
+}
+
+/// Namespace and name of a policy.
+type PolicyName = (String, String);
+
+fn name_of(policy: &Policy) -> PolicyName {
+    (policy.namespace.clone(), policy.name.clone())
 }
 
 impl View {
@@ -40,6 +56,17 @@ impl View {
     /// # Errors
     /// A config that the filter would refuse, a document that can't be read.
     pub fn read(stream: &[u8], file: &str, options: &Options) -> Result<Self, Diagnostics> {
+        Self::read_all(&[(file, stream)], options)
+    }
+
+    /// Reads several files that belong to one cluster, as `kubectl apply` takes them: a config can
+    /// be in one of them, and the policies in another.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_all(files: &[(&str, &[u8])], options: &Options) -> Result<Self, Diagnostics> {
+        let joined = joined(files);
+        let stream = joined.as_ref();
         let assumed_edition = assumed_edition(stream, options);
         let options = &Options {
             edition: options.edition.or(assumed_edition),
@@ -49,12 +76,14 @@ impl View {
         let namespace = namespace(&made, options);
         let makes = origins::policies(&made, &namespace)
             .map_err(|e| Diagnostics::from(Diagnostic::error(e.to_string())))?;
-        let mut model = reader::read_all([(file, stream)], &namespace)?;
+        let mut model = reader::read_all(files.iter().copied(), &namespace)?;
+        let presence = presence(&model, &made, &makes, &namespace, stream, options);
         let policies = model.policies_mut();
-        let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
-        let mut there: HashSet<_> = policies.iter().map(name).collect();
         let replaces = !options.overrides.files.is_empty();
-        let put = makes.iter().filter(|p| there.insert(name(p)) || replaces);
+        let put = makes.iter().filter(|policy| {
+            let is_missing = presence.get(&name_of(policy)) == Some(&Presence::Missing);
+            is_missing || replaces
+        });
         policies.put(put.cloned());
         policies.note_origins(&makes);
         // The chart's own companions have origins too, whether or not the missing ones are made.
@@ -66,14 +95,148 @@ impl View {
             let all = filter::plans(stream, &all).unwrap_or_default().0;
             policies.note_origins(&origins::policies(&all, &namespace).unwrap_or_default());
         }
+        let clusters = clusters(&model, &made, &namespace);
+        let planned = makes.iter().enumerate();
         Ok(Self {
+            planned: planned.map(|(place, p)| (name_of(p), place)).collect(),
             model,
             made,
             makes,
             namespace,
             assumed_edition,
             warnings,
+            presence,
+            clusters,
         })
+    }
+
+    /// The policy that the filter would write under this name.
+    #[must_use]
+    pub fn planned(&self, policy: &Policy) -> Option<&Policy> {
+        self.makes.get(*self.planned.get(&name_of(policy))?)
+    }
+
+    /// Whether the stream has a policy as it is explained.
+    #[must_use]
+    pub fn presence(&self, policy: &Policy) -> Presence {
+        let presence = self.presence.get(&name_of(policy));
+        presence.copied().unwrap_or(Presence::InStream)
+    }
+
+    /// The virtual cluster that a policy belongs to: the one that has it by its name, or else the
+    /// only one of its namespace.
+    #[must_use]
+    pub fn cluster_of(&self, policy: &Policy) -> Option<&str> {
+        self.clusters.get(&name_of(policy)).map(String::as_str)
+    }
+
+    /// What policies and findings call a virtual cluster.
+    #[must_use]
+    pub fn id_of(&self, made: &GeneratedPolicies) -> String {
+        id_of(made, &self.namespace)
+    }
+}
+
+fn id_of(made: &GeneratedPolicies, namespace: &str) -> String {
+    id(made.namespace.as_deref().unwrap_or(namespace), &made.name)
+}
+
+fn id(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{name}")
+    }
+}
+
+/// Whether the stream has each of the planned policies.
+fn presence(
+    stream: &ClusterModel,
+    made: &[GeneratedPolicies],
+    makes: &[Policy],
+    namespace: &str,
+    text: &[u8],
+    options: &Options,
+) -> HashMap<PolicyName, Presence> {
+    let mut there: HashMap<PolicyName, &Policy> = HashMap::new();
+    for policy in stream.policies().iter() {
+        there.insert(name_of(policy), policy);
+    }
+    // Companions are only added where they are missing, never replaced.
+    let companions: HashSet<PolicyName> = (made.iter().flat_map(|made| &made.policies))
+        .filter(|policy| policy.role.is_companion())
+        .map(|policy| {
+            let own = policy.namespace.as_deref().unwrap_or(namespace);
+            (own.to_owned(), policy.name.clone())
+        })
+        .collect();
+    let is_config_alone = !options.overrides.files.is_empty() && text.trim_ascii().is_empty();
+    let replaces = !options.overrides.files.is_empty();
+    let presence = |policy: &Policy| {
+        let name = name_of(policy);
+        let presence = match there.get(&name) {
+            None if is_config_alone => Presence::WithoutStream,
+            None => Presence::Missing,
+            Some(old) if old.allows_the_same_as(policy) => Presence::InStream,
+            Some(_) if replaces => Presence::Replaced,
+            Some(_) if companions.contains(&name) => Presence::InStream,
+            Some(_) => Presence::Outdated,
+        };
+        (name, presence)
+    };
+    makes.iter().map(presence).collect()
+}
+
+/// The virtual cluster of each policy.
+fn clusters(
+    model: &ClusterModel,
+    made: &[GeneratedPolicies],
+    namespace: &str,
+) -> HashMap<PolicyName, String> {
+    let mut clusters = HashMap::new();
+    let mut by_namespace: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for made in made {
+        let id = id_of(made, namespace);
+        for policy in &made.policies {
+            let own = policy.namespace.as_deref().unwrap_or(namespace);
+            clusters.insert((own.to_owned(), policy.name.clone()), id.clone());
+            by_namespace
+                .entry(own.to_owned())
+                .or_default()
+                .insert(id.clone());
+        }
+    }
+    for policy in model.policies().iter() {
+        let mut prefixes = POLICY_PREFIXES.iter().chain(&COMPANION_PREFIXES);
+        let named = prefixes.find_map(|prefix| policy.name.strip_prefix(prefix));
+        if let Some(name) = named {
+            let id = id(&policy.namespace, name);
+            by_namespace
+                .entry(policy.namespace.clone())
+                .or_default()
+                .insert(id.clone());
+            clusters.entry(name_of(policy)).or_insert(id);
+        }
+    }
+    for policy in model.policies().iter() {
+        let of_namespace = by_namespace.get(&policy.namespace);
+        if let Some(ids) = of_namespace.filter(|ids| ids.len() == 1) {
+            let id = ids.iter().next().cloned().unwrap_or_default();
+            clusters.entry(name_of(policy)).or_insert(id);
+        }
+    }
+    clusters
+}
+
+/// The files as one stream.
+fn joined<'t>(files: &[(&str, &'t [u8])]) -> Cow<'t, [u8]> {
+    match files {
+        [] => Cow::Borrowed(&[]),
+        [(_, only)] => Cow::Borrowed(only),
+        several => {
+            let texts: Vec<&[u8]> = several.iter().map(|(_, text)| *text).collect();
+            Cow::Owned(texts.join(&b"\n---\n"[..]))
+        }
     }
 }
 

@@ -15,8 +15,11 @@ use netpol::sets::selector::Selector;
 pub struct Party {
     /// Who it is, in words.
     pub who: String,
-    /// The labels or addresses that say so; empty where the words say it all.
+    /// The labels or addresses that say so, all of them; empty where the words say it all.
     pub by: String,
+    /// The same for people, where it is so long that some of it is only counted.
+    #[serde(skip)]
+    pub short: Option<String>,
 }
 
 impl Party {
@@ -26,6 +29,7 @@ impl Party {
         Self {
             who: "everyone".to_owned(),
             by: "any pod, any address".to_owned(),
+            short: None,
         }
     }
 
@@ -54,30 +58,38 @@ impl Party {
                     (false, true) => "the IPv6 internet",
                     (false, false) => "addresses",
                 };
+                let (full, short) = (addresses.in_full(), addresses.to_string());
                 Self {
                     who: who.to_owned(),
-                    by: addresses.to_string(),
+                    short: (short != full).then_some(short),
+                    by: full,
                 }
             }
         }
     }
 
-    /// The same, fit to be shown.
+    /// The labels or addresses as people read them.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.short.as_ref().unwrap_or(&self.by)
+    }
+
+    /// The same, fit to be shown to people.
     #[must_use]
     pub fn shown(&self) -> Self {
         Self {
             who: terminal(&self.who).into_owned(),
-            by: terminal(&self.by).into_owned(),
+            by: terminal(self.label()).into_owned(),
+            short: None,
         }
     }
 
     /// Both in one line.
     #[must_use]
     pub fn in_line(&self) -> String {
-        if self.by.is_empty() {
-            self.who.clone()
-        } else {
-            format!("{} ({})", self.who, self.by)
+        match self.label() {
+            "" => self.who.clone(),
+            by => format!("{} ({by})", self.who),
         }
     }
 }
@@ -129,5 +141,6 @@ fn pods(namespaces: &Namespaces, selector: &Selector) -> Party {
         } else {
             by.trim_start().to_owned()
         },
+        short: None,
     }
 }

@@ -71,33 +71,23 @@ impl Plan {
     /// The policies alone, with full paths in their origins.
     pub(super) fn made(self, cluster: VirtualCluster) -> GeneratedPolicies {
         let documents = cluster.documents.as_slice();
-        // Nothing has to be looked for where there is only one.
-        let trees = if documents.len() > 1 {
+        let has_comments = documents.iter().any(ConfigDocument::shows_comments);
+        // Nothing has to be looked for where there is only one, and no comment in it.
+        let trees = if documents.len() > 1 || has_comments {
             trees(documents)
         } else {
             Vec::new()
         };
         let mut texts = texts(documents, &trees);
-        let mut make_full = |path: &mut String| {
-            *path = match documents {
-                [] => return,
-                [document] => document.path_of(path),
-                [.., last] => {
-                    let found = texts.iter_mut().find_map(|text| text.locate(path));
-                    found.map_or_else(|| last.path_of(path), |(full, _)| full)
-                }
-            };
-        };
         let mut policies = self.policies;
         policies.extend(self.companions);
         for policy in &mut policies {
-            let egress = policy.egress.iter_mut().map(|rule| &mut rule.origin);
-            let ingress = policy.ingress.iter_mut().map(|rule| &mut rule.origin);
-            for path in egress
-                .chain(ingress)
-                .filter_map(|origin| origin.setting_mut())
-            {
-                make_full(path);
+            let egress = policy.egress.iter_mut();
+            let egress = egress.map(|rule| (&mut rule.origin, &mut rule.comment));
+            let ingress = policy.ingress.iter_mut();
+            let ingress = ingress.map(|rule| (&mut rule.origin, &mut rule.comment));
+            for (origin, comment) in egress.chain(ingress) {
+                note_user(documents, &mut texts, origin, comment);
             }
         }
         GeneratedPolicies {
@@ -457,12 +447,44 @@ impl Text<'_> {
         self.document.locate(field, self.paths.as_mut()?)
     }
 
+    /// The comment above a field, where it is in this text.
+    fn comment_above(&mut self, field: &str) -> Option<String> {
+        self.document.comment_above(field, self.paths.as_mut()?)
+    }
+
     /// The place of what is nearest to a field that is in no text.
     fn nearest(&mut self, field: &str) -> Location {
         let paths = self.paths.as_mut();
         let position = paths.and_then(|paths| self.document.nearest(field, paths));
         let path = self.document.path_of(field);
         self.document.origin().place.at(path, position)
+    }
+}
+
+/// Gives a rule the full path of the field that made it, and the comment that the user wrote above
+/// that field in the text that has it.
+fn note_user(
+    documents: &[ConfigDocument],
+    texts: &mut [Text<'_>],
+    origin: &mut netpol::model::policy::Origin,
+    comment: &mut String,
+) {
+    let Some(path) = origin.setting_mut() else {
+        return;
+    };
+    let found = texts.iter_mut().find_map(|text| {
+        let (full, _) = text.locate(path)?;
+        Some((full, text.comment_above(path)))
+    });
+    match (found, documents) {
+        (Some((full, own)), _) => {
+            *path = full;
+            if let Some(own) = own {
+                *comment = own;
+            }
+        }
+        (None, [.., last]) => *path = last.path_of(path),
+        (None, []) => {}
     }
 }
 

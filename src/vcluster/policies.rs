@@ -42,6 +42,12 @@ pub enum Role {
 }
 
 impl Role {
+    /// Whether it is a companion, which is written only where it is missing.
+    #[must_use]
+    pub fn is_companion(self) -> bool {
+        matches!(self, Self::KubeDns | Self::Snapshot)
+    }
+
     /// The name of the policy.
     #[must_use]
     pub fn policy_name(self, release: &str) -> String {

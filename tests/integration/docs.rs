@@ -183,7 +183,7 @@ fn check_and_explain() {
             format!("{}:/usr/bin:/bin", home.join("bin").display()),
         ));
     };
-    assert_eq!(run("explain.md", ALL[0], with_chart), 3);
+    assert_eq!(run("explain.md", ALL[0], with_chart), 4);
     assert_eq!(run("check.md", ALL[0], with_chart), 4);
 }
 

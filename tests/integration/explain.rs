@@ -41,7 +41,7 @@ fn what_is_open_by_default_is_found() {
     for part in [
         "control plane of a may talk to everyone on 443,6443,8443/TCP",
         "everyone may come in to control plane of a on 8443/TCP",
-        "workloads of a reach 169.254.169.254",
+        "workloads of a can reach 169.254.169.254",
         "every pod with app=loft, in whatever namespace, may come in to control plane of a",
         "a tenant's pod can have app=vcluster-snapshot",
     ] {
@@ -150,15 +150,86 @@ fn no_form_is_broken_by_what_a_name_may_hold() {
     }
     let tables = explain::markdown(&explanation);
     for row in tables.lines().filter(|l| l.starts_with("| 0")) {
-        assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 7, "{row}");
     }
     for width in [20, 76, 100] {
         assert!(!explain::text(&explanation, width).is_empty());
     }
 }
 
+/// A policy with one rule for each peer.
+fn policy_with_rules(name: &str, peers: impl Iterator<Item = String>) -> String {
+    let rules: Vec<String> = peers.map(|peer| format!("  - to: [{peer}]\n")).collect();
+    let rules = rules.concat();
+    format!(
+        "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, \
+         namespace: {name}}}\nspec:\n  podSelector: {{}}\n  policyTypes: [Egress]\n  egress:\n{rules}"
+    )
+}
+
+fn every_flowchart_is_within_the_limits_of_mermaid() {
+    let blocks =
+        (0..3000).map(|i| format!("{{ipBlock: {{cidr: 10.0.{}.{}/32}}}}", i / 256, i % 256));
+    let labels = (0..40).map(|i| {
+        let values: Vec<String> = (0..2000).map(|n| format!("value-{i}-{n}")).collect();
+        let values = values.join(", ");
+        format!(
+            "{{podSelector: {{matchExpressions: [{{key: a, operator: In, values: [{values}]}}]}}}}"
+        )
+    });
+    let mut stream = policy_with_rules("many", blocks) + &policy_with_rules("long", labels);
+    for i in 0..30 {
+        stream += &policy_with_rules(
+            &format!("vc-work-a{i}"),
+            std::iter::once("{podSelector: {}}".to_owned()),
+        );
+    }
+    let view = View::read(stream.as_bytes(), "stream", &Options::default()).unwrap();
+    let document = explain::mermaid(&Explanation::of(&view));
+    let charts: Vec<&str> = document
+        .split("```mermaid\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(charts.len() > 30, "{}", charts.len());
+    let arrows = |chart: &str| chart.matches("-->").count() + chart.matches("-.-").count();
+    for chart in &charts {
+        assert!(chart.starts_with("flowchart LR\n"), "{chart}");
+        assert!(chart.chars().count() < 50_000, "{}", chart.len());
+        assert!((1..=500).contains(&arrows(chart)), "{chart}");
+    }
+    let all: usize = charts.iter().map(|chart| arrows(chart)).sum();
+    assert_eq!(
+        all,
+        3000 + 40 + 30 + 32,
+        "a remark for the ingress of each policy"
+    );
+}
+
+fn json_names_every_address() {
+    let block = |i| format!("{{ipBlock: {{cidr: 10.0.{i}.0/25}}}}");
+    let excepts: Vec<String> = (0..60).map(|i| format!("10.1.{}.0/24", 2 * i)).collect();
+    let block_with_excepts = format!(
+        "{{ipBlock: {{cidr: 10.1.0.0/16, except: [{}]}}}}",
+        excepts.join(", ")
+    );
+    let peers: Vec<String> = (0..60).map(block).chain([block_with_excepts]).collect();
+    let stream = policy_with_rules("many", std::iter::once(peers.join(", ")));
+    let view = View::read(stream.as_bytes(), "stream", &Options::default()).unwrap();
+    let explanation = Explanation::of(&view);
+    let json = serde_json::to_string(&explanation).unwrap();
+    for i in 0..60 {
+        assert!(json.contains(&format!("10.0.{i}.0/25")), "{json}");
+        assert!(json.contains(&format!("10.1.{}.0", 2 * i + 1)), "{json}");
+    }
+    assert!(!json.contains(" more"), "{json}");
+    assert!(explain::text(&explanation, 200).contains(" more"));
+}
+
 crate::registry::tests! {
     fast: [
+        every_flowchart_is_within_the_limits_of_mermaid,
+        json_names_every_address,
         what_is_open_by_default_is_found,
         what_a_config_closes_is_not_said_to_be_open,
         what_a_config_opens_is_said_with_its_field,

@@ -228,10 +228,16 @@ impl AllowedTraffic {
     /// The ports that are open to everyone, or what is the same, at every address.
     #[must_use]
     pub fn everywhere(&self) -> Ports {
+        union([&self.everyone, &self.at_all_of(&AddressSet::all())])
+    }
+
+    /// The ports that are open at each of the addresses.
+    #[must_use]
+    pub fn at_all_of(&self, addresses: &AddressSet) -> Ports {
         let all = Ports::all();
         let closed =
-            AddressPortSet::new(AddressSet::all(), all.clone()).difference(&self.addresses);
-        union([&self.everyone, &all.difference(&closed.ports())])
+            AddressPortSet::new(addresses.clone(), all.clone()).difference(&self.addresses);
+        all.difference(&closed.ports())
     }
 
     /// What every pod of the class gets.

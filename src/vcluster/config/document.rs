@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fields;
 use super::public_egress::is_default_except;
 use crate::rules::null_excepts;
-use manifest::diagnostic::{Diagnostic, Location, Position, Severity};
+use manifest::diagnostic::{Diagnostic, Location, Position, Quoting, Severity};
 use manifest::schema::{self, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Paths, Tree};
 use netpol::validate::{self, CidrRule, Context, FieldSpot, Use};
@@ -376,6 +376,21 @@ impl ConfigDocument {
         let path = self.path_of(field);
         let node = paths.find(&path)?;
         Some((path, node.position()))
+    }
+
+    /// Whether a comment may stand in the text, and may be shown.
+    #[must_use]
+    pub fn shows_comments(&self) -> bool {
+        self.origin.quoting == Quoting::Show && self.text.contains('#')
+    }
+
+    /// The user's comment above a field, given its path below the config.
+    #[must_use]
+    pub fn comment_above(&self, field: &str, paths: &mut Paths<'_>) -> Option<String> {
+        if !self.shows_comments() {
+            return None;
+        }
+        paths.find(&self.path_of(field))?.comment_above()
     }
 
     /// The position of what is nearest to a field that is missing.

@@ -9,6 +9,7 @@
 //! nesting, and aliases that stand for too much. A tree that exists is safe to walk with recursion,
 //! aliases and merge keys followed.
 
+mod comments;
 pub mod dialect;
 mod paths;
 mod repair;

@@ -344,6 +344,24 @@ impl Policy {
         }
     }
 
+    /// Whether another policy selects the same pods and has the same rules in the same order,
+    /// whatever their comments and origins.
+    #[must_use]
+    pub fn allows_the_same_as(&self, other: &Self) -> bool {
+        let same = |ours: Option<&[Rule]>, theirs: Option<&[Rule]>| match (ours, theirs) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => {
+                let mut pairs = ours.iter().zip(theirs);
+                ours.len() == theirs.len()
+                    && pairs.all(|(a, b)| (&a.peers, &a.ports) == (&b.peers, &b.ports))
+            }
+            _ => false,
+        };
+        self.selector == other.selector
+            && same(self.ingress.as_deref(), other.ingress.as_deref())
+            && same(self.egress.as_deref(), other.egress.as_deref())
+    }
+
     /// Whether it selects the pod.
     #[must_use]
     pub fn selects(&self, pod: &Pod) -> bool {

@@ -87,32 +87,6 @@ pub fn read_all<'t>(
     ))
 }
 
-/// The text of a document, and the line of the file on which it begins.
-struct Document<'t> {
-    text: &'t str,
-    line: usize,
-}
-
-impl Document<'_> {
-    /// The comment in the lines right above a node, in one line.
-    fn comment_above(&self, node: Node<'_>) -> Option<String> {
-        if node.is_alias() || node.is_flow() {
-            return None;
-        }
-        let above = self.text.get(..node.span().start)?;
-        let mut words: Vec<&str> = above
-            .lines()
-            .rev()
-            // The node's own line: its dash.
-            .skip(1)
-            .map_while(|line| line.trim().strip_prefix('#').map(str::trim))
-            .filter(|line| !line.is_empty())
-            .collect();
-        words.reverse();
-        (!words.is_empty()).then(|| words.join(" "))
-    }
-}
-
 struct Reader<'r> {
     file: &'r str,
     namespace: &'r str,
@@ -147,7 +121,7 @@ impl Reader<'_> {
         };
         let tree = Tree::parse_cluster(text).map_err(unreadable)?;
         match tree.root() {
-            Some(root) => self.object(root, &Document { text, line }, None, 0),
+            Some(root) => self.object(root, line, None, 0),
             None => Ok(()),
         }
     }
@@ -155,7 +129,7 @@ impl Reader<'_> {
     fn object(
         &mut self,
         node: Node<'_>,
-        document: &Document<'_>,
+        line: usize,
         kind: Option<&str>,
         depth: usize,
     ) -> Result<(), Diagnostics> {
@@ -167,7 +141,7 @@ impl Reader<'_> {
             && depth < MAX_LISTS
         {
             for item in node.get("items").into_iter().flat_map(Node::items) {
-                self.object(item, document, Some(of), depth + 1)?;
+                self.object(item, line, Some(of), depth + 1)?;
             }
             return Ok(());
         }
@@ -182,7 +156,7 @@ impl Reader<'_> {
             }
             ("Pod", "") => self.pod(node, node, true),
             (kubernetes::KIND, "" | kubernetes::GROUP | kubernetes::OLD_GROUP) => {
-                return self.policy(node, document);
+                return self.policy(node, line);
             }
             (kind, "" | "apps" | "batch") => {
                 if let Some((_, path)) = TEMPLATES.iter().find(|(known, _)| *known == kind)
@@ -217,8 +191,7 @@ impl Reader<'_> {
         });
     }
 
-    fn policy(&mut self, node: Node<'_>, document: &Document<'_>) -> Result<(), Diagnostics> {
-        let line = document.line;
+    fn policy(&mut self, node: Node<'_>, line: usize) -> Result<(), Diagnostics> {
         let namespace = self.namespace_of(node);
         let name = text(node, &["metadata", "name"]).unwrap_or_default();
         let place = Location {
@@ -262,9 +235,7 @@ impl Reader<'_> {
             (Direction::Egress, "egress"),
         ] {
             let rules = spec.and_then(|spec| spec.get(list)).into_iter();
-            let comments = rules
-                .flat_map(Node::items)
-                .map(|r| document.comment_above(r));
+            let comments = rules.flat_map(Node::items).map(Node::comment_above);
             policy.note_comments(direction, comments);
         }
         self.policies.add(policy);

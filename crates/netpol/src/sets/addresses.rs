@@ -160,15 +160,11 @@ impl<A: Into<AddressSet>> FromIterator<A> for AddressSet {
     }
 }
 
-impl fmt::Display for AddressSet {
-    /// CIDRs with commas, single addresses without `/32`, or `NET except A, B` where that is
-    /// shorter; what is long either way as spans.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl AddressSet {
+    /// The set in words, each of its pieces: CIDRs, single addresses without `/32`, or `NET except
+    /// A, B` where that is shorter; what is long either way as spans.
+    fn words(&self) -> Vec<String> {
         const LONG: usize = 8;
-        const MOST: usize = 24;
-        if self.is_empty() {
-            return f.write_str("no address");
-        }
         let mut words = Vec::new();
         for family in [
             Self {
@@ -191,21 +187,48 @@ impl fmt::Display for AddressSet {
                     words.push(format!("{} except {}", short(&hull), holes.join(", ")));
                 }
                 _ if cidrs.len() <= LONG => words.extend(cidrs.iter().map(short)),
-                _ => {
-                    let v4 = family.v4.spans().map(|(low, high)| {
-                        let (low, high) = (Ipv4Addr::from(low), Ipv4Addr::from(high));
-                        let nets = Ipv4Subnets::new(low, high, 0).map(IpNet::V4);
-                        span(&low, &high, nets)
-                    });
-                    let v6 = family.v6.spans().map(|(low, high)| {
-                        let (low, high) = (Ipv6Addr::from(low), Ipv6Addr::from(high));
-                        let nets = Ipv6Subnets::new(low, high, 0).map(IpNet::V6);
-                        span(&low, &high, nets)
-                    });
-                    words.extend(v4.chain(v6));
-                }
+                _ => words.extend(family.span_words()),
             }
         }
+        words
+    }
+
+    fn span_words(&self) -> impl Iterator<Item = String> {
+        let v4 = self.v4.spans().map(|(low, high)| {
+            let (low, high) = (Ipv4Addr::from(low), Ipv4Addr::from(high));
+            let nets = Ipv4Subnets::new(low, high, 0).map(IpNet::V4);
+            span(&low, &high, nets)
+        });
+        let v6 = self.v6.spans().map(|(low, high)| {
+            let (low, high) = (Ipv6Addr::from(low), Ipv6Addr::from(high));
+            let nets = Ipv6Subnets::new(low, high, 0).map(IpNet::V6);
+            span(&low, &high, nets)
+        });
+        v4.chain(v6)
+    }
+
+    /// The whole set in words, however long: for programs.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        if self.is_empty() {
+            return "no address".to_owned();
+        }
+        self.words().join(", ")
+    }
+}
+
+impl fmt::Display for AddressSet {
+    /// For people: the pieces of a long set are counted beyond the first of them. `{:#}` leaves
+    /// nothing out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 24;
+        if f.alternate() {
+            return f.write_str(&self.in_full());
+        }
+        if self.is_empty() {
+            return f.write_str("no address");
+        }
+        let mut words = self.words();
         // A set can have any number of pieces, a line of text not.
         let more = words.len().saturating_sub(MOST);
         words.truncate(MOST);
