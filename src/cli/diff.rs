@@ -17,6 +17,7 @@ use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
 use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::Diagnostics;
+use manifest::documents;
 use manifest::escape;
 
 /// Says what changes in reachability between two rendered charts, or between two configs.
@@ -26,7 +27,7 @@ use manifest::escape;
 /// a networkPolicy object, or a VirtualClusterTemplate), which its content tells.
 ///
 /// Exit code: 0 no change, 1 something changes, or a config is rejected (then nothing is on
-/// standard output), 2 a call that is wrong, 3 a file that can't be read.
+/// standard output), 2 a call that is wrong, or nothing to compare, 3 a file that can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     /// What was before; - is standard input
@@ -65,26 +66,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         log("error: only one of OLD and NEW can be standard input");
         return Ok(Exit::Usage);
     }
-    let (old, new) = (input(&args.old)?, input(&args.new)?);
-    if old.is_config != new.is_config && !old.is_empty() && !new.is_empty() {
-        let kind = |is_config| {
-            if is_config {
-                "a config"
-            } else {
-                "a rendered stream"
-            }
-        };
-        let message = format!(
-            "error: {} is {}, and {} is {}; give two of one kind",
-            old.name,
-            kind(old.is_config),
-            new.name,
-            kind(new.is_config)
-        );
+    let (old_input, new_input) = (input(&args.old)?, input(&args.new)?);
+    if let Some(message) = different_kinds(&old_input, &new_input) {
         log(escape::terminal(&message));
         return Ok(Exit::Usage);
     }
-    let views = (args.view(&old)?, args.view(&new)?);
+    let views = (args.view(&old_input)?, args.view(&new_input)?);
     let (old, new) = match views {
         (Ok(old), Ok(new)) => (old, new),
         (old, new) => {
@@ -94,10 +81,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             return Ok(Exit::Rejected);
         }
     };
+    let inputs = [(&old_input, &old), (&new_input, &new)];
+    for (input, view) in inputs {
+        note(input, view);
+    }
     if let Some(edition) = old.assumed_edition.or(new.assumed_edition) {
         log(format!(
             "note: no chart is given: edition {edition}, the newest, is assumed; set another with --edition"
         ));
+    }
+    if inputs.iter().all(|(_, view)| has_nothing(view)) {
+        log(
+            "error: there is nothing to compare: neither OLD nor NEW has a NetworkPolicy or a config",
+        );
+        return Ok(Exit::Usage);
     }
     let diff = Diff::between(old.model.policies(), new.model.policies());
     let text = match args.output {
@@ -111,6 +108,49 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         Exit::Rejected
     })
+}
+
+/// Why two inputs can't be compared, if one is a config and the other a rendered stream.
+fn different_kinds(old: &Input, new: &Input) -> Option<String> {
+    if old.is_config == new.is_config || old.is_empty() || new.is_empty() {
+        return None;
+    }
+    let kind = |input: &Input| {
+        if input.is_config {
+            "a config"
+        } else {
+            "a rendered stream"
+        }
+    };
+    Some(format!(
+        "error: {} is {}, and {} is {}; give two of one kind",
+        old.name,
+        kind(old),
+        new.name,
+        kind(new)
+    ))
+}
+
+/// Whether nothing in an input says which connections are allowed.
+fn has_nothing(view: &View) -> bool {
+    view.made.is_empty() && view.model.policies().iter().next().is_none()
+}
+
+/// Says what is wrong with an input that can be read, and that it says nothing.
+fn note(input: &Input, view: &View) {
+    if !view.model.warnings().is_empty() {
+        log(view.model.warnings());
+    }
+    let name = escape::terminal(&input.name);
+    if input.is_empty() {
+        log(format!(
+            "note: {name} is empty, so it is compared as if no policy restricted any pod"
+        ));
+    } else if has_nothing(view) {
+        log(format!(
+            "note: {name} has no NetworkPolicy, so it is compared as if no policy restricted any pod"
+        ));
+    }
 }
 
 impl Args {
@@ -135,7 +175,7 @@ impl Args {
 
 impl Input {
     fn is_empty(&self) -> bool {
-        self.text.trim_ascii().is_empty()
+        documents::says_nothing(&self.text)
     }
 }
 

@@ -72,12 +72,13 @@ impl View {
             edition: options.edition.or(assumed_edition),
             ..options.clone()
         };
-        let (made, warnings) = filter::plans(stream, options)?;
+        let (made, mut warnings) = filter::plans(stream, options)?;
         let namespace = namespace(&made, options);
         let makes = origins::policies(&made, &namespace)
             .map_err(|e| Diagnostics::from(Diagnostic::error(e.to_string())))?;
         let mut model = reader::read_all(files.iter().copied(), &namespace)?;
         let presence = presence(&model, &made, &makes, &namespace, stream, options);
+        warnings.extend(model.warnings().iter().cloned());
         let policies = model.policies_mut();
         let replaces = !options.overrides.files.is_empty();
         let put = makes.iter().filter(|policy| {

@@ -193,7 +193,7 @@ impl<'g, 'a: 'g> FromIterator<&'g AllowRule<'a>> for AllowedTraffic {
         let pods = pods.into_iter().filter(|(class, _)| class.can_match());
         Self {
             everyone: union(everyone),
-            addresses: AddressPortSet::union_of(addresses),
+            addresses: AddressPortSet::union_of(addresses).with_names_of_whole_protocols(),
             pods: pods.map(|(class, ports)| (class, union(ports))).collect(),
         }
     }

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::evaluate::Policies;
-use crate::model::pod::{Endpoint, Pod};
+use crate::model::pod::{Endpoint, Pod, PodNetwork};
 use crate::model::policy::Policy;
 use crate::sets::addresses::AddressSet;
 use crate::sets::selector::Labels;
+use manifest::diagnostic::Diagnostics;
 
 /// The label that every namespace has without being given it.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -35,6 +36,7 @@ pub struct ClusterModel {
     by_name: HashMap<String, HashMap<String, usize>>,
     by_address: BTreeMap<IpAddr, Vec<usize>>,
     policies: Policies,
+    warnings: Diagnostics,
 }
 
 impl ClusterModel {
@@ -70,7 +72,9 @@ impl ClusterModel {
                 .or_default()
                 .entry(draft.pod.name.clone())
                 .or_insert(index);
-            for address in draft.addresses {
+            // What uses the network of its node, or none any more, is not who answers there.
+            let has_addresses = draft.pod.network == PodNetwork::Own;
+            for address in draft.addresses.into_iter().filter(|_| has_addresses) {
                 let pods = model.by_address.entry(address).or_default();
                 if pods.last() != Some(&index) {
                     pods.push(index);
@@ -96,6 +100,19 @@ impl ClusterModel {
     /// The policies, to note something at them.
     pub fn policies_mut(&mut self) -> &mut Policies {
         &mut self.policies
+    }
+
+    /// What is wrong with what was read, although it could be read.
+    #[must_use]
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+
+    /// The same model with these warnings.
+    #[must_use]
+    pub fn with_warnings(mut self, warnings: Diagnostics) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     /// The pods, templates of pods behind them.

@@ -23,7 +23,37 @@ pub struct Pod {
     pub addresses: AddressSet,
     /// Its named ports; `None` if they aren't known, as for a pod that is only described.
     pub ports: Option<Vec<NamedPort>>,
+    /// The kind of the object that it was read from: `Pod`, or the kind whose template it is. Empty
+    /// for a pod that is only described.
+    pub kind: String,
+    /// The network that it uses.
+    pub network: PodNetwork,
+    /// The object that made it, by kind and name.
+    pub owner: Option<(String, String)>,
 }
+
+/// Whose network a pod uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PodNetwork {
+    /// Its own: it has addresses that no other pod has.
+    #[default]
+    Own,
+    /// That of its node. Kubernetes leaves open whether policies select it.
+    Host,
+    /// None any more: all its containers have ended.
+    Ended,
+}
+
+impl Pod {
+    /// Whether it is the template of any number of pods.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        !matches!(self.kind.as_str(), "" | POD)
+    }
+}
+
+/// The kind of a pod.
+pub const POD: &str = "Pod";
 
 /// One end of a connection.
 #[derive(Debug, Clone)]
@@ -53,11 +83,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether both are the very same pod, which always reaches itself.
+    /// Whether both are the very same pod, which always reaches itself. Two pods of one template
+    /// are not.
     #[must_use]
     pub fn is_same_pod(&self, other: &Self) -> bool {
         match (&self.pod, &other.pod) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) && !a.is_template(),
             _ => false,
         }
     }

@@ -77,7 +77,7 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Block(addresses) => write!(f, "{addresses}"),
+            Self::Block(addresses) => addresses.fmt(f),
             Self::Pods { namespaces, pods } => {
                 if pods.is_empty() {
                     f.write_str("every pod")?;
@@ -154,18 +154,26 @@ pub struct Rule {
 }
 
 impl fmt::Display for Rule {
-    /// `everyone on 443/TCP`, `pods app=web in team-a, 10.0.0.0/8 on every port`.
+    /// `everyone on 443/TCP`, `pods app=web in team-a, 10.0.0.0/8 on every port`. `{:#}` leaves no
+    /// peer out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.peers {
             None => f.write_str("everyone")?,
             Some(peers) => {
                 // A generated policy can name thousands; a line of text should stay one.
                 const SHOWN: usize = 6;
-                let words: Vec<String> = (peers.iter().take(SHOWN))
-                    .map(ToString::to_string)
+                let shown = if f.alternate() { peers.len() } else { SHOWN };
+                let words: Vec<String> = (peers.iter().take(shown))
+                    .map(|peer| {
+                        if f.alternate() {
+                            format!("{peer:#}")
+                        } else {
+                            peer.to_string()
+                        }
+                    })
                     .collect();
                 f.write_str(&words.join(", "))?;
-                if let Some(more @ 1..) = peers.len().checked_sub(SHOWN) {
+                if let Some(more @ 1..) = peers.len().checked_sub(shown) {
                     write!(f, " and {more} more")?;
                 }
             }

@@ -3,7 +3,7 @@
 //! It takes what the questions need and passes over everything else. It does not judge: a field
 //! that Kubernetes doesn't know is ignored here as it is in the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
@@ -11,34 +11,37 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use crate::evaluate::Policies;
 use crate::kubernetes;
 use crate::model::cluster::{ClusterModel, Draft};
-use crate::model::pod::Pod;
+use crate::model::pod::{POD, Pod, PodNetwork};
 use crate::model::policy::{Direction, Policy};
 use crate::sets::addresses::parse_address;
 use crate::sets::ports::{NamedPort, Protocol};
 use crate::sets::selector::Labels;
+use crate::validate::{self, CidrRule, FieldSpot};
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity};
 use manifest::documents;
 use manifest::schema::{self, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Tree};
 
 /// The kinds that run pods, and where the pod's template stands.
-const TEMPLATES: [(&str, &[&str]); 6] = [
+const TEMPLATES: [(&str, &[&str]); 7] = [
     ("Deployment", &["spec", "template"]),
     ("StatefulSet", &["spec", "template"]),
     ("DaemonSet", &["spec", "template"]),
     ("ReplicaSet", &["spec", "template"]),
+    ("ReplicationController", &["spec", "template"]),
     ("Job", &["spec", "template"]),
     ("CronJob", &["spec", "jobTemplate", "spec", "template"]),
 ];
 
 /// A document without any of these words is of no interest, and need not even be YAML.
-const NEEDLES: [&str; 8] = [
+const NEEDLES: [&str; 9] = [
     "NetworkPolicy",
     "Namespace",
     "Pod",
     "List",
     "Deployment",
     "Set",
+    "ReplicationController",
     "Job",
     "\\",
 ];
@@ -67,7 +70,9 @@ pub fn read_all<'t>(
         namespace,
         namespaces: BTreeMap::new(),
         drafts: Vec::new(),
-        policies: Policies::default(),
+        policies: Vec::new(),
+        named: HashMap::new(),
+        warnings: Diagnostics::default(),
     };
     for (file, text) in files {
         reader.file = file;
@@ -80,11 +85,9 @@ pub fn read_all<'t>(
             reader.document(line, body)?;
         }
     }
-    Ok(ClusterModel::new(
-        reader.namespaces,
-        reader.drafts,
-        reader.policies,
-    ))
+    let policies: Policies = reader.policies.into_iter().collect();
+    let model = ClusterModel::new(reader.namespaces, reader.drafts, policies);
+    Ok(model.with_warnings(reader.warnings))
 }
 
 struct Reader<'r> {
@@ -92,7 +95,10 @@ struct Reader<'r> {
     namespace: &'r str,
     namespaces: BTreeMap<String, Labels>,
     drafts: Vec<Draft>,
-    policies: Policies,
+    policies: Vec<Policy>,
+    /// The place of each policy in the list, by namespace and name.
+    named: HashMap<(String, String), usize>,
+    warnings: Diagnostics,
 }
 
 impl Reader<'_> {
@@ -154,7 +160,7 @@ impl Reader<'_> {
                     self.namespaces.insert(name, labels);
                 }
             }
-            ("Pod", "") => self.pod(node, node, true),
+            (POD, "") => self.pod(node, node, POD),
             (kubernetes::KIND, "" | kubernetes::GROUP | kubernetes::OLD_GROUP) => {
                 return self.policy(node, line);
             }
@@ -162,7 +168,7 @@ impl Reader<'_> {
                 if let Some((_, path)) = TEMPLATES.iter().find(|(known, _)| *known == kind)
                     && let Some(template) = node.dig(path)
                 {
-                    self.pod(node, template, false);
+                    self.pod(node, template, kind);
                 }
             }
             _ => {}
@@ -176,14 +182,31 @@ impl Reader<'_> {
             .unwrap_or_else(|| self.namespace.to_owned())
     }
 
-    fn pod(&mut self, object: Node<'_>, pod: Node<'_>, is_pod: bool) {
-        let addresses = if is_pod { addresses(pod) } else { Vec::new() };
+    fn pod(&mut self, object: Node<'_>, pod: Node<'_>, kind: &str) {
+        let is_pod = kind == POD;
+        let phase = text(pod, &["status", "phase"]).unwrap_or_default();
+        let is_on_host = text(pod, &["spec", "hostNetwork"]).is_some_and(|text| text == "true");
+        let network = if is_pod && matches!(phase.as_str(), "Succeeded" | "Failed") {
+            PodNetwork::Ended
+        } else if is_on_host {
+            PodNetwork::Host
+        } else {
+            PodNetwork::Own
+        };
+        let addresses = if is_pod && network != PodNetwork::Ended {
+            addresses(pod)
+        } else {
+            Vec::new()
+        };
         self.drafts.push(Draft {
             pod: Pod {
                 namespace: self.namespace_of(object),
                 name: text(object, &["metadata", "name"]).unwrap_or_default(),
                 labels: labels(pod.dig(&["metadata", "labels"])),
                 ports: Some(ports(pod)),
+                kind: kind.to_owned(),
+                network,
+                owner: owner(object),
                 ..Pod::default()
             },
             addresses,
@@ -201,10 +224,7 @@ impl Reader<'_> {
         };
         let spec = node.get("spec").filter(|spec| !spec.is_null());
         if let Some(spec) = spec {
-            let origin = Origin {
-                place: place.clone(),
-                quoting: Quoting::Show,
-            };
+            let origin = origin_of(&place);
             let shape = Shape::Object(&kubernetes::SPEC);
             // The cluster has no use for a field that it doesn't know, and neither have we.
             let found = schema::check(spec, shape, "spec", &origin, Unknown::Warn(""));
@@ -238,9 +258,97 @@ impl Reader<'_> {
             let comments = rules.flat_map(Node::items).map(Node::comment_above);
             policy.note_comments(direction, comments);
         }
-        self.policies.add(policy);
+        self.warnings.extend(refused_by_the_server(
+            node,
+            spec,
+            &typed,
+            &origin_of(&place),
+            line,
+        ));
+        self.add(policy, &place);
         Ok(())
     }
+
+    /// Adds a policy. In a cluster the last of one name is the one that counts.
+    fn add(&mut self, policy: Policy, place: &Location) {
+        let name = (policy.namespace.clone(), policy.name.clone());
+        // A policy of which the server makes the name is always another one.
+        let known = (!policy.name.is_empty()).then(|| self.named.get(&name).copied());
+        match known.flatten().and_then(|i| self.policies.get_mut(i)) {
+            None => {
+                self.named.insert(name, self.policies.len());
+                self.policies.push(policy);
+            }
+            Some(old) => {
+                if (
+                    &old.selector,
+                    old.rules(Direction::Ingress),
+                    old.rules(Direction::Egress),
+                ) != (
+                    &policy.selector,
+                    policy.rules(Direction::Ingress),
+                    policy.rules(Direction::Egress),
+                ) {
+                    self.warnings.push(warning(
+                        "another NetworkPolicy of this name in this namespace says something else; \
+                         the last one counts, as it would in a cluster",
+                        place.clone(),
+                    ));
+                }
+                *old = policy;
+            }
+        }
+    }
+}
+
+fn origin_of(place: &Location) -> Origin {
+    Origin {
+        place: place.clone(),
+        quoting: Quoting::Show,
+    }
+}
+
+fn warning(message: impl Into<String>, place: Location) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        ..Diagnostic::error(message).at(place)
+    }
+}
+
+/// What the API server would not accept in a policy, which then is in no cluster.
+fn refused_by_the_server(
+    node: Node<'_>,
+    spec: Option<Node<'_>>,
+    typed: &NetworkPolicySpec,
+    origin: &Origin,
+    line: usize,
+) -> Vec<Diagnostic> {
+    let ctx = validate::Context {
+        origin,
+        cidr: CidrRule::default(),
+        use_of: validate::Use::AsTheyAre,
+    };
+    let at = FieldSpot::new("", Some(node));
+    let mut problems = Vec::new();
+    if spec.is_some() {
+        problems.extend(validate::policy(typed, &at.field("spec"), &ctx));
+    }
+    let labels = labels(node.dig(&["metadata", "labels"]));
+    problems.extend(validate::labels(
+        &labels,
+        &at.field("metadata").field("labels"),
+        &ctx,
+    ));
+    let errors = problems
+        .into_iter()
+        .filter(|p| p.severity == Severity::Error);
+    let as_warning = |mut problem: Diagnostic| {
+        problem.message = format!("the API server rejects this policy: {}", problem.message);
+        problem.severity = Severity::Warning;
+        problem.place.position = problem.place.position.map(|at| of_the_file(at, line));
+        problem
+    };
+    errors.map(as_warning).collect()
 }
 
 /// A position in a document that begins on a line of its file.
@@ -280,11 +388,24 @@ fn addresses(pod: Node<'_>) -> Vec<IpAddr> {
     addresses
 }
 
+/// The controller of an object, by kind and name.
+fn owner(object: Node<'_>) -> Option<(String, String)> {
+    let owners = object.dig(&["metadata", "ownerReferences"]).into_iter();
+    let controller = |owner: &Node<'_>| text(*owner, &["controller"]).is_some_and(|t| t == "true");
+    let owner = owners.flat_map(Node::items).find(controller)?;
+    Some((text(owner, &["kind"])?, text(owner, &["name"])?))
+}
+
 fn ports(pod: Node<'_>) -> Vec<NamedPort> {
     let mut ports = Vec::new();
-    // Sidecars are init containers that go on running.
     for list in ["containers", "initContainers"] {
+        // An init container has ended when the pod can be reached, unless it is a sidecar.
+        let runs = |container: &Node<'_>| {
+            list == "containers"
+                || text(*container, &["restartPolicy"]).is_some_and(|policy| policy == "Always")
+        };
         let containers = pod.dig(&["spec", list]).into_iter().flat_map(Node::items);
+        let containers = containers.filter(runs);
         for port in containers.flat_map(|c| c.get("ports").into_iter().flat_map(Node::items)) {
             let protocol = match text(port, &["protocol"]) {
                 None => Ok(Protocol::Tcp),
@@ -340,6 +461,39 @@ mod tests {
         );
         let names: Vec<&str> = model.policies().iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["b", "c"]);
+    }
+
+    #[test]
+    fn who_has_an_address_and_which_ports_run() {
+        let model = model(
+            "kind: PodList\nitems:\n\
+             - {metadata: {name: a}, status: {podIP: 10.0.0.1, phase: Running}, spec: {\
+             containers: [{ports: [{name: http, containerPort: 80}]}], initContainers: [\
+             {ports: [{name: once, containerPort: 81}]}, \
+             {restartPolicy: Always, ports: [{name: proxy, containerPort: 82}]}]}}\n\
+             - {metadata: {name: b}, status: {podIP: 10.0.0.1, phase: Succeeded}}\n\
+             - {metadata: {name: c}, status: {podIP: 10.0.0.9}, spec: {hostNetwork: true}}\n---\n\
+             kind: ReplicationController\nmetadata: {name: d}\nspec: {template: {metadata: {}}}\n",
+        );
+        let names: Vec<String> = (model.pod("home", "a").unwrap().ports.iter().flatten())
+            .map(|port| port.name.clone())
+            .collect();
+        assert_eq!(names, ["http", "proxy"]);
+        let at = |net: &str| -> Vec<Option<String>> {
+            let found = model.at(&crate::sets::addresses::parse_net(net).unwrap().into());
+            found
+                .into_iter()
+                .map(|e| Some(e.pod?.name.clone()))
+                .collect()
+        };
+        assert_eq!(at("10.0.0.1"), [Some("a".to_owned())]);
+        assert_eq!(at("10.0.0.9"), [None]);
+        let same = |name: &str| {
+            let pod = model.pod("home", name).unwrap();
+            let end = crate::model::pod::Endpoint::pod(std::sync::Arc::clone(pod));
+            end.is_same_pod(&end.clone())
+        };
+        assert!(same("a") && !same("d"));
     }
 
     #[test]

@@ -46,11 +46,20 @@ impl AddressPortSet {
         let overlay = AddressSet::overlay(&addresses).into_iter();
         let joined = overlay.map(|(these, addresses)| {
             let theirs = these.iter().filter_map(|i| ports.get(*i).copied());
-            let ports = Ports::union_of(theirs).with_names_of_whole_protocols();
-            (addresses, ports)
+            (addresses, Ports::union_of(theirs))
         });
         Self {
             pieces: in_order(joined),
+        }
+    }
+
+    /// The same set, as [`Ports::with_names_of_whole_protocols`] at each address.
+    #[must_use]
+    pub fn with_names_of_whole_protocols(self) -> Self {
+        let pieces = self.pieces.into_iter();
+        let pieces = pieces.map(|(a, ports)| (a, ports.with_names_of_whole_protocols()));
+        Self {
+            pieces: in_order(pieces),
         }
     }
 
@@ -127,7 +136,13 @@ impl fmt::Display for AddressPortSet {
         let words: Vec<String> = self
             .pieces
             .iter()
-            .map(|(addresses, ports)| format!("{addresses} on {ports}"))
+            .map(|(addresses, ports)| {
+                if f.alternate() {
+                    format!("{addresses:#} on {ports}")
+                } else {
+                    format!("{addresses} on {ports}")
+                }
+            })
             .collect();
         f.write_str(&words.join("; "))
     }
