@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::explain::view;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting};
 use manifest::documents::{self, BOM, Document, Start};
 use manifest::line_index::LineIndex;
@@ -59,6 +60,21 @@ pub fn policies(stream: &[u8], file: Option<&str>, options: &Options) -> Finding
         lint.nothing();
     }
     lint.findings
+}
+
+/// Whether a file is a config and no stream, among files of any kind: values with a network-policy
+/// config, a networkPolicy object, or a VirtualClusterTemplate.
+///
+/// A config of bare fields is not told from the values of any other chart.
+#[must_use]
+pub fn is_config_file(text: &[u8]) -> bool {
+    if !view::is_config(text) {
+        return false;
+    }
+    let tree = std::str::from_utf8(text).ok().map(Tree::parse);
+    let Some(Ok(tree)) = &tree else { return false };
+    let has = |path: &[&str]| tree.root().is_some_and(|root| root.dig(path).is_some());
+    has(&["policies", "networkPolicy"]) || has(&["networkPolicy"]) || has(&["kind"])
 }
 
 struct Lint<'s> {
@@ -125,7 +141,7 @@ impl Lint<'_> {
         for policy in policies {
             let mut place = place.clone();
             place.object = Some(describe(policy));
-            self.policy(Some(policy), place, start);
+            self.policy(policy, place, start);
         }
     }
 
@@ -166,7 +182,7 @@ impl Lint<'_> {
         }
     }
 
-    fn policy(&mut self, node: Option<Node<'_>>, place: Location, start: Position) {
+    fn policy(&mut self, node: Node<'_>, place: Location, start: Position) {
         let origin = Origin {
             place,
             quoting: Quoting::Show,
@@ -176,7 +192,7 @@ impl Lint<'_> {
             cidr: self.options.cidr,
             use_of: Use::AsTheyAre,
         };
-        let problems = policy_document(node, self.options.namespace.as_deref(), &ctx);
+        let problems = policy_document(Some(node), self.options.namespace.as_deref(), &ctx);
         self.findings.policies += 1;
         self.findings
             .report
@@ -186,20 +202,18 @@ impl Lint<'_> {
             }));
     }
 
-    /// An empty stream is to the server what an empty object is.
+    /// An empty stream is an error: a check that checks nothing must not be green. The server names
+    /// the same field.
     fn nothing(&mut self) {
         let place = Location {
             file: self.file.map(str::to_owned),
-            object: Some("an empty stream".to_owned()),
+            path: Some("metadata.name".to_owned()),
             ..Location::default()
         };
-        self.policy(None, place, Position { line: 1, column: 1 });
-        let found = std::mem::take(&mut self.findings.report);
-        self.findings.report.extend(
-            found
-                .into_iter()
-                .map(|p| p.help("did the chart render anything?")),
-        );
+        let message = "there is nothing to check, the stream is empty";
+        let help = "did the chart render anything? With --output-dir, Helm prints nothing";
+        let problem = Diagnostic::error(message).help(help).at(place);
+        self.findings.report.push(problem);
     }
 
     /// A document that can't be read concerns us if it speaks of network policies.

@@ -202,6 +202,14 @@ fn code(text: &str) -> Result<String, String> {
     })
 }
 
+/// The note that a config is judged without a chart, so for an edition that nothing says.
+pub(super) fn assumed_edition(edition: Edition) -> String {
+    format!(
+        "note: no chart is given: edition {edition}, the newest, is assumed; set another with \
+         --edition"
+    )
+}
+
 /// A variable of the environment, if it is set to something. One that can't be read is no variable
 /// that is not set: the policies could go to another namespace.
 pub(super) fn variable(name: &str) -> anyhow::Result<Option<String>> {

@@ -86,9 +86,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         note(input, view);
     }
     if let Some(edition) = old.assumed_edition.or(new.assumed_edition) {
-        log(format!(
-            "note: no chart is given: edition {edition}, the newest, is assumed; set another with --edition"
-        ));
+        log(args::assumed_edition(edition));
     }
     if inputs.iter().all(|(_, view)| has_nothing(view)) {
         log(

@@ -1,17 +1,21 @@
 //! The command `lint`: what the API server, and a careful colleague, would say.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::ops::Range;
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
 use super::Exit;
 use super::args;
-use super::diagnostics::{self, Format, Source};
-use super::input;
+use super::input::{self, Input, Source};
+use super::output::{self, Outcome, Output, Report, Subject};
+use super::parallel;
+use crate::explain::view;
 use crate::filter::{self, render};
 use crate::lint;
 use crate::rules::Audience;
+use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
 
@@ -24,11 +28,12 @@ const STAND_IN: &[u8] = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stan
 /// The release that a config is tried for where no other is named.
 const SOME_RELEASE: &str = "vcluster";
 
-/// Says what is wrong with the network policies of a rendered chart, and changes nothing.
+/// Says what is wrong with network policies and configs, and changes nothing.
 ///
 /// Every NetworkPolicy is held against the API server's rules, and every network-policy config
-/// against those and against good advice. Exit code 0: nothing is wrong; 1: something is, or there
-/// was nothing to check.
+/// against those and against good advice. A FILE is a rendered chart, manifests, or a config: values
+/// with policies.networkPolicy, a networkPolicy object, or a VirtualClusterTemplate. Of a folder,
+/// files without a policy or config are passed over.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -37,129 +42,263 @@ pub(super) struct Args {
     config: args::ConfigFiles,
     #[command(flatten)]
     policies: args::Policies,
-    /// How to print what was found
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
-/// A stream that was read.
-#[derive(Debug)]
-struct Input {
-    file: Option<String>,
-    /// Whether the caller named it: then there must be something to check.
-    is_named: bool,
-    bytes: Vec<u8>,
-    /// Whether it was really read, and does not merely carry a config.
-    real: bool,
+/// By what an input is judged.
+struct Judge<'a> {
+    args: &'a Args,
+    configs: &'a [ConfigFile],
+    /// The options for a rendered stream.
+    for_streams: filter::Options,
+    /// The options for a config alone, which needs a release and an edition.
+    for_configs: filter::Options,
+}
+
+/// What was found in an input.
+#[derive(Debug, Default)]
+struct Findings {
+    diagnostics: Diagnostics,
+    policies: usize,
+    configs: usize,
     /// The bytes that may be shown.
-    quotable: Vec<std::ops::Range<usize>>,
+    quotable: Vec<Range<usize>>,
+    /// The edition that was assumed for a config alone.
+    assumed_edition: Option<Edition>,
+}
+
+impl Findings {
+    fn outcome(&self) -> Outcome {
+        if self.diagnostics.has_errors() {
+            Outcome::Failed
+        } else if self.policies + self.configs == 0 {
+            Outcome::Skipped
+        } else {
+            Outcome::Passed
+        }
+    }
 }
 
 /// Checks the files, or standard input, or a config alone.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let configs = args.config.read()?;
-    let mut inputs = if args.paths.paths.is_empty() && !configs.is_empty() {
-        vec![Input {
-            file: None,
-            is_named: true,
-            bytes: STAND_IN.to_vec(),
-            real: false,
-            quotable: Vec::new(),
-        }]
+    let judge = Judge::new(args, &configs)?;
+    let is_config_alone = args.paths.paths.is_empty() && !configs.is_empty();
+    let inputs = if is_config_alone {
+        Vec::new()
     } else {
-        read(&args.paths.paths)?
+        input::read(&args.paths.paths, WANTED)?
     };
-    let mut report = Diagnostics::default();
-    let mut checked = 0;
-    for input in &mut inputs {
-        let (found, count) = check(input, args, &configs)?;
-        checked += count;
-        if count == 0 && input.is_named {
-            report.push(nothing(input.file.clone()));
-        }
-        report.extend(found);
+    let mut findings = parallel::map("checking", &inputs, |input| judge.input(input));
+    if is_config_alone {
+        findings.push(judge.config(&configs));
     }
-    if checked == 0 && report.is_empty() {
-        report.push(nothing(None));
+    let report = report(&configs, &inputs, &findings);
+    if let Some(edition) = findings.iter().find_map(|found| found.assumed_edition) {
+        super::log(args::assumed_edition(edition));
     }
-    let allowed: Vec<&str> = args.policies.allow.iter().map(String::as_str).collect();
-    report.allow(&allowed);
-    if args.policies.strict {
-        report.be_strict();
-    }
-    let whole: Vec<_> = configs.iter().map(|c| 0..c.text.len()).collect();
-    let of_configs = configs.iter().zip(&whole).map(|(config, whole)| Source {
-        file: Some(&config.name),
-        text: config.text.as_bytes(),
-        quotable: std::slice::from_ref(whole),
-    });
-    let of_inputs = inputs.iter().filter(|i| i.real).map(|input| Source {
-        file: input.file.as_deref(),
-        text: &input.bytes,
-        quotable: &input.quotable,
-    });
-    let sources: Vec<Source<'_>> = of_configs.chain(of_inputs).collect();
-    diagnostics::report(&report, &sources, args.output).context("can't write the findings")?;
-    Ok(if report.has_errors() {
+    report
+        .print(args.output.output)
+        .context("can't write the findings")?;
+    Ok(if report.has_failed() {
         Exit::Rejected
     } else {
         Exit::Done
     })
 }
 
-/// What is wrong with one stream, its policies first, then its configs; and how many of both it has.
-fn check(
-    input: &mut Input,
-    args: &Args,
-    configs: &[ConfigFile],
-) -> anyhow::Result<(Diagnostics, usize)> {
-    let mut report = Diagnostics::default();
-    let mut checked = 0;
-    if input.real {
-        let options = lint::Options {
-            cidr: args.policies.kube_version.unwrap_or_default(),
-            namespace: args.policies.release.namespace.clone(),
-        };
-        let found = lint::policies(&input.bytes, input.file.as_deref(), &options);
-        report.extend(found.report);
-        input.quotable = found.quotable;
-        checked += found.policies;
+impl<'a> Judge<'a> {
+    fn new(args: &'a Args, configs: &'a [ConfigFile]) -> anyhow::Result<Self> {
+        let mut for_streams = args.policies.options(configs.to_vec())?;
+        for_streams.audience = Audience::Reviewer;
+        // What is allowed and what is strict is decided once, for all that was found.
+        for_streams.strict = false;
+        for_streams.allow.clear();
+        let mut for_configs = for_streams.clone();
+        let release = &mut for_configs.overrides.release;
+        release.get_or_insert_with(|| SOME_RELEASE.to_owned());
+        for_configs.edition.get_or_insert_with(Edition::newest);
+        Ok(Self {
+            args,
+            configs,
+            for_streams,
+            for_configs,
+        })
     }
-    let in_place = |mut problem: Diagnostic| {
-        let place = &mut problem.place;
-        match &place.object {
-            Some(object) if configs.iter().any(|c| c.name == *object) => {
-                place.file = place.object.take();
+
+    /// What is wrong with an input, of whichever kind it is.
+    fn input(&self, input: &Input) -> Findings {
+        let is_config = match input.source {
+            Source::InFolder(_) => lint::is_config_file(&input.bytes),
+            Source::Named(_) | Source::Stdin => view::is_config(&input.bytes),
+        };
+        let mut found = match std::str::from_utf8(&input.bytes) {
+            Ok(text) if is_config => {
+                let file = ConfigFile {
+                    name: input.name(),
+                    text: text.to_owned(),
+                };
+                let mut found = self.config(&[&[file], self.configs].concat());
+                found.quotable.push(0..text.len());
+                found
             }
-            _ => place.file.clone_from(&input.file),
+            _ => self.stream(input),
+        };
+        if found.outcome() == Outcome::Skipped && input.source.is_named() {
+            found.diagnostics.push(nothing(input.source.file()));
         }
-        problem
-    };
-    let problems = match render(&input.bytes, &options(args, configs, input.real)?) {
-        Ok(output) => {
-            checked += output.found.len();
-            output.warnings
+        found.diagnostics = self.finish(found.diagnostics);
+        found
+    }
+
+    /// What is wrong with a stream: its policies first, then its configs.
+    fn stream(&self, input: &Input) -> Findings {
+        let file = input.source.file();
+        let options = lint::Options {
+            cidr: self.for_streams.cidr,
+            namespace: self.for_streams.overrides.namespace.clone(),
+        };
+        let found = lint::policies(&input.bytes, file.as_deref(), &options);
+        let mut report = found.report;
+        let (problems, configs) = match render(&input.bytes, &self.for_streams) {
+            Ok(output) => (output.warnings, output.found.len()),
+            Err(errors) => (errors, 1),
+        };
+        let in_place = |problem| in_place(problem, self.configs, file.as_deref());
+        report.extend(problems.into_iter().map(in_place));
+        Findings {
+            diagnostics: report,
+            policies: found.policies,
+            configs,
+            quotable: found.quotable,
+            assumed_edition: None,
         }
-        Err(errors) => {
-            checked += 1;
-            errors
+    }
+
+    /// What is wrong with a config for which there is no stream.
+    fn config(&self, configs: &[ConfigFile]) -> Findings {
+        let mut options = self.for_configs.clone();
+        options.overrides.files = configs.to_vec();
+        let problems = match render(STAND_IN, &options) {
+            Ok(output) => output.warnings,
+            Err(errors) => errors,
+        };
+        let mut report = Diagnostics::default();
+        report.extend(problems.into_iter().map(|p| in_place(p, configs, None)));
+        Findings {
+            diagnostics: self.finish(report),
+            configs: 1,
+            assumed_edition: if self.args.policies.edition.is_none() {
+                options.edition
+            } else {
+                None
+            },
+            ..Findings::default()
         }
-    };
-    report.extend(problems.into_iter().map(in_place));
-    Ok((report, checked))
+    }
+
+    fn finish(&self, diagnostics: Diagnostics) -> Diagnostics {
+        diagnostics.finish(&self.args.policies.allow, self.args.policies.strict)
+    }
 }
 
-fn options(args: &Args, configs: &[ConfigFile], real: bool) -> anyhow::Result<filter::Options> {
-    let mut options = args.policies.options(configs.to_vec())?;
-    options.audience = Audience::Reviewer;
-    // What is allowed and what is strict is decided once, for all that was found.
-    options.strict = false;
-    options.allow.clear();
-    if !real {
-        let release = &mut options.overrides.release;
-        release.get_or_insert_with(|| SOME_RELEASE.to_owned());
+/// A problem with the file that it is in: one of the configs, or the one that was read.
+fn in_place(mut problem: Diagnostic, configs: &[ConfigFile], file: Option<&str>) -> Diagnostic {
+    let place = &mut problem.place;
+    match &place.object {
+        Some(object) if configs.iter().any(|c| c.name == *object) => {
+            place.file = place.object.take();
+        }
+        _ => place.file = file.map(str::to_owned),
     }
-    Ok(options)
+    problem
+}
+
+/// Puts together what was found.
+fn report<'r>(
+    configs: &'r [ConfigFile],
+    inputs: &'r [Input],
+    findings: &'r [Findings],
+) -> Report<'r> {
+    let mut subjects = Vec::new();
+    for (at, found) in findings.iter().enumerate() {
+        let (name, file) = match inputs.get(at) {
+            Some(input) => (input.name(), input.source.file()),
+            None => (names(configs), None),
+        };
+        subjects.push(Subject {
+            name,
+            file,
+            outcome: found.outcome(),
+            diagnostics: found.diagnostics.clone(),
+        });
+    }
+    if subjects.iter().all(|s| s.outcome == Outcome::Skipped)
+        && let Some(first) = subjects.first_mut()
+    {
+        // A check that checks nothing must not be green.
+        first.outcome = Outcome::Failed;
+        first.diagnostics.push(nothing(None));
+    }
+    let of_configs = configs.iter().map(|config| output::Source {
+        file: Some(config.name.clone()),
+        text: config.text.as_bytes(),
+        quotable: std::iter::once(0..config.text.len()).collect(),
+    });
+    let of_inputs = inputs
+        .iter()
+        .zip(findings)
+        .map(|(input, found)| output::Source {
+            file: input.source.file(),
+            text: &input.bytes,
+            quotable: found.quotable.clone(),
+        });
+    let mut report = Report {
+        command: "lint",
+        subjects,
+        summary: String::new(),
+        sources: of_configs.chain(of_inputs).collect(),
+        codes: &[],
+    };
+    report.summary = summary(&report, findings);
+    report
+}
+
+fn names(configs: &[ConfigFile]) -> String {
+    let names: Vec<&str> = configs.iter().map(|config| config.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// What was checked, and how it ended, in one line.
+fn summary(report: &Report<'_>, findings: &[Findings]) -> String {
+    let count = |number: usize, what: &str| {
+        let plural = if number == 1 { "" } else { "s" };
+        format!("{number} {what}{plural}")
+    };
+    let policies: usize = findings.iter().map(|found| found.policies).sum();
+    let configs = findings.iter().map(|found| found.configs).sum();
+    let policies = if policies == 1 {
+        "1 network policy".to_owned()
+    } else {
+        format!("{policies} network policies")
+    };
+    let mut summary = format!(
+        "checked {policies} and {} in {}",
+        count(configs, "config"),
+        count(findings.len(), "input")
+    );
+    let skipped = report.count(Outcome::Skipped);
+    if findings.len() > 1 {
+        let _ = write!(summary, "; {} rejected", report.count(Outcome::Failed));
+    }
+    if skipped > 0 {
+        let _ = write!(summary, ", {skipped} without a policy or config");
+    }
+    let (errors, warnings) = report.problem_counts();
+    let (errors, warnings) = (count(errors, "error"), count(warnings, "warning"));
+    let _ = write!(summary, ": {errors}, {warnings}");
+    summary
 }
 
 /// A check that checks nothing must not be green.
@@ -170,16 +309,4 @@ fn nothing(file: Option<String>) -> Diagnostic {
             file,
             ..Location::default()
         })
-}
-
-fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
-    let inputs = input::read(paths, WANTED)?;
-    let real = |input: input::Input| Input {
-        file: input.source.file(),
-        is_named: input.source.is_named(),
-        bytes: input.bytes,
-        real: true,
-        quotable: Vec::new(),
-    };
-    Ok(inputs.into_iter().map(real).collect())
 }

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
 use super::Exit;
-use super::diagnostics::{self, Format};
 use super::file::{Ready, Target};
+use super::output;
 use super::pipe;
 use crate::migrate::{Migration, migrate};
 use manifest::diagnostic::{Diagnostics, Location};
@@ -66,7 +66,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             Err(problems) => report.extend(problems),
         }
     }
-    diagnostics::report(&report, &[], Format::Text).context("can't write to standard error")?;
+    let sources = inputs.iter().map(|input| output::Source {
+        file: Some(input.name.clone()),
+        text: input.text.as_bytes(),
+        quotable: std::iter::once(0..input.text.len()).collect(),
+    });
+    output::log_diagnostics(&report, &sources.collect::<Vec<_>>())
+        .context("can't write to standard error")?;
     if report.has_errors() {
         return Ok(Exit::Rejected);
     }

@@ -5,7 +5,6 @@
 mod argocd;
 mod args;
 mod check;
-mod diagnostics;
 mod diff;
 mod doctor;
 mod exec;
@@ -16,6 +15,7 @@ mod input;
 mod lint;
 mod manual;
 mod migrate;
+mod output;
 mod parallel;
 pub(crate) mod pipe;
 mod run_report;
@@ -26,7 +26,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 
 use manifest::escape;
 
@@ -73,6 +73,9 @@ pub struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     filter: filter::Args,
+    /// When to print in colours; NO_COLOR and FORCE_COLOR in the environment are heeded
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -108,6 +111,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&shown(error)),
     };
+    output::color::choose(cli.color);
     end(match cli.command {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),

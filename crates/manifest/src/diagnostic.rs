@@ -257,6 +257,22 @@ impl Diagnostics {
         (errors, self.problems.len() - errors)
     }
 
+    /// Ends a run: leaves out the warnings that are allowed, and makes errors of the others where
+    /// the run is strict.
+    #[must_use]
+    pub fn finish(mut self, allow: &[String], strict: bool) -> Self {
+        let is_allowed = |p: &Diagnostic| {
+            let code = p.code.unwrap_or_default();
+            p.severity == Severity::Warning && allow.iter().any(|a| a.eq_ignore_ascii_case(code))
+        };
+        self.problems.retain(|p| !is_allowed(p));
+        if strict {
+            self.be_strict();
+        }
+        self.seen = self.problems.iter().cloned().collect();
+        self
+    }
+
     /// Leaves the warnings of these codes out.
     pub fn allow(&mut self, codes: &[&str]) {
         self.problems

@@ -112,6 +112,39 @@ pub fn xml(text: &str) -> String {
     escaped
 }
 
+/// A text as the message of a command in the log of a GitHub workflow. Line breaks stay.
+#[must_use]
+pub fn github_message(text: &str) -> String {
+    let text = lines(text).replace('%', "%25");
+    text.replace('\n', "%0A")
+}
+
+/// A text as a property (a file, a title) of a command in the log of a GitHub workflow.
+#[must_use]
+pub fn github_property(text: &str) -> String {
+    let text = terminal(text).replace('%', "%25");
+    text.replace(':', "%3A").replace(',', "%2C")
+}
+
+/// The path of a file as a URI: relative as it is, absolute with the scheme `file`.
+#[must_use]
+pub fn uri(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    if path.starts_with('/') {
+        uri.push_str("file://");
+    }
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => uri.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(byte)),
+            byte => {
+                let _ = write!(uri, "%{byte:02X}");
+            }
+        }
+    }
+    uri
+}
+
 /// A text between the double quotes of a Mermaid label.
 #[must_use]
 pub fn mermaid(text: &str) -> String {

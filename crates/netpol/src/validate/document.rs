@@ -260,6 +260,7 @@ struct Metadata {
     name: String,
     generate_name: String,
     namespace: String,
+    uid: String,
     resource_version: String,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
@@ -317,8 +318,9 @@ fn metadata_problems(
         &at.field("finalizers"),
         ctx,
     ));
+    // An object with a UID was read from a server. Sent back, it is an update, which takes both.
     let version = metadata.resource_version.parse::<u64>();
-    if version.is_ok_and(|version| version != 0) {
+    if version.is_ok_and(|version| version != 0) && metadata.uid.is_empty() {
         problems.push(
             ctx.error(
                 &at.field("resourceVersion"),

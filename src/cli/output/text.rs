@@ -1,124 +1,109 @@
-//! Problems as a person or a program reads them: like a compiler's on a terminal, plain elsewhere,
-//! or as JSON.
+//! Diagnostics for people, as compilers print them: the line that is meant, and a mark below it.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::io::{self, Write as _};
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde::Serialize;
 
-use super::pipe;
+use super::Report;
+use crate::cli::pipe;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Position, Severity};
 use manifest::escape;
 
 /// The longest line that is shown.
 const MAX_LINE: usize = 400;
 
-/// How problems are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
-    /// For people, on standard error
-    Text,
-    /// For programs, on standard output
-    Json,
-}
-
 /// A text that may be quoted, at least in part.
 #[derive(Debug)]
-pub(super) struct Source<'t> {
+pub(in crate::cli) struct Source<'t> {
     /// The file, as problems name it; `None` for standard input.
-    pub(super) file: Option<&'t str>,
+    pub(in crate::cli) file: Option<String>,
     /// The bytes.
-    pub(super) text: &'t [u8],
+    pub(in crate::cli) text: &'t [u8],
     /// The parts that may be shown, in the order of the text.
-    pub(super) quotable: &'t [Range<usize>],
+    pub(in crate::cli) quotable: Vec<Range<usize>>,
 }
 
-#[derive(Serialize)]
-struct Json<'r> {
-    errors: usize,
-    warnings: usize,
-    problems: &'r Diagnostics,
-}
-
-/// Prints a report.
-pub(super) fn report(
-    report: &Diagnostics,
-    sources: &[Source<'_>],
-    format: Format,
-) -> io::Result<()> {
-    if format == Format::Json {
-        let (errors, warnings) = report.counts();
-        let json = Json {
-            errors,
-            warnings,
-            problems: report,
-        };
-        let text = serde_json::to_string_pretty(&json)?;
-        return pipe::answer(format!("{}\n", escape::json(&text)).as_bytes());
-    }
-    if report.is_empty() {
-        return Ok(());
-    }
-    pipe::until_enough(on_stderr(report, sources))
-}
-
-fn on_stderr(report: &Diagnostics, sources: &[Source<'_>]) -> io::Result<()> {
-    if !io::stderr().is_terminal() {
-        return writeln!(io::stderr(), "{report}");
-    }
-    // It takes the colours out where NO_COLOR or the terminal asks for that.
+/// Prints a report on standard error: its diagnostics, and the line that sums up.
+pub(super) fn log_report(report: &Report<'_>) -> io::Result<()> {
     let mut out = anstream::stderr().lock();
-    let sources: Vec<Lines<'_>> = sources.iter().map(Lines::of).collect();
-    for problem in report.iter() {
-        writeln!(out, "{}\n", like_a_compiler(problem, &sources))?;
-    }
+    write_all(&mut out, report.diagnostics(), &report.sources)?;
+    writeln!(out, "{}", escape::terminal(&report.summary))?;
     out.flush()
 }
+
+/// Prints diagnostics on standard error. That nobody reads them is no error.
+pub(in crate::cli) fn log_diagnostics(
+    diagnostics: &Diagnostics,
+    sources: &[Source<'_>],
+) -> io::Result<()> {
+    // It takes the colours out where --color, the environment or the terminal asks for that.
+    let mut out = anstream::stderr().lock();
+    let written = write_all(&mut out, diagnostics.iter(), sources).and_then(|()| out.flush());
+    pipe::until_enough(written)
+}
+
+fn write_all<'d>(
+    out: &mut impl io::Write,
+    diagnostics: impl Iterator<Item = &'d Diagnostic>,
+    sources: &[Source<'_>],
+) -> io::Result<()> {
+    let texts = sources.iter().map(|s| (s.file.as_deref(), Lines::of(s)));
+    let texts: Texts<'_> = texts.collect();
+    for diagnostic in diagnostics {
+        writeln!(out, "{}\n", like_a_compiler(diagnostic, &texts))?;
+    }
+    Ok(())
+}
+
+/// The texts by their files; standard input has none.
+type Texts<'s> = HashMap<Option<&'s str>, Lines<'s>>;
 
 /// A text, and where each of its lines begins.
 struct Lines<'s> {
     source: &'s Source<'s>,
-    starts: Vec<usize>,
+    /// Computed when the first diagnostic of the text is shown.
+    starts: OnceCell<Vec<usize>>,
 }
 
 impl<'s> Lines<'s> {
     fn of(source: &'s Source<'s>) -> Self {
-        let breaks = memchr::memchr_iter(b'\n', source.text);
         Self {
             source,
-            starts: std::iter::once(0).chain(breaks.map(|at| at + 1)).collect(),
+            starts: OnceCell::new(),
         }
     }
 
     /// A line, counted from 0, with its line break, and where it begins.
     fn get(&self, line: usize) -> Option<(usize, &'s [u8])> {
-        let start = *self.starts.get(line)?;
-        let next = self.starts.get(line + 1).copied();
+        let starts = self.starts.get_or_init(|| {
+            let breaks = memchr::memchr_iter(b'\n', self.source.text);
+            std::iter::once(0).chain(breaks.map(|at| at + 1)).collect()
+        });
+        let start = *starts.get(line)?;
+        let next = starts.get(line + 1).copied();
         let end = next.unwrap_or(self.source.text.len());
         Some((start, self.source.text.get(start..end)?))
     }
 
     /// The range of a byte that may be shown. The ranges are in the order of the text.
     fn quotable(&self, at: usize) -> Option<&'s Range<usize>> {
-        let quotable = self.source.quotable;
+        let quotable = &self.source.quotable;
         let behind = quotable.partition_point(|range| range.start <= at);
         let last = behind.checked_sub(1).and_then(|i| quotable.get(i));
         last.filter(|range| at < range.end)
     }
 }
 
-fn like_a_compiler(problem: &Diagnostic, sources: &[Lines<'_>]) -> String {
+fn like_a_compiler(problem: &Diagnostic, texts: &Texts<'_>) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut message = problem.message.clone();
-    if let Some(path) = &problem.place.path {
-        message = format!("{path}: {message}");
-    }
-    let title = level.primary_title(escape::terminal(&message).into_owned());
+    let title = level.primary_title(escape::terminal(&super::message(problem)).into_owned());
     let title = match problem.code {
         Some(code) => title.id(code),
         None => title,
@@ -126,7 +111,7 @@ fn like_a_compiler(problem: &Diagnostic, sources: &[Lines<'_>]) -> String {
     let place = &problem.place;
     let line = place
         .position
-        .and_then(|position| Some((position, quoted_line(problem, position, sources)?)));
+        .and_then(|position| Some((position, quoted_line(problem, position, texts)?)));
     let name = escape::terminal(place.file.as_deref().unwrap_or("<stdin>"));
     let mut group = match &line {
         Some((position, text)) => {
@@ -141,10 +126,7 @@ fn like_a_compiler(problem: &Diagnostic, sources: &[Lines<'_>]) -> String {
         None => Group::with_title(title).element(Origin::path(place.to_string())),
     };
     if line.is_some() {
-        let mut about = place.clone();
-        about.file = None;
-        about.position = None;
-        let about = about.to_string();
+        let about = super::without_point(place).to_string();
         if !about.is_empty() {
             group = group.element(Level::NOTE.message(format!("in {about}")));
         }
@@ -158,14 +140,12 @@ fn like_a_compiler(problem: &Diagnostic, sources: &[Lines<'_>]) -> String {
 }
 
 /// The line of a problem, if its text is at hand and may be shown.
-fn quoted_line(problem: &Diagnostic, position: Position, sources: &[Lines<'_>]) -> Option<String> {
+fn quoted_line(problem: &Diagnostic, position: Position, texts: &Texts<'_>) -> Option<String> {
     // Positions inside a part of an object are not those of the stream.
     if problem.place.part.is_some() {
         return None;
     }
-    let lines = sources
-        .iter()
-        .find(|lines| lines.source.file == problem.place.file.as_deref())?;
+    let lines = texts.get(&problem.place.file.as_deref())?;
     let (start, line) = lines.get(position.line.checked_sub(1)?)?;
     let range = lines.quotable(start)?;
     // Behind the policy, other objects may stand in the same line.
@@ -253,21 +233,23 @@ mod tests {
         let source = Source {
             file: None,
             text,
-            quotable: std::slice::from_ref(&second_line),
+            quotable: vec![second_line],
         };
         let problem = |line| {
             Diagnostic::error("wrong")
                 .at(Location::default().at("x", Some(Position { line, column: 4 })))
         };
-        let show = |line| like_a_compiler(&problem(line), &[Lines::of(&source)]);
+        let texts = |source| Texts::from([(None, Lines::of(source))]);
+        let show = |line| like_a_compiler(&problem(line), &texts(&source));
         assert!(show(2).contains("b: open"));
         assert!(!show(1).contains("secret"));
         let first_half = 10..14;
         let source = Source {
-            quotable: std::slice::from_ref(&first_half),
-            ..source
+            file: None,
+            text,
+            quotable: vec![first_half],
         };
-        let shown = like_a_compiler(&problem(2), &[Lines::of(&source)]);
+        let shown = like_a_compiler(&problem(2), &texts(&source));
         assert!(shown.contains("b: o") && !shown.contains("open"), "{shown}");
     }
 }
