@@ -25,6 +25,7 @@
 //! | `rules` | the warnings: what is accepted, but may not do what is meant |
 //! | `filter` | from the bytes of a stream to the bytes that Helm installs |
 //! | `explain` | policies in words and pictures: who, why, and what is open |
+//! | `audit` | whether the virtual clusters of a stream are isolated, and why not |
 //! | `lint`, `migrate`, `json_schema`, `argocd`, `doctor` | the commands of these names |
 //! | `cli` | arguments, files, exit codes |
 //!
@@ -41,6 +42,8 @@ pub use filter::{Options, Output, render};
 // What the program, its tests and its fuzz targets use. It may change with every version.
 #[doc(hidden)]
 pub mod argocd;
+#[doc(hidden)]
+pub mod audit;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]

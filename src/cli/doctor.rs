@@ -1,18 +1,15 @@
 //! `doctor`: asks the programs on PATH and the cluster, and says what [`crate::doctor`] thinks of it.
 
-use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use anyhow::Context as _;
 use clap::Parser;
-use serde_json::Value;
 
 use super::Exit;
+use super::kubectl::Kubectl;
 use super::pipe;
-use crate::doctor::{self, Cluster, Failure, Finding, Health, Question};
+use super::subprocess::{Deadline, ask};
+use crate::doctor::{self, Failure, Finding, Health};
 
 const NAME: &str = "vcluster-netpol";
 
@@ -24,12 +21,8 @@ const NAME: &str = "vcluster-netpol";
 #[derive(Debug, Clone, Parser)]
 #[group(skip)]
 pub(super) struct Args {
-    /// The kubectl to ask the cluster with
-    #[arg(long, value_name = "PROGRAM", default_value = "kubectl")]
-    kubectl: PathBuf,
-    /// The context of the kubeconfig; the current one, where it is not given
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    kubectl: Kubectl,
     /// Don't ask a cluster
     #[arg(long)]
     no_cluster: bool,
@@ -45,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut findings = vec![program];
     findings.extend(helm(on_path));
     if !args.no_cluster {
-        findings.push(cluster(args));
+        findings.push(args.kubectl.network_plugin(Deadline::of(args.timeout)));
     }
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     pipe::answer((lines.join("\n") + "\n").as_bytes()).context("can't write standard output")?;
@@ -53,84 +46,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(if bad { Exit::Rejected } else { Exit::Done })
 }
 
-/// Until when a program may run.
-#[derive(Debug, Clone, Copy)]
-struct Deadline {
-    end: Instant,
-    seconds: u64,
-}
-
-impl Deadline {
-    fn of(seconds: u64) -> Self {
-        let end = Instant::now() + Duration::from_secs(seconds);
-        Self { end, seconds }
-    }
-
-    fn left(self) -> Duration {
-        self.end.saturating_duration_since(Instant::now())
-    }
-}
-
 /// How long a program of this machine may take to say its version or its plugins.
 const LOCAL: u64 = 60;
-
-/// The most that a program's answer is read of.
-const MOST: u64 = 256 << 20;
-
-/// What a program prints, or why there is no answer. It is killed when it takes too long.
-fn ask(command: &mut Command, deadline: Deadline) -> Result<String, Failure> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| Failure::Message(format!("{name} can't be run: {error}")))?;
-    let stdout = read(child.stdout.take());
-    let stderr = read(child.stderr.take());
-    let late = Failure::Late(deadline.seconds);
-    let status = wait(&mut child, deadline).ok_or_else(|| late.clone())?;
-    // A program that this one started may have the pipe still open: its end is not waited for
-    // beyond the deadline either.
-    let printed = stdout.recv_timeout(deadline.left()).map_err(|_| late)?;
-    if status.success() {
-        return Ok(String::from_utf8_lossy(&printed).into_owned());
-    }
-    let reply = stderr.recv_timeout(deadline.left()).unwrap_or_default();
-    let reply = String::from_utf8_lossy(&reply);
-    let last = reply.trim().lines().last().unwrap_or_default();
-    Err(Failure::Message(format!("{name} failed: {last}")))
-}
-
-/// Reads a pipe to its end in a thread of its own, so that a full pipe stops nobody.
-fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = sync_channel(1);
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(pipe) = pipe {
-            // What was read before an error is all there is to judge.
-            drop(pipe.take(MOST).read_to_end(&mut bytes));
-        }
-        drop(sender.send(bytes));
-    });
-    receiver
-}
-
-/// How a program ended; `None` where it had to be killed.
-fn wait(child: &mut Child, deadline: Deadline) -> Option<ExitStatus> {
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        if deadline.left().is_zero() {
-            // It may just have ended by itself; then there is nothing to kill.
-            drop(child.kill());
-            drop(child.wait());
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5).min(deadline.left()));
-    }
-}
 
 /// What a program of this machine prints, or why there is no answer.
 fn ask_here(command: &mut Command) -> Result<String, String> {
@@ -180,32 +97,4 @@ fn helm(on_path: bool) -> Vec<Finding> {
         Ok(rows) => doctor::helm(version, &rows, env!("CARGO_PKG_VERSION"), on_path),
         Err(why) => vec![doctor::no_plugins(version, &why)],
     }
-}
-
-/// The network plugin of the cluster.
-fn cluster(args: &Args) -> Finding {
-    let deadline = Deadline::of(args.timeout);
-    let mut cluster = Cluster::default();
-    while let Some(question) = cluster.next_question() {
-        match ask_cluster(args, &question, deadline) {
-            Ok(answer) => cluster.answer(question, Some(answer)),
-            Err(failure) if question == Question::DaemonSets => {
-                return doctor::no_answer(&failure);
-            }
-            // The others make a judgement more certain; without an answer it says less.
-            Err(_) => cluster.answer(question, None),
-        }
-    }
-    doctor::network_plugin(&cluster)
-}
-
-/// The answer of kubectl to a question.
-fn ask_cluster(args: &Args, question: &Question, deadline: Deadline) -> Result<Value, Failure> {
-    let mut command = Command::new(&args.kubectl);
-    command.args(question.words());
-    // kubectl tries several times, so its own limit is none for all of them.
-    command.arg(format!("--request-timeout={}s", args.timeout));
-    command.args(args.context.iter().map(|name| format!("--context={name}")));
-    let text = ask(&mut command, deadline)?;
-    serde_json::from_str(&text).map_err(|_| Failure::Message("kubectl printed no JSON".to_owned()))
 }

@@ -4,6 +4,7 @@
 
 mod argocd;
 mod args;
+mod audit;
 mod check;
 mod diff;
 mod doctor;
@@ -12,6 +13,7 @@ mod explain;
 mod file;
 mod filter;
 mod input;
+mod kubectl;
 mod lint;
 mod manual;
 mod migrate;
@@ -20,6 +22,7 @@ mod parallel;
 pub(crate) mod pipe;
 mod run_report;
 mod schema;
+mod subprocess;
 
 use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, Write as _};
@@ -80,6 +83,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Args),
     Check(check::Args),
     Diff(diff::Args),
     Explain(explain::Args),
@@ -113,6 +117,7 @@ pub fn run() -> ExitCode {
     };
     output::color::choose(cli.color);
     end(match cli.command {
+        Some(Command::Audit(args)) => audit::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),

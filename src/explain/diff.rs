@@ -193,7 +193,7 @@ impl Change {
 }
 
 /// The entries of a difference; `other` is what the other side allows anyway.
-fn entries(difference: &AllowedTraffic, other: &AllowedTraffic) -> Vec<Entry> {
+pub(crate) fn entries(difference: &AllowedTraffic, other: &AllowedTraffic) -> Vec<Entry> {
     let mut entries = Vec::new();
     let everyone = difference.everyone();
     if !everyone.is_empty() {
@@ -301,6 +301,14 @@ pub fn markdown(diff: &Diff) -> String {
         text.push_str("\nNothing.\n");
         return text;
     }
+    text.push_str(&changes_as_markdown(diff));
+    text
+}
+
+/// The changes without a heading, for a page that has its own.
+#[must_use]
+pub fn changes_as_markdown(diff: &Diff) -> String {
+    let mut text = String::new();
     let party = |party: &Party| match party.label() {
         "" => escaped(&party.who),
         by => format!("{} ({})", escaped(&party.who), code(by)),

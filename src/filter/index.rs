@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::filter::look;
 use crate::filter::prefilter::{ANNOTATION, Prefilter};
-use crate::vcluster::actors::{POLICY_PREFIXES, SECRET_PREFIX};
+use crate::vcluster::actors::{MANAGED_BY, POLICY_PREFIXES, SECRET_PREFIX};
 use manifest::documents::{self, Document, Start};
 use manifest::line_index::LineIndex;
 use manifest::objects::{self, Object, ObjectLocation};
@@ -93,6 +93,12 @@ impl IndexedObject {
         self.is_network_policy() && POLICY_PREFIXES.iter().any(|p| name.starts_with(p))
     }
 
+    /// Whether the syncer copied it out of a virtual cluster.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.labels.contains_key(MANAGED_BY)
+    }
+
     /// The config in the annotation, if there is one.
     #[must_use]
     pub fn config_annotation(&self) -> Option<&str> {
@@ -129,9 +135,10 @@ impl Index {
         index
     }
 
-    /// The objects that may carry a config: not our own policies, and no hooks.
+    /// The objects that may carry a config: not our own policies, no hooks, and nothing that the
+    /// syncer copied out of a virtual cluster, where a tenant writes annotations.
     pub fn carriers(&self) -> impl Iterator<Item = &IndexedObject> {
-        let carries = |o: &&IndexedObject| !o.is_own_policy() && !o.is_hook();
+        let carries = |o: &&IndexedObject| !o.is_own_policy() && !o.is_hook() && !o.is_synced();
         self.objects.iter().filter(carries)
     }
 
@@ -167,7 +174,8 @@ impl Index {
         }
         let labelled = |o: &IndexedObject| {
             let app = o.labels.get("app").is_some_and(|app| app == "vcluster");
-            app && o.labels.get("release").is_some_and(|r| !r.is_empty()) && !o.is_hook()
+            let release = o.labels.get("release").is_some_and(|r| !r.is_empty());
+            app && release && !o.is_hook() && !o.is_synced()
         };
         index.objects.retain(labelled);
         index.objects

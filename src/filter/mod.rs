@@ -3,6 +3,7 @@
 //! This room only leads the others: it finds the virtual clusters, has their policies made and
 //! judged, and has the stream edited. Nothing goes out before everything is known to be right.
 
+pub mod clusters;
 #[cfg(test)]
 mod edit_tests;
 pub mod emit;

@@ -29,7 +29,8 @@ use crate::support::helm::FILTER;
 pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
 
 /// How many cases of each command there are at least.
-const LEAST: [(&str, usize); 5] = [
+const LEAST: [(&str, usize); 6] = [
+    ("audit", 40),
     ("diff", 11),
     ("explain", 17),
     ("filter", 171),
@@ -277,6 +278,7 @@ impl Case {
             (_, Some("dot")) => "dot",
             (_, Some("mermaid")) => "mmd",
             (_, Some("markdown")) => "md",
+            (_, Some("html")) => "html",
             _ => "txt",
         }
     }

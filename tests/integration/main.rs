@@ -28,6 +28,7 @@ mod registry;
 mod support;
 
 mod argocd;
+mod audit;
 mod cases;
 mod check;
 mod corpus;
@@ -61,6 +62,7 @@ fn functions() -> Vec<Test> {
     [
         run_report::TESTS,
         argocd::TESTS,
+        audit::TESTS,
         cases::TESTS,
         check::TESTS,
         diff::TESTS,

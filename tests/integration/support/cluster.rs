@@ -7,24 +7,36 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-/// Group, kind and plural; each in version 1, each with its objects in namespaces.
-const KINDS: [(&str, &str, &str); 8] = [
+/// Group, kind and plural; each in version 1.
+const KINDS: [(&str, &str, &str); 13] = [
     ("", "ConfigMap", "configmaps"),
+    ("", "Namespace", "namespaces"),
+    ("", "Node", "nodes"),
+    ("", "Pod", "pods"),
     ("", "Secret", "secrets"),
     ("", "Service", "services"),
     ("", "ServiceAccount", "serviceaccounts"),
+    ("apps", "DaemonSet", "daemonsets"),
+    ("apps", "Deployment", "deployments"),
     ("apps", "StatefulSet", "statefulsets"),
     ("batch", "Job", "jobs"),
     ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
     ("example.com", "Widget", "widgets"),
 ];
 
+/// The kinds whose objects are in no namespace.
+const CLUSTER_SCOPED: [&str; 2] = ["Namespace", "Node"];
+
 /// A running stand-in on a port of its own.
 pub(crate) struct Cluster {
     address: String,
     given: Arc<Mutex<Vec<Value>>>,
+    /// The objects that it lists.
+    objects: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Cluster {
@@ -34,13 +46,37 @@ impl Cluster {
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let given = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&given);
+        let objects = Arc::new(Mutex::new(Vec::new()));
+        let listed = Arc::clone(&objects);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
-                thread::spawn(move || answer(&stream, &kept));
+                let listed = Arc::clone(&listed);
+                thread::spawn(move || answer(&stream, &kept, &listed));
             }
         });
-        Self { address, given }
+        Self {
+            address,
+            given,
+            objects,
+        }
+    }
+
+    /// Lets it list the objects of a stream, as a server has them: with texts of Secrets in base64.
+    pub(crate) fn put(&self, stream: &str) {
+        let documents = serde_yaml::Deserializer::from_str(stream);
+        let mut objects = self.objects.lock().expect("no panic while held");
+        for document in documents {
+            let mut object: Value = serde::Deserialize::deserialize(document).expect("an object");
+            if let Some(texts) = object["stringData"].take().as_object() {
+                let packed = texts.iter().map(|(key, text)| {
+                    let text = text.as_str().unwrap_or_default();
+                    (key.clone(), Value::String(STANDARD.encode(text)))
+                });
+                object["data"] = Value::Object(packed.collect());
+            }
+            objects.push(object);
+        }
     }
 
     /// Writes a kubeconfig that leads here, and says where it is.
@@ -65,7 +101,11 @@ impl Cluster {
 }
 
 /// Answers the one request of a connection.
-fn answer(stream: &TcpStream, given: &Mutex<Vec<Value>>) -> io::Result<()> {
+fn answer(
+    stream: &TcpStream,
+    given: &Mutex<Vec<Value>>,
+    objects: &Mutex<Vec<Value>>,
+) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -88,7 +128,8 @@ fn answer(stream: &TcpStream, given: &Mutex<Vec<Value>>) -> io::Result<()> {
     reader.read_exact(&mut body)?;
 
     let (status, reply) = if method == "GET" {
-        read(path)
+        let objects = objects.lock().expect("no panic while held");
+        list(target, &objects).unwrap_or_else(|| read(path))
     } else {
         let object: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         given
@@ -105,6 +146,47 @@ fn answer(stream: &TcpStream, given: &Mutex<Vec<Value>>) -> io::Result<()> {
          Connection: close\r\n\r\n{reply}",
         reply.len()
     )
+}
+
+/// The objects of the kind that a request lists, where there are any of that kind.
+fn list(target: &str, objects: &[Value]) -> Option<(u16, Value)> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let plural = path.rsplit('/').next()?;
+    let (group, kind, _) = KINDS.iter().find(|(.., name)| *name == plural)?;
+    if objects.is_empty() {
+        return None;
+    }
+    let selector = query
+        .split('&')
+        .find_map(|part| part.strip_prefix("labelSelector="));
+    let selector = selector
+        .unwrap_or_default()
+        .replace("%3D", "=")
+        .replace("%2F", "/");
+    let is_selected = |object: &&Value| {
+        let label = |key: &str| object["metadata"]["labels"][key].as_str();
+        match selector.split_once('=') {
+            _ if selector.is_empty() => true,
+            Some((key, value)) => label(key) == Some(value),
+            None => label(&selector).is_some(),
+        }
+    };
+    let items: Vec<&Value> = (objects.iter())
+        .filter(|object| object["kind"] == *kind)
+        .filter(is_selected)
+        .collect();
+    let version = if group.is_empty() {
+        "v1".to_owned()
+    } else {
+        format!("{group}/v1")
+    };
+    let list = json!({
+        "kind": format!("{kind}List"),
+        "apiVersion": version,
+        "metadata": {"resourceVersion": "1"},
+        "items": items,
+    });
+    Some((200, list))
 }
 
 /// What there is to read: the kinds, the version, and not one object.
@@ -161,7 +243,7 @@ fn resources(group: &str, group_version: &str) -> Value {
             json!({
                 "name": plural,
                 "singularName": kind.to_lowercase(),
-                "namespaced": true,
+                "namespaced": !CLUSTER_SCOPED.contains(kind),
                 "kind": kind,
                 "verbs": ["create", "delete", "get", "list", "patch", "update"],
             })

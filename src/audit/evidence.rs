@@ -1,0 +1,228 @@
+//! What the evaluator does not read and an audit needs: who wrote a policy, pods to which no policy
+//! applies, and policies of other kinds.
+
+use std::collections::{HashMap, HashSet};
+
+use memchr::memmem::Finder;
+use serde_json::Value;
+
+use super::verdict::PolicyName;
+use crate::vcluster::actors::MANAGED_BY;
+use manifest::documents;
+use manifest::objects::{self, Object, ObjectLocation};
+use manifest::yaml::{Node, Tree};
+use netpol::kubernetes;
+
+/// What a policy is beside its rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct PolicyMetadata {
+    /// The virtual cluster out of which the syncer copied it.
+    pub(super) tenant: Option<String>,
+    /// Whether Helm runs it as a hook, so it is no part of the release.
+    pub(super) is_hook: bool,
+}
+
+/// A policy of a kind that is not evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OtherPolicy {
+    pub(super) kind: String,
+    pub(super) api_version: String,
+    /// `None` for one that applies to the whole cluster.
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+}
+
+impl OtherPolicy {
+    pub(super) fn describe(&self) -> String {
+        let Self { kind, name, .. } = self;
+        let version = &self.api_version;
+        match &self.namespace {
+            Some(namespace) => format!("{kind} {namespace}/{name} ({version})"),
+            None => format!("{kind} {name} ({version})"),
+        }
+    }
+}
+
+/// A pod on the network of its node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HostPod {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) labels: std::collections::BTreeMap<String, String>,
+}
+
+/// What was found in a stream.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) policies: HashMap<PolicyName, PolicyMetadata>,
+    /// Those that can allow something.
+    pub(super) other_policies: Vec<OtherPolicy>,
+    pub(super) host_pods: Vec<HostPod>,
+}
+
+impl Evidence {
+    /// Reads the documents of a stream that can hold any of it; objects without a namespace are
+    /// put into `namespace`.
+    pub(super) fn of(stream: &[u8], namespace: &str) -> Self {
+        let words = ["NetworkPolicy", "hostNetwork", "\\"].map(Finder::new);
+        let mut evidence = Self::default();
+        for document in documents::split(stream) {
+            let body = stream.get(document.body.clone()).unwrap_or_default();
+            if words.iter().all(|word| word.find(body).is_none()) {
+                continue;
+            }
+            // What is no YAML is an error of the readers that judge policies and configs.
+            let Ok(text) = std::str::from_utf8(body) else {
+                continue;
+            };
+            let Ok(tree) = Tree::parse_cluster(text) else {
+                continue;
+            };
+            let Some(root) = tree.root() else { continue };
+            let location = ObjectLocation::of_document(document.clone());
+            let offset = document.body.start;
+            objects::walk(root, offset, &location, &mut |object, node| {
+                evidence.take(object, node, namespace);
+            });
+        }
+        evidence
+    }
+
+    fn take(&mut self, object: Object, node: Node<'_>, namespace: &str) {
+        let own = object.namespace.clone();
+        let in_namespace = own.clone().unwrap_or_else(|| namespace.to_owned());
+        let name = object.name.clone().unwrap_or_default();
+        let group = object.group();
+        let groups = ["", kubernetes::GROUP, kubernetes::OLD_GROUP];
+        if object.kind == kubernetes::KIND && groups.contains(&group) {
+            let metadata = PolicyMetadata {
+                tenant: object.labels.get(MANAGED_BY).cloned(),
+                is_hook: object.is_hook(),
+            };
+            let name = PolicyName {
+                namespace: in_namespace,
+                name,
+            };
+            self.policies.insert(name, metadata);
+        } else if object.kind.contains(kubernetes::KIND) {
+            let spec = node.to_json();
+            if may_allow(&object.kind, group, &spec) {
+                self.other_policies.push(OtherPolicy {
+                    kind: object.kind,
+                    api_version: object.api_version,
+                    namespace: own,
+                    name,
+                });
+            }
+        } else if let Some(labels) = host_pod(&object, node) {
+            self.host_pods.push(HostPod {
+                namespace: in_namespace,
+                name,
+                labels,
+            });
+        }
+    }
+}
+
+/// An object by kind, namespace and name.
+type Identity = (String, Option<String>, Option<String>);
+
+/// Whether a stream holds objects of an API server alone, and none that was seen before.
+pub(super) fn is_new_dump(stream: &[u8], seen: &mut HashSet<Identity>) -> bool {
+    // Rendered charts have no such field, and need not be parsed for this.
+    if memchr::memmem::find(stream, b"resourceVersion").is_none() {
+        return false;
+    }
+    let mut is_new = true;
+    for document in documents::split(stream) {
+        let body = stream.get(document.body.clone()).unwrap_or_default();
+        let tree = std::str::from_utf8(body)
+            .ok()
+            .and_then(|text| Tree::parse_cluster(text).ok());
+        let Some(tree) = tree else { return false };
+        let Some(root) = tree.root() else { continue };
+        let location = ObjectLocation::of_document(document.clone());
+        objects::walk(root, document.body.start, &location, &mut |object, node| {
+            is_new &= node.dig(&["metadata", "uid"]).is_some();
+            is_new &= seen.insert((object.kind, object.namespace, object.name));
+        });
+    }
+    is_new
+}
+
+/// The labels of a pod, or of a template of pods, that runs on the network of its node.
+fn host_pod(object: &Object, node: Node<'_>) -> Option<std::collections::BTreeMap<String, String>> {
+    let templates: [&[&str]; 3] = [
+        &[],
+        &["spec", "template"],
+        &["spec", "jobTemplate", "spec", "template"],
+    ];
+    let is_pod = object.kind == "Pod";
+    let template = if is_pod {
+        Some(node)
+    } else {
+        templates.iter().skip(1).find_map(|path| node.dig(path))
+    }?;
+    let text = |node: Node<'_>, path: &[&str]| Some(node.dig(path)?.text()?.into_owned());
+    if text(template, &["spec", "hostNetwork"]).as_deref() != Some("true") {
+        return None;
+    }
+    let phase = text(node, &["status", "phase"]);
+    if is_pod && matches!(phase.as_deref(), Some("Succeeded" | "Failed")) {
+        return None;
+    }
+    let labels = template
+        .dig(&["metadata", "labels"])
+        .map(Node::entries)
+        .unwrap_or_default();
+    let text = |node: Node<'_>| node.key_text().unwrap_or_default().into_owned();
+    let labels = labels.into_iter().map(|(k, v)| (k.into_owned(), text(v)));
+    Some(labels.collect())
+}
+
+/// Whether a policy of another kind can allow anything. One that only denies opens nothing.
+fn may_allow(kind: &str, group: &str, object: &Value) -> bool {
+    // Calico's staged policies have no effect.
+    if kind.starts_with("Staged") {
+        return false;
+    }
+    let specs = [object.get("spec"), object.get("specs")];
+    let specs = || specs.iter().flatten().copied();
+    if group == "cilium.io" {
+        // Rules allow, except those of ingressDeny and egressDeny.
+        return specs().any(|spec| has_list(spec, &["ingress", "egress"]));
+    }
+    let acts = |spec: &Value| has_action(spec, &["allow", "accept"]);
+    let known = [
+        "projectcalico.org",
+        "crd.projectcalico.org",
+        "policy.networking.k8s.io",
+        "crd.antrea.io",
+    ];
+    !known.contains(&group) || specs().any(acts)
+}
+
+/// Whether one of the fields holds a list that is not empty, at any depth.
+fn has_list(value: &Value, fields: &[&str]) -> bool {
+    match value {
+        Value::Object(map) => map.iter().any(|(key, value)| {
+            let is_list = value.as_array().is_some_and(|list| !list.is_empty());
+            (fields.contains(&key.as_str()) && is_list) || has_list(value, fields)
+        }),
+        Value::Array(items) => items.iter().any(|item| has_list(item, fields)),
+        _ => false,
+    }
+}
+
+/// Whether a field `action` has one of the values, at any depth.
+fn has_action(value: &Value, actions: &[&str]) -> bool {
+    match value {
+        Value::Object(map) => map.iter().any(|(key, value)| {
+            let text = value.as_str().unwrap_or_default();
+            let is_meant = actions.iter().any(|a| a.eq_ignore_ascii_case(text));
+            (key == "action" && is_meant) || has_action(value, actions)
+        }),
+        Value::Array(items) => items.iter().any(|item| has_action(item, actions)),
+        _ => false,
+    }
+}

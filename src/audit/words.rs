@@ -1,0 +1,168 @@
+//! The findings in sentences: what is wrong, and what to do.
+
+use super::verdict::{Finding, Unknown};
+use manifest::diagnostic::{Diagnostic, Diagnostics};
+
+/// How many names a sentence lists.
+const MAX_NAMES: usize = 5;
+
+/// What is wrong, in one sentence without a full stop.
+#[must_use]
+pub fn message(finding: &Finding) -> String {
+    match finding {
+        Finding::Off {
+            reason, present, ..
+        } if present.is_empty() => reason.clone(),
+        Finding::Off {
+            reason, present, ..
+        } => format!(
+            "{reason}; the policies {} are there all the same, and the next upgrade can remove them",
+            listed(present)
+        ),
+        Finding::Missing { policies, .. } => {
+            let verb = if policies.len() == 1 { "is" } else { "are" };
+            format!(
+                "the config enables the policies, and {} {verb} not there",
+                listed(policies)
+            )
+        }
+        Finding::NoEnforcement { reason, .. } => reason.clone(),
+        Finding::HostNetwork { pods } => format!(
+            "no NetworkPolicy applies to pods on the network of their node (hostNetwork: true): {}",
+            listed(pods)
+        ),
+        Finding::OutsideOfPolicies { pods } => format!(
+            "workloads run in namespaces where the virtual cluster has no policy: {}",
+            listed(pods)
+        ),
+        Finding::Different { .. } => {
+            "its policies allow other traffic than the config says".to_owned()
+        }
+        Finding::Widened { policy, tenant, .. } => match tenant {
+            Some(tenant) => format!(
+                "NetworkPolicy {policy}, which the syncer copied out of virtual cluster {tenant}, \
+                 allows its pods more than its config says"
+            ),
+            None => {
+                format!("NetworkPolicy {policy} allows its pods more than its config says")
+            }
+        },
+        Finding::Unknown(unknown) => unknown_in_words(unknown),
+    }
+}
+
+fn unknown_in_words(unknown: &Unknown) -> String {
+    match unknown {
+        Unknown::NoConfig {
+            reason, present, ..
+        } if present.is_empty() => reason.clone(),
+        Unknown::NoConfig {
+            reason, present, ..
+        } => format!(
+            "{reason}; {} {} there, but nothing says whether {} right",
+            listed(present),
+            if present.len() == 1 { "is" } else { "are" },
+            if present.len() == 1 {
+                "it is"
+            } else {
+                "they are"
+            },
+        ),
+        Unknown::Rejected { problems } => {
+            format!("the config is rejected: {}", problems_in_line(problems))
+        }
+        Unknown::Unreadable { problems } => {
+            format!("the policies can't be read: {}", problems_in_line(problems))
+        }
+        Unknown::Enforcement { reason, .. } => reason.clone(),
+        Unknown::UnevaluatedPolicies { policies } => format!(
+            "policies that are not evaluated can allow its pods more: {}",
+            listed(policies)
+        ),
+    }
+}
+
+/// A few problems in one line, each with its object and field.
+fn problems_in_line(problems: &Diagnostics) -> String {
+    let in_line = |problem: &Diagnostic| {
+        let object = problem.place.object.iter();
+        let parts = object.chain(&problem.place.path).chain([&problem.message]);
+        parts.cloned().collect::<Vec<_>>().join(": ")
+    };
+    let all: Vec<String> = problems.iter().map(in_line).collect();
+    listed(&all)
+}
+
+/// What to do.
+#[must_use]
+pub fn help(finding: &Finding) -> Option<String> {
+    let help = match finding {
+        Finding::Off { remedy, .. } | Finding::Unknown(Unknown::NoConfig { remedy, .. }) => {
+            remedy.clone()
+        }
+        Finding::Missing { elsewhere, .. } if !elsewhere.is_empty() => format!(
+            "{} holds them: if the inputs are one cluster, give --together",
+            listed(elsewhere)
+        ),
+        Finding::Missing { .. } => {
+            "upgrade the release with --post-renderer vcluster-netpol; if the input is only a part \
+             of the cluster's objects, add its NetworkPolicies"
+                .to_owned()
+        }
+        Finding::NoEnforcement { remedy, .. }
+        | Finding::Unknown(Unknown::Enforcement { remedy, .. }) => return remedy.clone(),
+        Finding::HostNetwork { .. } => "forbid host networking with a Pod Security Standard, \
+             policies.podSecurityStandard: baseline in the chart's values"
+            .to_owned(),
+        Finding::OutsideOfPolicies { .. } => {
+            "sync.toHost.namespaces and experimental.syncSettings.targetNamespace put pods there: \
+             write policies for these namespaces"
+                .to_owned()
+        }
+        Finding::Different { .. } => {
+            "upgrade the release with --post-renderer vcluster-netpol, which replaces the policies"
+                .to_owned()
+        }
+        Finding::Widened {
+            tenant: Some(_), ..
+        } => {
+            "set sync.toHost.networkPolicies.enabled: false in the chart's values, so that tenants \
+             can't add policies"
+                .to_owned()
+        }
+        Finding::Widened { .. } => {
+            "remove the policy or narrow its podSelector; what the pods need belongs in the config \
+             (policies.networkPolicy)"
+                .to_owned()
+        }
+        Finding::Unknown(Unknown::Rejected { .. }) => {
+            "correct the config; lint shows the places".to_owned()
+        }
+        Finding::Unknown(Unknown::Unreadable { .. }) => {
+            "the API server would reject it: correct the template that renders it".to_owned()
+        }
+        Finding::Unknown(Unknown::UnevaluatedPolicies { .. }) => {
+            "look at these policies; without --strict, those of other kinds are a warning"
+                .to_owned()
+        }
+    };
+    Some(help)
+}
+
+/// A few names, and how many more there are.
+#[must_use]
+pub fn listed(names: &[String]) -> String {
+    let few = names.get(..MAX_NAMES.min(names.len())).unwrap_or_default();
+    let few = few.join(", ");
+    match names.len().checked_sub(MAX_NAMES) {
+        Some(more @ 1..) => format!("{few} and {more} more"),
+        _ => few,
+    }
+}
+
+/// `1 file`, `2 files`.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}

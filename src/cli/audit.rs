@@ -1,0 +1,239 @@
+//! The command `audit`: whether the virtual clusters of files, folders or a cluster are isolated.
+//!
+//! Arguments, inputs and kubectl; the judgement is [`crate::audit`]'s.
+
+use anyhow::{Context as _, bail};
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::Exit;
+use super::args;
+use super::explain::{json, width};
+use super::input;
+use super::kubectl::Kubectl;
+use super::log;
+use super::parallel;
+use super::pipe;
+use super::subprocess::Deadline;
+use crate::audit::live::{self, Question, Scope, Snapshot};
+use crate::audit::verdict::{Finding, Unknown};
+use crate::audit::{self, AuditOptions, Input, Report, formats};
+use crate::doctor::{Failure, Health};
+use manifest::escape;
+
+/// What the command expects.
+const WANTED: &str = "rendered charts or the objects of a cluster, as files, folders or on standard \
+                      input, or --live";
+
+/// Says for each virtual cluster whether it is isolated, and if not, why.
+///
+/// It reads rendered charts, what `helm get manifest` prints, and objects of a cluster as `kubectl
+/// get -o yaml` prints them. Each file is a stream of its own; files that together hold the objects
+/// of one cluster are read as one. For each virtual cluster the verdict is one of: isolated; off (the
+/// config does not enable the policies); missing (it enables them, and they are not there);
+/// different (they allow other traffic than the config says); widened (other policies allow its pods
+/// more); not-enforced (they have no effect on some pods or all); unknown (it could not be judged).
+///
+/// Exit code: 0 all virtual clusters are isolated; 1 at least one is not, or is not known to be;
+/// 2 the call is wrong, or there is no virtual cluster; 3 a file can't be read, or the cluster does
+/// not answer.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(mut_arg("namespace", |argument| argument.short('n')))]
+pub(super) struct Args {
+    #[command(flatten)]
+    paths: input::Paths,
+    #[command(flatten)]
+    config: args::ConfigFiles,
+    #[command(flatten)]
+    policies: args::Policies,
+    /// All inputs hold the objects of one cluster
+    ///
+    /// Without it this is assumed where all objects come from an API server and none is in two files.
+    #[arg(long, conflicts_with_all = ["separate", "live"])]
+    together: bool,
+    /// Each input is a stream of its own, whatever is in it
+    #[arg(long, conflicts_with = "live")]
+    separate: bool,
+    /// Show the isolated virtual clusters too; json and html always do
+    #[arg(long)]
+    all: bool,
+    /// The form
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+    #[command(flatten)]
+    cluster: Cluster,
+}
+
+/// A cluster that is asked with kubectl.
+#[derive(Debug, Clone, ClapArgs)]
+#[group(skip)]
+struct Cluster {
+    /// Ask the cluster that kubectl sees, and not files
+    ///
+    /// Of Secrets only those with the label app=vcluster are read, and of these only the config.
+    #[arg(long, conflicts_with = "paths")]
+    live: bool,
+    #[command(flatten)]
+    kubectl: Kubectl,
+    /// With --live: all namespaces, which is the default without --namespace
+    #[arg(long, short = 'A', requires = "live", conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// With --live: it is known that the cluster enforces NetworkPolicy, where this can't be seen
+    #[arg(long, requires = "live")]
+    assume_enforced: bool,
+    /// With --live: how long to wait for the cluster, for all its answers together
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Fitted to the terminal, or to COLUMNS
+    Text,
+    /// For programs
+    Json,
+    /// For a comment on a pull request
+    Markdown,
+    /// A page that needs no script and loads nothing
+    Html,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let report = if args.cluster.live {
+        live(args)?
+    } else {
+        files(args)?
+    };
+    let has_problems = report
+        .streams
+        .iter()
+        .any(|stream| !stream.errors.is_empty());
+    if report.clusters().next().is_none() && !has_problems {
+        log(format!(
+            "error: there is no virtual cluster in {}, so nothing could be judged; give the whole \
+             rendered chart, or the Secrets vc-config-NAME, the NetworkPolicies and the pods of the \
+             cluster",
+            names(&report)
+        ));
+        return Ok(Exit::Usage);
+    }
+    let text = match args.output {
+        Format::Text => formats::text(&report, args.all, width()),
+        Format::Json => json(&formats::json(&report))?,
+        Format::Markdown => formats::markdown(&report, args.all),
+        Format::Html => formats::html(&report),
+    };
+    pipe::answer(text.as_bytes()).context("can't write standard output")?;
+    Ok(if report.is_isolated() {
+        Exit::Done
+    } else {
+        Exit::Rejected
+    })
+}
+
+/// The inputs in words.
+fn names(report: &Report) -> String {
+    match report.streams.as_slice() {
+        [stream] => escape::terminal(&stream.name).into_owned(),
+        streams => format!("the {} inputs", streams.len()),
+    }
+}
+
+fn options(args: &Args) -> anyhow::Result<AuditOptions> {
+    Ok(AuditOptions {
+        filter: args.policies.options(args.config.read()?)?,
+        strict: args.policies.strict,
+        companions: args.policies.companions,
+        reach: matches!(args.output, Format::Json | Format::Html),
+    })
+}
+
+/// Audits files, folders or standard input.
+fn files(args: &Args) -> anyhow::Result<Report> {
+    if args.cluster.kubectl.has_context() {
+        return Err(super::usage_error(
+            "error: --context has an effect with --live only",
+        ));
+    }
+    let options = options(args)?;
+    let inputs = input::read(&args.paths.paths, WANTED)?;
+    let mut inputs: Vec<Input> = (inputs.into_iter())
+        .map(|input| Input {
+            name: input.name(),
+            is_named: input.source.is_named(),
+            stream: input.bytes,
+        })
+        .collect();
+    let is_one = args.together || (!args.separate && audit::are_parts_of_one_cluster(&inputs));
+    if is_one && inputs.len() > 1 {
+        inputs = vec![Input::joined(&inputs)];
+    }
+    let streams = parallel::map("auditing", &inputs, |input| audit::audit(input, &options));
+    Ok(Report::of(streams))
+}
+
+/// Audits the cluster that kubectl sees.
+fn live(args: &Args) -> anyhow::Result<Report> {
+    let mut options = options(args)?;
+    // It says where to look, and does not move policies.
+    let namespace = options.filter.overrides.namespace.take();
+    let scope = namespace.map_or(Scope::All, Scope::Namespace);
+    let deadline = Deadline::of(args.cluster.timeout);
+    let input = Input {
+        name: "the cluster".to_owned(),
+        stream: snapshot(&args.cluster.kubectl, &scope, deadline)?,
+        is_named: true,
+    };
+    let mut report = Report::of(vec![audit::audit(&input, &options)]);
+    let plugin = args.cluster.kubectl.network_plugin(deadline);
+    let (reason, remedy) = (plugin.what, plugin.help);
+    match plugin.health {
+        Health::Good => {}
+        Health::Bad => report.note_enforcement(&Finding::NoEnforcement { reason, remedy }),
+        Health::Unknown if args.cluster.assume_enforced => {}
+        Health::Unknown => {
+            let remedy = remedy.unwrap_or_default();
+            let remedy = Some(format!(
+                "{remedy}; if it is known that the cluster enforces policies, give --assume-enforced"
+            ));
+            let unknown = Unknown::Enforcement { reason, remedy };
+            report.note_enforcement(&Finding::Unknown(unknown));
+        }
+    }
+    Ok(report)
+}
+
+/// The objects of the cluster that an audit needs.
+fn snapshot(kubectl: &Kubectl, scope: &Scope, deadline: Deadline) -> anyhow::Result<Vec<u8>> {
+    let mut snapshot = Snapshot::default();
+    let mut questions = Question::ALL.to_vec();
+    while !questions.is_empty() {
+        let question = questions.remove(0);
+        let answer = kubectl.ask(&question.words(scope), deadline);
+        let answer = answer.map_err(|failure| match failure {
+            Failure::Late(seconds) => format!("kubectl did not answer in {seconds} s"),
+            Failure::Message(message) => message,
+        });
+        let taken = answer.and_then(|answer| {
+            if question == Question::Kinds {
+                let kinds = live::other_kinds(&answer);
+                if !kinds.is_empty() {
+                    questions.push(Question::OtherPolicies(kinds));
+                }
+            }
+            snapshot.take(&question, &answer)
+        });
+        let Err(problem) = taken else { continue };
+        let message = format!(
+            "{} of the cluster can't be read: {}",
+            question.describe(),
+            escape::terminal(&problem)
+        );
+        if question.is_needed() {
+            bail!("{message}");
+        }
+        log(format!("warning: {message}"));
+    }
+    Ok(snapshot.stream())
+}

@@ -1,0 +1,120 @@
+//! What is planned for each virtual cluster of a stream, judged by itself.
+//!
+//! [`render`](super::render) writes all or nothing, so one config that is rejected rejects the
+//! stream. Who audits a stream needs an answer for each of the others too.
+
+use super::index::Index;
+use super::isolation::NotIsolated;
+use super::krm::SoleList;
+use super::plan::{GeneratedPolicies, Plan};
+use super::{ClusterSummary, Options};
+use crate::vcluster::running::Running;
+use crate::vcluster::sources::{self, Source, VirtualCluster};
+use manifest::diagnostic::Diagnostics;
+
+/// A virtual cluster of a stream, and what its config makes.
+#[derive(Debug)]
+pub struct PlannedCluster {
+    /// Who it is, and why it gets no policies where it gets none.
+    pub summary: ClusterSummary,
+    /// What its config makes.
+    pub plan: ClusterPlan,
+}
+
+/// What the config of a virtual cluster makes.
+#[derive(Debug)]
+pub enum ClusterPlan {
+    /// These policies.
+    Policies(GeneratedPolicies),
+    /// None: the config does not enable them.
+    Disabled,
+    /// It is not known: the stream has no config for the virtual cluster.
+    WithoutConfig,
+    /// It is not known: the config is rejected.
+    Rejected(Diagnostics),
+}
+
+/// The virtual clusters of a stream, each with what its config makes.
+///
+/// # Errors
+/// What prevents the discovery of virtual clusters and their configs, and two virtual clusters that
+/// claim the same policy.
+pub fn clusters(stream: &[u8], options: &Options) -> Result<Vec<PlannedCluster>, Diagnostics> {
+    if let Some(problem) = super::foreign_encoding(stream).or_else(|| SoleList::unreadable(stream))
+    {
+        return Err(problem.into());
+    }
+    let index = Index::of(stream);
+    let mut errors = super::unreadable(&index, stream);
+    let found = match sources::virtual_clusters(&index, &options.overrides, stream) {
+        Ok(found) => found,
+        Err(problems) => {
+            errors.extend(problems);
+            return Err(errors);
+        }
+    };
+    let mut planned = Vec::new();
+    let mut enabled = Vec::new();
+    for cluster in found.found {
+        if cluster.documents.is_empty() {
+            planned.push(silent(&cluster, options));
+            continue;
+        }
+        match Plan::of(&cluster, options) {
+            Ok((plan, _)) => enabled.push((cluster, plan)),
+            Err(problems) => planned.push(rejected(&cluster, problems, options)),
+        }
+    }
+    errors.extend(super::unique(&enabled));
+    if errors.has_errors() {
+        return Err(errors);
+    }
+    planned.extend(enabled.into_iter().map(|(cluster, plan)| PlannedCluster {
+        summary: super::found(&cluster, &plan),
+        plan: if plan.enabled {
+            ClusterPlan::Policies(plan.made(cluster))
+        } else {
+            ClusterPlan::Disabled
+        },
+    }));
+    planned.extend(found.running.iter().map(|running| PlannedCluster {
+        summary: NotIsolated::running(running, options).found,
+        plan: ClusterPlan::WithoutConfig,
+    }));
+    Ok(planned)
+}
+
+/// A virtual cluster whose Secret or annotation has no network-policy config.
+fn silent(cluster: &VirtualCluster, options: &Options) -> PlannedCluster {
+    PlannedCluster {
+        summary: NotIsolated::silent(cluster, options).found,
+        plan: match cluster.origin {
+            // The Secret has all values, so the policies are not asked for.
+            Source::Secret => ClusterPlan::Disabled,
+            Source::Annotation | Source::Files => ClusterPlan::WithoutConfig,
+        },
+    }
+}
+
+fn rejected(
+    cluster: &VirtualCluster,
+    problems: impl IntoIterator<Item = manifest::diagnostic::Diagnostic>,
+    options: &Options,
+) -> PlannedCluster {
+    let running = Running {
+        name: cluster.name.clone(),
+        namespace: cluster.namespace.clone(),
+        chart: cluster.chart.clone(),
+        place: cluster.place.clone(),
+    };
+    let mut report = Diagnostics::default();
+    report.extend(problems);
+    let mut summary = NotIsolated::running(&running, options).found;
+    summary.config = Some(cluster.source.clone());
+    summary.reason = Some(format!("the config from {} is rejected", cluster.source));
+    summary.remedy = Some("correct the config: lint shows what is wrong with it".to_owned());
+    PlannedCluster {
+        summary,
+        plan: ClusterPlan::Rejected(report),
+    }
+}
