@@ -13,6 +13,7 @@ use super::explain::{SOME_RELEASE, json, width};
 use super::input;
 use super::log;
 use super::pipe;
+use super::upgrade;
 use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
 use crate::vcluster::sources::ConfigFile;
@@ -26,16 +27,29 @@ use manifest::escape;
 /// another order or another spelling are no change. Each is a rendered stream or a config (values,
 /// a networkPolicy object, or a VirtualClusterTemplate), which its content tells.
 ///
+/// With --from-chart and --to-chart: what changes when the chart of a virtual cluster is upgraded,
+/// for the config of --config. Warnings that hold for the new chart alone are given too.
+///
 /// Exit code: 0 no change, 1 something changes, or a config is rejected (then nothing is on
 /// standard output), 2 a call that is wrong, or nothing to compare, 3 a file that can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     /// What was before; - is standard input
-    #[arg(value_name = "OLD")]
-    old: PathBuf,
+    #[arg(
+        value_name = "OLD",
+        required_unless_present = "from_chart",
+        conflicts_with = "from_chart"
+    )]
+    old: Option<PathBuf>,
     /// What comes
-    #[arg(value_name = "NEW")]
-    new: PathBuf,
+    #[arg(
+        value_name = "NEW",
+        required_unless_present = "from_chart",
+        conflicts_with = "from_chart"
+    )]
+    new: Option<PathBuf>,
+    #[command(flatten)]
+    upgrade: upgrade::Args,
     #[command(flatten)]
     policies: args::Policies,
     /// The form
@@ -62,11 +76,24 @@ struct Input {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    if input::is_stdin(&args.old) && input::is_stdin(&args.new) {
+    if let Some(views) = args.upgrade.views(&args.policies)? {
+        return match views {
+            Ok((old, new)) => answer(args, &old, &new),
+            Err(report) => {
+                log(report);
+                Ok(Exit::Rejected)
+            }
+        };
+    }
+    let (Some(old), Some(new)) = (&args.old, &args.new) else {
+        log("error: give OLD and NEW, or --from-chart, --to-chart and --config");
+        return Ok(Exit::Usage);
+    };
+    if input::is_stdin(old) && input::is_stdin(new) {
         log("error: only one of OLD and NEW can be standard input");
         return Ok(Exit::Usage);
     }
-    let (old_input, new_input) = (input(&args.old)?, input(&args.new)?);
+    let (old_input, new_input) = (input(old)?, input(new)?);
     if let Some(message) = different_kinds(&old_input, &new_input) {
         log(escape::terminal(&message));
         return Ok(Exit::Usage);
@@ -94,6 +121,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Usage);
     }
+    answer(args, &old, &new)
+}
+
+/// Writes what changes.
+fn answer(args: &Args, old: &View, new: &View) -> anyhow::Result<Exit> {
     let diff = Diff::between(old.model.policies(), new.model.policies());
     let text = match args.output {
         Format::Text => diff::text(&diff, width()),

@@ -23,6 +23,7 @@ pub(crate) mod pipe;
 mod run_report;
 mod schema;
 mod subprocess;
+mod upgrade;
 
 use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, Write as _};

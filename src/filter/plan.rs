@@ -339,7 +339,7 @@ fn dns(cluster: &VirtualCluster, subject: &Subject<'_>, companions: bool) -> Dns
         .is_some_and(|version| !version.has_documented_policies());
     if !subject.separate_dns {
         Dns::Embedded
-    } else if renders_none && !companions {
+    } else if (renders_none || subject.edition.is_egress_only) && !companions {
         Dns::AsWorkload
     } else {
         Dns::WithPolicy

@@ -17,14 +17,26 @@ static EDITIONS: [EditionRow; 2] = [
         first_chart: Version::new(0, 0, 0),
         api_open_to_everyone: false,
         private_nodes_have_no_workload_policy: false,
+        is_egress_only: false,
     },
     EditionRow {
         name: "0.33.2",
         first_chart: Version::new(0, 33, 2),
         api_open_to_everyone: true,
         private_nodes_have_no_workload_policy: true,
+        is_egress_only: false,
     },
 ];
+
+/// What the charts before 0.31 render themselves. No option takes it: the filter replaces these
+/// policies.
+static RENDERED_BEFORE: EditionRow = EditionRow {
+    name: "before 0.31",
+    first_chart: Version::new(0, 0, 0),
+    api_open_to_everyone: false,
+    private_nodes_have_no_workload_policy: false,
+    is_egress_only: true,
+};
 
 /// The newest chart whose fields are known.
 const NEWEST_KNOWN_CHART: &str = "0.37.0-rc.1";
@@ -40,6 +52,8 @@ pub struct EditionRow {
     /// With `privateNodes.enabled` there are no policies for workloads and their DNS, which the
     /// host cluster does not run.
     pub private_nodes_have_no_workload_policy: bool,
+    /// The policies are for egress only.
+    pub is_egress_only: bool,
 }
 
 /// One of the editions; its differences are the fields of its [`EditionRow`].
@@ -72,6 +86,16 @@ impl Edition {
     pub fn newest() -> Self {
         let [.., newest] = &EDITIONS;
         Self(newest)
+    }
+
+    /// What a chart renders itself, to be compared: not what the filter makes of it.
+    #[must_use]
+    pub fn rendered_by(version: &ChartVersion) -> Self {
+        if version.has_documented_policies() {
+            Self::of(Some(version))
+        } else {
+            Self(&RENDERED_BEFORE)
+        }
     }
 
     /// The edition for a chart; an unknown chart gets the documented one.
@@ -145,6 +169,17 @@ impl ChartVersion {
             pre,
             ..Version::new(major, minor, patch)
         }))
+    }
+
+    /// The version that a person writes: the patch may be missing.
+    ///
+    /// # Errors
+    /// With what to write instead.
+    pub fn from_option(text: &str) -> Result<Self, String> {
+        let with_patch = || Self::parse(&format!("{text}.0"));
+        Self::parse(text)
+            .or_else(with_patch)
+            .ok_or_else(|| "write the version of a chart, such as 0.30 or 0.36.1".to_owned())
     }
 
     /// The version without its pre-release: a candidate has what its release will have.

@@ -4,6 +4,7 @@
 pub mod actors;
 pub mod config;
 pub mod edition;
+mod egress_only;
 pub mod mapped;
 pub mod ownership;
 mod peers;

@@ -247,7 +247,7 @@ pub(super) fn labelled(key: &str, value: &str) -> LabelSelector {
 }
 
 /// Namespaces by their names.
-fn named(namespaces: &[&str]) -> LabelSelector {
+pub(super) fn named(namespaces: &[&str]) -> LabelSelector {
     if let [namespace] = namespaces {
         return labelled(NAMESPACE_NAME, namespace);
     }
@@ -277,7 +277,7 @@ pub(super) fn pods(selector: LabelSelector) -> NetworkPolicyPeer {
 }
 
 /// Pods of some namespaces.
-fn pods_in(namespaces: LabelSelector, selector: LabelSelector) -> NetworkPolicyPeer {
+pub(super) fn pods_in(namespaces: LabelSelector, selector: LabelSelector) -> NetworkPolicyPeer {
     NetworkPolicyPeer {
         namespace_selector: Some(namespaces),
         pod_selector: Some(selector),

@@ -12,6 +12,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+use super::egress_only;
 use super::peers::{
     Peers, Target, control_plane_pods, pods, port, project_workloads, workload_pods,
 };
@@ -91,6 +92,8 @@ pub struct Policy {
     pub egress: Vec<Rule<NetworkPolicyEgressRule>>,
     /// `spec.ingress`.
     pub ingress: Vec<Rule<NetworkPolicyIngressRule>>,
+    /// Whether `spec.policyTypes` is egress alone, so that ingress is not restricted.
+    pub is_egress_only: bool,
 }
 
 impl Policy {
@@ -98,9 +101,13 @@ impl Policy {
     #[must_use]
     pub fn spec(&self) -> NetworkPolicySpec {
         let rules = |none: bool| !none;
+        let mut types = vec!["Egress".to_owned()];
+        if !self.is_egress_only {
+            types.push("Ingress".to_owned());
+        }
         NetworkPolicySpec {
             pod_selector: Some(self.pod_selector.clone()),
-            policy_types: Some(vec!["Egress".to_owned(), "Ingress".to_owned()]),
+            policy_types: Some(types),
             egress: rules(self.egress.is_empty())
                 .then(|| self.egress.iter().map(|r| r.rule.clone()).collect()),
             ingress: rules(self.ingress.is_empty())
@@ -148,6 +155,9 @@ impl Subject<'_> {
 /// that for the control plane, in this order.
 #[must_use]
 pub fn policies(subject: &Subject<'_>, settings: &Settings) -> Vec<Policy> {
+    if subject.edition.is_egress_only {
+        return egress_only::policies(subject, settings);
+    }
     let mut policies = Vec::new();
     if subject.runs_workloads_in_host_cluster() {
         policies.push(workload(subject, settings));
@@ -396,7 +406,7 @@ fn snapshot(subject: &Subject<'_>, settings: &Settings) -> Policy {
     policy(subject, settings, Role::Snapshot, pods, egress, vec![])
 }
 
-fn policy(
+pub(super) fn policy(
     subject: &Subject<'_>,
     settings: &Settings,
     role: Role,
@@ -413,6 +423,7 @@ fn policy(
         pod_selector,
         egress,
         ingress,
+        is_egress_only: false,
     }
 }
 
@@ -453,7 +464,7 @@ fn project(settings: &Settings) -> Option<&str> {
         .filter(|project| !project.is_empty())
 }
 
-fn built_in<R>(comment: &str, rule: R) -> Rule<R> {
+pub(super) fn built_in<R>(comment: &str, rule: R) -> Rule<R> {
     Rule {
         origin: Origin::BuiltIn,
         comment: comment.to_owned(),
@@ -475,7 +486,7 @@ pub fn comment_of_field(field: &str) -> String {
     format!("From {field}.")
 }
 
-fn of_user<R: Clone>(user: &UserRule<R>) -> Rule<R> {
+pub(super) fn of_user<R: Clone>(user: &UserRule<R>) -> Rule<R> {
     Rule {
         origin: Origin::Setting(user.field.clone()),
         comment: comment_of_field(&user.field),
@@ -483,7 +494,10 @@ fn of_user<R: Clone>(user: &UserRule<R>) -> Rule<R> {
     }
 }
 
-fn egress(ports: Vec<NetworkPolicyPort>, to: Vec<NetworkPolicyPeer>) -> NetworkPolicyEgressRule {
+pub(super) fn egress(
+    ports: Vec<NetworkPolicyPort>,
+    to: Vec<NetworkPolicyPeer>,
+) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
         ports: (!ports.is_empty()).then_some(ports),
         to: (!to.is_empty()).then_some(to),

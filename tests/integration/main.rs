@@ -49,6 +49,7 @@ mod reach_random;
 mod reachability;
 mod run_report;
 mod torture;
+mod upgrade;
 mod validation;
 
 fn main() -> ExitCode {
@@ -84,6 +85,7 @@ fn functions() -> Vec<Test> {
         reach_random::TESTS,
         registry::TESTS,
         torture::TESTS,
+        upgrade::TESTS,
     ]
     .concat()
 }
