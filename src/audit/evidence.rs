@@ -20,6 +20,8 @@ pub(super) struct PolicyMetadata {
     pub(super) tenant: Option<String>,
     /// Whether Helm runs it as a hook, so it is no part of the release.
     pub(super) is_hook: bool,
+    /// The line of the stream at which its document begins.
+    pub(super) line: usize,
 }
 
 /// A policy of a kind that is not evaluated.
@@ -66,7 +68,11 @@ impl Evidence {
     pub(super) fn of(stream: &[u8], namespace: &str) -> Self {
         let words = ["NetworkPolicy", "hostNetwork", "\\"].map(Finder::new);
         let mut evidence = Self::default();
+        let (mut line, mut counted) = (1, 0);
         for document in documents::split(stream) {
+            let before = stream.get(counted..document.body.start).unwrap_or_default();
+            line += memchr::memchr_iter(b'\n', before).count();
+            counted = document.body.start;
             let body = stream.get(document.body.clone()).unwrap_or_default();
             if words.iter().all(|word| word.find(body).is_none()) {
                 continue;
@@ -82,13 +88,13 @@ impl Evidence {
             let location = ObjectLocation::of_document(document.clone());
             let offset = document.body.start;
             objects::walk(root, offset, &location, &mut |object, node| {
-                evidence.take(object, node, namespace);
+                evidence.take(object, node, namespace, line);
             });
         }
         evidence
     }
 
-    fn take(&mut self, object: Object, node: Node<'_>, namespace: &str) {
+    fn take(&mut self, object: Object, node: Node<'_>, namespace: &str, line: usize) {
         let own = object.namespace.clone();
         let in_namespace = own.clone().unwrap_or_else(|| namespace.to_owned());
         let name = object.name.clone().unwrap_or_default();
@@ -98,6 +104,7 @@ impl Evidence {
             let metadata = PolicyMetadata {
                 tenant: object.labels.get(MANAGED_BY).cloned(),
                 is_hook: object.is_hook(),
+                line,
             };
             let name = PolicyName {
                 namespace: in_namespace,

@@ -27,7 +27,7 @@ use crate::filter::{GeneratedPolicies, Options};
 use crate::vcluster::actors::{COMPANION_PREFIXES, MANAGED_BY, POLICY_PREFIXES};
 use crate::vcluster::policies::Role;
 use evidence::{Evidence, HostPod};
-use manifest::diagnostic::{Diagnostic, Diagnostics};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
 use manifest::documents;
 use netpol::evaluate::Policies;
 use netpol::model::cluster::ClusterModel;
@@ -49,6 +49,8 @@ pub struct Report {
 pub struct StreamAudit {
     /// The file, or what else it was read from.
     pub name: String,
+    /// The file, where it is one.
+    pub file: Option<String>,
     /// Its virtual clusters.
     pub clusters: Vec<ClusterAudit>,
     /// Why nothing in it could be judged.
@@ -80,6 +82,8 @@ pub struct ClusterAudit {
     pub companions: Vec<String>,
     /// Why it is not isolated, the worst first.
     pub findings: Vec<Finding>,
+    /// The object that speaks of it first.
+    pub place: Location,
 }
 
 impl StreamAudit {
@@ -121,6 +125,7 @@ impl ClusterAudit {
             config: summary.config.clone(),
             companions: Vec::new(),
             findings: Vec::new(),
+            place: planned.place.clone(),
         }
     }
 }
@@ -217,6 +222,8 @@ pub struct AuditOptions {
 pub struct Input {
     /// The file, or what else it was read from.
     pub name: String,
+    /// The file, where it is one.
+    pub file: Option<String>,
     /// Its bytes.
     pub stream: Vec<u8>,
     /// Whether the caller named it: then there must be a virtual cluster in it.
@@ -242,6 +249,7 @@ impl Input {
     pub fn joined(inputs: &[Self]) -> Self {
         Self {
             name: words::counted(inputs.len(), "input"),
+            file: None,
             stream: joined(inputs.iter().map(|input| input.stream.as_slice())),
             is_named: true,
         }
@@ -265,6 +273,7 @@ pub fn audit(input: &Input, options: &AuditOptions) -> StreamAudit {
     let stream = input.stream.as_slice();
     let mut audit = StreamAudit {
         name: input.name.clone(),
+        file: input.file.clone(),
         is_empty: documents::says_nothing(stream),
         is_named: input.is_named,
         ..StreamAudit::default()
@@ -618,6 +627,7 @@ impl Judge<'_> {
                     let metadata = self.scene.evidence.policies.get(&policy);
                     audit.findings.push(Finding::Widened {
                         tenant: metadata.and_then(|m| m.tenant.clone()),
+                        line: metadata.map(|m| m.line),
                         policy,
                         diff,
                     });
@@ -723,6 +733,7 @@ impl Judge<'_> {
             config: None,
             companions: Vec::new(),
             findings: Vec::new(),
+            place: Location::default(),
         };
         let present = self.own_names(&audit);
         audit.findings.push(Finding::Unknown(Unknown::NoConfig {

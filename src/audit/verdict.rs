@@ -101,6 +101,8 @@ pub enum Finding {
         policy: PolicyName,
         /// The virtual cluster out of which the syncer copied it.
         tenant: Option<String>,
+        /// The line of the stream at which its document begins.
+        line: Option<usize>,
         /// What it adds.
         diff: Diff,
     },

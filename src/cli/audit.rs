@@ -2,6 +2,8 @@
 //!
 //! Arguments, inputs and kubectl; the judgement is [`crate::audit`]'s.
 
+use std::sync::LazyLock;
+
 use anyhow::{Context as _, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 
@@ -11,11 +13,12 @@ use super::explain::{json, width};
 use super::input;
 use super::kubectl::Kubectl;
 use super::log;
+use super::output::{self, Code, Outcome, Subject};
 use super::parallel;
 use super::pipe;
 use super::subprocess::Deadline;
 use crate::audit::live::{self, Question, Scope, Snapshot};
-use crate::audit::verdict::{Finding, Unknown};
+use crate::audit::verdict::{Finding, Unknown, Verdict};
 use crate::audit::{self, AuditOptions, Input, Report, formats};
 use crate::doctor::{Failure, Health};
 use manifest::escape;
@@ -92,7 +95,13 @@ enum Format {
     Text,
     /// For programs
     Json,
-    /// For a comment on a pull request
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations in the log of a GitHub workflow
+    Github,
+    /// `JUnit` XML: a test case for each virtual cluster
+    Junit,
+    /// For a comment on a pull request, or a job summary
     Markdown,
     /// A page that needs no script and loads nothing
     Html,
@@ -118,19 +127,73 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         ));
         return Ok(Exit::Usage);
     }
-    let text = match args.output {
-        Format::Text => formats::text(&report, args.all, width()),
-        Format::Json => json(&formats::json(&report))?,
-        Format::Markdown => formats::markdown(&report, args.all),
-        Format::Html => formats::html(&report),
-    };
-    pipe::answer(text.as_bytes()).context("can't write standard output")?;
+    print(&report, args).context("can't write standard output")?;
     Ok(if report.is_isolated() {
         Exit::Done
     } else {
         Exit::Rejected
     })
 }
+
+fn print(report: &Report, args: &Args) -> std::io::Result<()> {
+    let text = match args.output {
+        Format::Text => formats::text(report, args.all, width()),
+        Format::Json => json(&formats::json(report)).map_err(std::io::Error::other)?,
+        Format::Markdown => formats::markdown(report, args.all),
+        Format::Html => formats::html(report),
+        Format::Sarif => return shared(report).print(output::Format::Sarif),
+        Format::Github => return shared(report).print(output::Format::Github),
+        Format::Junit => return shared(report).print(output::Format::Junit),
+    };
+    pipe::answer(text.as_bytes())
+}
+
+/// The audit for the formats that all commands share.
+fn shared(report: &Report) -> output::Report<'static> {
+    let mut subjects = Vec::new();
+    for stream in &report.streams {
+        let about = formats::diagnostics::of_stream(stream);
+        subjects.extend(about.map(|diagnostics| Subject {
+            name: stream.name.clone(),
+            file: stream.file.clone(),
+            outcome: outcome(!diagnostics.has_errors()),
+            diagnostics,
+        }));
+        subjects.extend(stream.clusters.iter().map(|cluster| Subject {
+            name: cluster.title(),
+            file: stream.file.clone(),
+            outcome: outcome(cluster.verdict() == Verdict::Isolated),
+            diagnostics: formats::diagnostics::of_cluster(cluster, stream),
+        }));
+    }
+    output::Report {
+        command: "audit",
+        subjects,
+        summary: formats::summary(report),
+        sources: Vec::new(),
+        codes: CODES.as_slice(),
+    }
+}
+
+fn outcome(is_good: bool) -> Outcome {
+    if is_good {
+        Outcome::Passed
+    } else {
+        Outcome::Failed
+    }
+}
+
+/// What the codes mean.
+static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
+    let verdicts = Verdict::ALL.into_iter().map(formats::diagnostics::code);
+    let all = verdicts.chain([formats::diagnostics::UNEVALUATED]);
+    all.map(|(name, title, documentation)| Code {
+        name,
+        title,
+        documentation,
+    })
+    .collect()
+});
 
 /// The inputs in words.
 fn names(report: &Report) -> String {
@@ -161,6 +224,7 @@ fn files(args: &Args) -> anyhow::Result<Report> {
     let mut inputs: Vec<Input> = (inputs.into_iter())
         .map(|input| Input {
             name: input.name(),
+            file: input.source.file(),
             is_named: input.source.is_named(),
             stream: input.bytes,
         })
@@ -182,6 +246,7 @@ fn live(args: &Args) -> anyhow::Result<Report> {
     let deadline = Deadline::of(args.cluster.timeout);
     let input = Input {
         name: "the cluster".to_owned(),
+        file: None,
         stream: snapshot(&args.cluster.kubectl, &scope, deadline)?,
         is_named: true,
     };

@@ -293,6 +293,27 @@ pub fn text(diff: &Diff, width: usize) -> String {
     text
 }
 
+/// Each change in one line, for a message. Names are as they are, to be escaped by the output.
+#[must_use]
+pub fn in_lines(diff: &Diff) -> Vec<String> {
+    let mut lines = Vec::new();
+    for change in &diff.changes {
+        let subject = change.subject(Party::in_line);
+        for (words, entries) in change.lists() {
+            for entry in entries {
+                let entry = entry.in_line(Party::in_line, str::to_owned);
+                lines.push(format!(
+                    "{} of {subject}: {words}: {entry}",
+                    change.direction
+                ));
+            }
+        }
+    }
+    let rest = diff.not_compared.iter();
+    lines.extend(rest.map(|words| format!("not compared: {words}")));
+    lines
+}
+
 /// The changes as Markdown, for a comment on a pull request.
 #[must_use]
 pub fn markdown(diff: &Diff) -> String {

@@ -10,7 +10,7 @@ use super::plan::{GeneratedPolicies, Plan};
 use super::{ClusterSummary, Options};
 use crate::vcluster::running::Running;
 use crate::vcluster::sources::{self, Source, VirtualCluster};
-use manifest::diagnostic::Diagnostics;
+use manifest::diagnostic::{Diagnostics, Location};
 
 /// A virtual cluster of a stream, and what its config makes.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct PlannedCluster {
     pub summary: ClusterSummary,
     /// What its config makes.
     pub plan: ClusterPlan,
+    /// The object that speaks of it first.
+    pub place: Location,
 }
 
 /// What the config of a virtual cluster makes.
@@ -71,6 +73,7 @@ pub fn clusters(stream: &[u8], options: &Options) -> Result<Vec<PlannedCluster>,
     }
     planned.extend(enabled.into_iter().map(|(cluster, plan)| PlannedCluster {
         summary: super::found(&cluster, &plan),
+        place: cluster.place.clone(),
         plan: if plan.enabled {
             ClusterPlan::Policies(plan.made(cluster))
         } else {
@@ -80,6 +83,7 @@ pub fn clusters(stream: &[u8], options: &Options) -> Result<Vec<PlannedCluster>,
     planned.extend(found.running.iter().map(|running| PlannedCluster {
         summary: NotIsolated::running(running, options).found,
         plan: ClusterPlan::WithoutConfig,
+        place: running.place.clone(),
     }));
     Ok(planned)
 }
@@ -93,6 +97,7 @@ fn silent(cluster: &VirtualCluster, options: &Options) -> PlannedCluster {
             Source::Secret => ClusterPlan::Disabled,
             Source::Annotation | Source::Files => ClusterPlan::WithoutConfig,
         },
+        place: cluster.place.clone(),
     }
 }
 
@@ -116,5 +121,6 @@ fn rejected(
     PlannedCluster {
         summary,
         plan: ClusterPlan::Rejected(report),
+        place: cluster.place.clone(),
     }
 }

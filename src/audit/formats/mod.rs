@@ -1,5 +1,6 @@
 //! The outputs of an audit. Each has a file of its own; all say the same in the same words.
 
+pub mod diagnostics;
 mod html;
 mod json;
 mod markdown;
