@@ -22,6 +22,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `vcluster` | which virtual clusters there are, what their configs mean, and their policies |
+//! | `values_files` | the files in which users write values, and where in them the values are |
 //! | `rules` | the warnings: what is accepted, but may not do what is meant |
 //! | `filter` | from the bytes of a stream to the bytes that Helm installs |
 //! | `explain` | policies in words and pictures: who, why, and what is open |
@@ -60,5 +61,7 @@ pub mod lint;
 pub mod migrate;
 #[doc(hidden)]
 pub mod rules;
+#[doc(hidden)]
+pub mod values_files;
 #[doc(hidden)]
 pub mod vcluster;

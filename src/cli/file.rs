@@ -51,11 +51,6 @@ impl Target {
         })
     }
 
-    /// The file behind all links.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes the new text beside the file. Nothing has changed until [`Ready::put`].
     pub(super) fn prepare(self, text: &[u8]) -> anyhow::Result<Ready> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));

@@ -72,12 +72,24 @@ impl Source {
     }
 
     fn read(&self) -> anyhow::Result<Input> {
+        Ok(Input::of(self.clone(), self.bytes()?))
+    }
+
+    /// The bytes as they are, in any encoding.
+    pub(super) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
         let bytes = match self {
             Self::Stdin => pipe::read_stdin().map(|stream| stream.to_vec()),
             Self::Named(path) | Self::InFolder(path) => fs::read(path),
         };
-        let bytes = bytes.with_context(|| format!("can't read {}", self.name()))?;
-        Ok(Input::of(self.clone(), bytes))
+        bytes.with_context(|| format!("can't read {}", self.name()))
+    }
+
+    /// The path of a file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Stdin => None,
+            Self::Named(path) | Self::InFolder(path) => Some(path),
+        }
     }
 }
 

@@ -1,154 +1,136 @@
 //! The command `migrate`: deprecated fields rewritten in the user's files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
-use super::Exit;
+use super::charts;
 use super::file::{Ready, Target};
+use super::input::{self, Paths, Source};
 use super::output;
+use super::parallel;
 use super::pipe;
+use super::{Exit, usage_error};
 use crate::migrate::{Migration, migrate};
+use crate::values_files::chart::Chart;
+use crate::values_files::concerns_policies;
 use manifest::diagnostic::{Diagnostics, Location};
+use manifest::documents;
 use manifest::escape;
 
-/// Rewrites deprecated network-policy fields to those of chart 0.31.
+/// What the command expects.
+const WANTED: &str = "a values FILE, or a folder with --check";
+
+/// Replaces deprecated network-policy fields with those of chart 0.31
 ///
-/// Reads values files, vcluster.yaml, network-policy configs and VirtualClusterTemplates. All that
-/// is not concerned keeps its bytes, and the comments of a field move along with it. Without an
-/// option the result goes to standard output.
+/// Reads values of vCluster's chart and of charts that depend on it, network-policy configs, Flux
+/// HelmReleases, Argo CD Applications and ApplicationSets, VirtualClusterTemplates and other objects
+/// with values. Everything else keeps its bytes, and the comments of a field move with it. Without
+/// an option the result goes to standard output.
+///
+/// Exit codes: 0 done; 1 a field can't be moved, or --check found some that can; 2 wrong usage, or
+/// no values were found; 3 reading or writing failed.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
-    /// The file; standard input without one, or for -
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// Write the result into the file itself
-    #[arg(long, short, conflicts_with = "check", requires = "files")]
+    #[command(flatten)]
+    paths: Paths,
+    /// Write the result into the files themselves
+    #[arg(long, short, conflicts_with = "check", requires = "paths")]
     in_place: bool,
     /// Write nothing; exit with 1 if there is something to do
     #[arg(long)]
     check: bool,
 }
 
-/// What is read, and where the result goes.
+/// A text that was read, and what becomes of it.
 #[derive(Debug)]
-struct Input {
-    name: String,
+struct Migrated {
+    source: Source,
     text: String,
     /// The file to be replaced, with `--in-place`.
     target: Option<Target>,
+    outcome: Outcome,
 }
 
-/// A file whose new text is on the disk, and has yet to take its place.
-type Prepared<'i> = (&'i Input, Migration, Option<Ready>);
+#[derive(Debug)]
+enum Outcome {
+    /// It holds values.
+    Values(Migration),
+    /// It is a file of a folder that holds none.
+    Other,
+    /// It can't be rewritten.
+    Rejected(Diagnostics),
+}
 
 /// Rewrites the files. All of them are read before one is written, and the new text of all of them
 /// is on the disk before one is replaced.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    if let Some(message) = misuse(args) {
-        super::log(format!("error: {message}"));
-        return Ok(Exit::Usage);
-    }
-    let inputs = inputs(args)?;
+    let sources = sources(args)?;
+    let migrated = parallel::map("migrating", &sources, |source| read(source, args.in_place));
+    let migrated: Vec<Migrated> = migrated.into_iter().collect::<anyhow::Result<_>>()?;
     let mut report = Diagnostics::default();
-    let mut migrated: Vec<(&Input, Migration)> = Vec::new();
-    for input in &inputs {
-        let place = Location {
-            file: Some(input.name.clone()),
-            ..Location::default()
-        };
-        match migrate(&input.text, &place) {
-            Ok(migration) => {
-                report.extend(migration.left.iter().cloned());
-                migrated.push((input, migration));
-            }
-            Err(problems) => report.extend(problems),
+    for file in &migrated {
+        match &file.outcome {
+            Outcome::Values(migration) => report.extend(migration.warnings.iter().cloned()),
+            Outcome::Rejected(problems) => report.extend(problems.iter().cloned()),
+            Outcome::Other => {}
         }
     }
-    let sources = inputs.iter().map(|input| output::Source {
-        file: Some(input.name.clone()),
-        text: input.text.as_bytes(),
-        quotable: std::iter::once(0..input.text.len()).collect(),
+    let values = migrated
+        .iter()
+        .filter(|file| !matches!(file.outcome, Outcome::Other));
+    let sources = values.map(|file| output::Source {
+        file: Some(name(&file.source)),
+        text: file.text.as_bytes(),
+        quotable: std::iter::once(0..file.text.len()).collect(),
     });
     output::log_diagnostics(&report, &sources.collect::<Vec<_>>())
         .context("can't write to standard error")?;
-    if report.has_errors() {
-        return Ok(Exit::Rejected);
+    let is_rejected = report.has_errors();
+    if !is_rejected && migrated.iter().all(|file| !file.holds_values()) {
+        return Err(nothing(&migrated));
     }
-    let needed = migrated.iter().any(|(_, m)| m.is_needed());
-    let mut prepared: Vec<Prepared<'_>> = Vec::new();
-    for (input, migration) in migrated {
-        let target = input
-            .target
-            .clone()
-            .filter(|_| migration.text != input.text);
-        let ready = target
-            .map(|target| target.prepare(migration.text.as_bytes()))
-            .transpose()?;
-        prepared.push((input, migration, ready));
+    if !is_rejected && !args.check {
+        write(&migrated, args.in_place)?;
     }
-    for (input, migration, ready) in prepared {
-        if let Some(ready) = ready {
-            ready.put()?;
-        }
-        if !args.in_place && !args.check {
-            pipe::write_stdout(&[&migration.text]).context("can't write standard output")?;
-        }
-        // Only what is done is told.
-        log(&input.name, &migration);
+    if !is_rejected || args.check {
+        migrated.iter().for_each(log_moves);
     }
-    Ok(if args.check && needed {
+    if migrated.len() > 1 {
+        super::log(summary(&migrated, args.in_place && !is_rejected));
+    }
+    let is_needed = migrated.iter().any(Migrated::is_needed);
+    Ok(if is_rejected || (args.check && is_needed) {
         Exit::Rejected
     } else {
         Exit::Done
     })
 }
 
-/// What is wrong with a call that the definitions of the options let pass.
-fn misuse(args: &Args) -> Option<&'static str> {
-    if args.files.len() > 1 && !args.in_place && !args.check {
-        return Some("several files need --in-place or --check");
+/// The files that are read.
+fn sources(args: &Args) -> anyhow::Result<Vec<Source>> {
+    let sources = input::sources(&args.paths.paths, WANTED)?;
+    let goes_to_stdout = !args.in_place && !args.check;
+    if goes_to_stdout && (sources.len() > 1 || sources.iter().any(|source| !source.is_named())) {
+        let message = "several files or a folder need --in-place or --check";
+        return Err(usage_error(message));
     }
-    if args.in_place && args.files.iter().any(|path| is_stdin(path)) {
-        return Some("--in-place needs a file, and - is standard input");
+    if args.in_place && sources.contains(&Source::Stdin) {
+        let message = "--in-place needs a file, and - is standard input";
+        return Err(usage_error(message));
     }
-    None
-}
-
-fn inputs(args: &Args) -> anyhow::Result<Vec<Input>> {
-    let stdin = [PathBuf::from("-")];
-    let files = if args.files.is_empty() {
-        &stdin[..]
-    } else {
-        &args.files
-    };
-    let mut inputs: Vec<Input> = Vec::new();
-    for path in files {
-        let target = args.in_place.then(|| Target::existing(path)).transpose()?;
-        if let Some(target) = &target {
-            // Another path to a file that is already among them.
-            let mut known = inputs.iter().filter_map(|input| input.target.as_ref());
-            if known.any(|known| known.path() == target.path()) {
-                continue;
-            }
-        } else if !args.check {
-            check_output(path)?;
-        }
-        inputs.push(Input {
-            name: name(path),
-            text: read(path)?,
-            target,
-        });
+    if goes_to_stdout {
+        sources.iter().try_for_each(check_output)?;
     }
-    Ok(inputs)
+    Ok(sources)
 }
 
 /// Refuses an output that can't arrive, or that goes into the file that is read.
-fn check_output(path: &Path) -> anyhow::Result<()> {
-    if is_stdin(path) {
+fn check_output(source: &Source) -> anyhow::Result<()> {
+    let Some(path) = source.path() else {
         return pipe::check_both().map_err(Into::into);
-    }
+    };
     let file = std::fs::metadata(path);
     if file.is_ok_and(|file| pipe::is_stdout(&file)) {
         anyhow::bail!(
@@ -159,37 +141,126 @@ fn check_output(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads a text and rewrites it.
+fn read(source: &Source, in_place: bool) -> anyhow::Result<Migrated> {
+    // Reading what is no regular file could take for ever, so this is first.
+    let target = |path: &Path| Target::existing(path);
+    let target = if in_place && source.is_named() {
+        source.path().map(target).transpose()?
+    } else {
+        None
+    };
+    let bytes = source.bytes()?;
+    let (text, is_utf8) = match String::from_utf8(bytes) {
+        Ok(text) => (text, true),
+        Err(error) => (
+            String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            false,
+        ),
+    };
+    let may_be_other = !source.is_named() && !concerns_policies(&text);
+    let mut migrated = Migrated {
+        source: source.clone(),
+        text,
+        target,
+        outcome: Outcome::Other,
+    };
+    if !is_utf8 {
+        anyhow::ensure!(may_be_other, "{} is not UTF-8", name(source));
+        return Ok(migrated);
+    }
+    let chart = source.path().map_or(Chart::Unknown, charts::of_values_file);
+    let place = Location {
+        file: Some(name(source)),
+        ..Location::default()
+    };
+    migrated.outcome = match migrate(&migrated.text, &place, &chart) {
+        Ok(migration)
+            if migration.holds_values || documents::says_nothing(migrated.text.as_bytes()) =>
+        {
+            Outcome::Values(migration)
+        }
+        Ok(_) => Outcome::Other,
+        // A folder has files that are no YAML, such as the templates of a chart.
+        Err(_) if may_be_other => Outcome::Other,
+        Err(problems) => Outcome::Rejected(problems),
+    };
+    if in_place && migrated.is_needed() && migrated.target.is_none() {
+        migrated.target = source.path().map(Target::existing).transpose()?;
+    }
+    Ok(migrated)
+}
+
+impl Migrated {
+    fn holds_values(&self) -> bool {
+        matches!(self.outcome, Outcome::Values(_))
+    }
+
+    fn is_needed(&self) -> bool {
+        matches!(&self.outcome, Outcome::Values(migration) if migration.is_needed())
+    }
+}
+
+/// Writes the new texts: into the files, or the only one to standard output.
+fn write(migrated: &[Migrated], in_place: bool) -> anyhow::Result<()> {
+    let mut prepared: Vec<Ready> = Vec::new();
+    for file in migrated {
+        let Outcome::Values(migration) = &file.outcome else {
+            continue;
+        };
+        if !in_place {
+            pipe::write_stdout(&[&migration.text]).context("can't write standard output")?;
+        } else if let Some(target) = file.target.clone().filter(|_| migration.is_needed()) {
+            prepared.push(target.prepare(migration.text.as_bytes())?);
+        }
+    }
+    prepared.into_iter().try_for_each(Ready::put)
+}
+
 /// Says what has moved.
-fn log(name: &str, migration: &Migration) {
+fn log_moves(file: &Migrated) {
+    let Outcome::Values(migration) = &file.outcome else {
+        return;
+    };
+    let name = name(&file.source);
     for step in &migration.moves {
         let line = step.line;
         let moved = match &step.to {
             Some(to) => format!("{name}:{line}: {} -> {to}", step.from),
-            None => format!("{name}:{line}: {} says nothing and is dropped", step.from),
+            None => format!("{name}:{line}: {} has no effect and is dropped", step.from),
         };
         super::log(escape::terminal(&moved));
     }
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == "-"
+/// One line about all files.
+fn summary(migrated: &[Migrated], is_written: bool) -> String {
+    let count = |is: fn(&Migrated) -> bool| migrated.iter().filter(|file| is(file)).count();
+    let rejected = count(|file| matches!(file.outcome, Outcome::Rejected(_)));
+    let needed = count(Migrated::is_needed);
+    let values = count(Migrated::holds_values);
+    let other = count(|file| matches!(file.outcome, Outcome::Other));
+    let done = if is_written { "migrated" } else { "to migrate" };
+    format!(
+        "{} files: {needed} {done}, {rejected} rejected, {} without deprecated fields, {other} \
+         without values",
+        migrated.len(),
+        values - needed,
+    )
 }
 
-fn name(path: &Path) -> String {
-    if is_stdin(path) {
-        "<stdin>".to_owned()
-    } else {
-        path.display().to_string()
-    }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let name = name(path);
-    let bytes = if is_stdin(path) {
-        pipe::read_stdin().map(|stream| stream.to_vec())
-    } else {
-        std::fs::read(path)
+/// A check of files that hold no values must not look like success.
+fn nothing(migrated: &[Migrated]) -> anyhow::Error {
+    let names = match migrated {
+        [only] => name(&only.source),
+        all => format!("{} files", all.len()),
     };
-    let bytes = bytes.with_context(|| format!("can't read {name}"))?;
-    String::from_utf8(bytes).with_context(|| format!("{name} is not UTF-8"))
+    usage_error(escape::terminal(&format!(
+        "there are no values in {names}; give a values file, a HelmRelease, an Application \
+         or a VirtualClusterTemplate, and not the output of `helm template`"
+    )))
+}
+
+fn name(source: &Source) -> String {
+    source.file().unwrap_or_else(|| "<stdin>".to_owned())
 }

@@ -5,6 +5,7 @@
 mod argocd;
 mod args;
 mod audit;
+mod charts;
 mod check;
 mod diff;
 mod doctor;

@@ -6,96 +6,103 @@
 use serde_json::{Map, Value, json};
 
 use super::Rewrite;
-use super::fields::{expected, new_parent_text};
+use super::block::{UNIT, new_parent};
+use super::fields::{Parcel, expected};
 use super::object;
-use super::text::Entry;
+use crate::values_files::path::ValuesPath;
+use manifest::entries::Entry;
 use manifest::yaml::Node;
 
 impl Rewrite<'_> {
-    /// Rewrites values that hold `isolation`, and says what they mean then; `None` for others.
-    pub(super) fn isolation(&mut self, root: Node<'_>) -> Option<Value> {
-        let isolation = Entry::of(root, "isolation").filter(|e| e.value.is_mapping())?;
+    /// Rewrites values that hold `isolation`, which are at `path`, and says what they mean then;
+    /// `None` for others.
+    pub(super) fn isolation(&mut self, values: Node<'_>, path: &ValuesPath) -> Option<Value> {
+        let isolation = Entry::of(values, "isolation").filter(|e| e.value.is_mapping())?;
         let policy = Entry::of(isolation.value, "networkPolicy");
-        if let Some(namespace) = isolation.value.get("namespace").filter(|n| !n.is_null()) {
-            self.error(
-                namespace,
-                "isolation.namespace",
-                "the field has no successor",
-                "remove it; workloads run in the namespace of the virtual cluster",
-            );
+        let json = without_isolation(values);
+        if !self.rewritten.insert(isolation.value.span().start) {
+            return Some(json);
         }
-        let root_is_flow = root.is_flow();
-        if root_is_flow || policy.is_some_and(|p| p.value.is_alias()) {
-            self.error(
-                isolation.key,
-                "isolation",
-                "the values are written in a way that can't be rewritten",
-                "write them in block style, one key in a line, and run this again",
-            );
-        }
+        self.refuse_isolation(values, &isolation, policy.as_ref(), path);
         if !self.errors.is_empty() {
             return None;
         }
-        let meaning = meaning(root);
         self.moved(
             isolation.key,
-            "isolation.networkPolicy".to_owned(),
-            Some("policies.networkPolicy".to_owned()),
+            path.field("isolation.networkPolicy"),
+            Some(path.field("policies.networkPolicy")),
         );
-        let text = self.policies(root, &isolation, policy.as_ref(), &meaning);
+        let text = self.policies(values, &isolation, policy.as_ref(), path);
         let lines = self.lines;
         let extent = lines.extent(&isolation);
-        let mut json = object(root.to_json());
-        let mut rest = json.remove("isolation").map(object).unwrap_or_default();
-        rest.remove("networkPolicy");
         match policy {
-            Some(_) if rest.is_empty() => self.replace(extent.clone(), ""),
-            Some(policy) if policy.flow => {
-                self.delete(isolation.value, &[policy]);
-                json.insert("isolation".to_owned(), Value::Object(rest));
-            }
-            Some(policy) => {
-                self.replace(lines.extent(&policy), "");
-                json.insert("isolation".to_owned(), Value::Object(rest));
-            }
-            None => {
-                json.insert("isolation".to_owned(), Value::Object(rest));
-            }
+            Some(_) if isolation.value.pairs().count() == 1 => self.replace(extent.clone(), ""),
+            Some(policy) if policy.flow => self.delete(isolation.value, &[policy]),
+            Some(policy) => self.replace(lines.extent(&policy), ""),
+            None => {}
         }
-        let mut policies = json.remove("policies").map(object).unwrap_or_default();
-        policies.insert("networkPolicy".to_owned(), Value::Object(meaning));
-        json.insert("policies".to_owned(), Value::Object(policies));
-        match Entry::of(root, "policies") {
-            Some(there) if !there.is_empty() && !there.value.is_flow() => {
+        match Entry::of(values, "policies") {
+            Some(there) if !there.is_empty() => {
                 let inner: String = text.split_inclusive('\n').skip(1).collect();
                 self.insert(lines.extent(&there).end, &inner);
-            }
-            Some(there) if !there.is_empty() => {
-                self.error(
-                    there.key,
-                    "policies",
-                    "the values are written in a way that can't be rewritten",
-                    "write policies in block style, one key in a line, and run this again",
-                );
             }
             Some(there) => self.replace(lines.extent(&there), text),
             None => self.insert(extent.end, &text),
         }
-        Some(Value::Object(json))
+        Some(json)
     }
 
-    /// `policies:` with all that was said in `isolation`.
-    fn policies(
+    /// Refuses what has no successor, and values that are not written in lines.
+    fn refuse_isolation(
         &mut self,
-        root: Node<'_>,
+        values: Node<'_>,
         isolation: &Entry<'_>,
         policy: Option<&Entry<'_>>,
-        meaning: &Map<String, Value>,
+        path: &ValuesPath,
+    ) {
+        let namespace = isolation.value.get("namespace");
+        if let Some(namespace) = namespace.filter(|namespace| !namespace.is_null()) {
+            self.error(
+                namespace,
+                &path.field("isolation.namespace"),
+                "the field has no successor",
+                "remove it; workloads run in the namespace of the virtual cluster",
+            );
+        }
+        let policies = Entry::of(values, "policies").filter(|policies| !policies.is_empty());
+        let unusual = [
+            (
+                isolation,
+                values.is_flow() || policy.is_some_and(|p| p.value.is_alias()),
+            ),
+            (
+                policies.as_ref().unwrap_or(isolation),
+                policies.is_some_and(|policies| policies.value.is_flow()),
+            ),
+        ];
+        for (entry, _) in unusual.iter().filter(|(_, is_unusual)| *is_unusual) {
+            let name = entry.key.key_text().unwrap_or_default();
+            self.error(
+                entry.key,
+                &path.field(&name),
+                "the values are written in a way that can't be rewritten",
+                "write them in block style, one key in a line, and run this again",
+            );
+        }
+    }
+
+    /// `policies:` with what `isolation` says.
+    fn policies(
+        &mut self,
+        values: Node<'_>,
+        isolation: &Entry<'_>,
+        policy: Option<&Entry<'_>>,
+        path: &ValuesPath,
     ) -> String {
-        const UNIT: usize = 2;
         let lines = self.lines;
         let column = lines.column(isolation.key.span().start);
         let at = |level: usize| column + level * UNIT;
+        let meaning = meaning(values);
         let mut text = lines.line(column, "policies:");
         if let Some(policy) = policy {
             text += &lines.comments(policy, at(1));
@@ -112,41 +119,58 @@ impl Rewrite<'_> {
         text += &lines.line(at(2), &format!("enabled: {value} {comment}"));
         if meaning.contains_key("fallbackDns")
             && let Some(fallback) =
-                Entry::of(root, "coredns").and_then(|c| Entry::of(c.value, "fallback"))
+                Entry::of(values, "coredns").and_then(|c| Entry::of(c.value, "fallback"))
         {
             let written = lines.get(fallback.value.span());
             text += &lines.line(at(2), &format!("fallbackDns: {written}"));
         }
         let outgoing = policy.and_then(|p| Entry::of(p.value, "outgoingConnections"));
-        let Some(outgoing) = outgoing else {
-            return text;
-        };
+        text + &outgoing.map_or_else(String::new, |o| self.workload(&o, at(2), path))
+    }
+
+    /// `workload:` with the block of addresses that `outgoingConnections` has.
+    fn workload(&mut self, outgoing: &Entry<'_>, column: usize, path: &ValuesPath) -> String {
         if let Some(platform) = Entry::of(outgoing.value, "platform") {
-            text += &lines.line(at(2), "outgoingConnections:");
-            text += &lines.render(&platform, "platform", at(3));
-            self.platform_stays(
-                platform.key,
-                "isolation.networkPolicy.outgoingConnections.platform".to_owned(),
-            );
+            let base = path.field("isolation.networkPolicy.outgoingConnections");
+            self.platform(&platform, &base);
         }
-        let Some(ip_block) = Entry::of(outgoing.value, "ipBlock") else {
-            return text;
+        let Some(block) = Entry::of(outgoing.value, "ipBlock") else {
+            return String::new();
         };
-        let fields: Vec<Entry<'_>> = ip_block
+        let fields: Vec<Entry<'_>> = block
             .value
             .pairs()
             .filter(|(_, value)| !value.is_null())
             .map(|(key, value)| Entry {
                 key,
                 value,
-                flow: ip_block.value.is_flow(),
+                flow: block.value.is_flow(),
             })
             .collect();
-        if !fields.is_empty() {
-            text += &new_parent_text(&lines, &fields, &[outgoing, ip_block], at(2), UNIT);
+        if fields.is_empty() {
+            return String::new();
         }
-        text
+        let parcel = Parcel {
+            rules: None,
+            block: fields,
+            containers: vec![*outgoing, block],
+        };
+        new_parent(&self.lines, "workload", &parcel, column, UNIT)
     }
+}
+
+/// The values with `policies.networkPolicy` in place of `isolation.networkPolicy`.
+fn without_isolation(values: Node<'_>) -> Value {
+    let mut json = object(values.to_json());
+    let mut rest = json.remove("isolation").map(object).unwrap_or_default();
+    let had_policy = rest.remove("networkPolicy").is_some();
+    if !had_policy || !rest.is_empty() {
+        json.insert("isolation".to_owned(), Value::Object(rest));
+    }
+    let mut policies = json.remove("policies").map(object).unwrap_or_default();
+    policies.insert("networkPolicy".to_owned(), Value::Object(meaning(values)));
+    json.insert("policies".to_owned(), Value::Object(policies));
+    Value::Object(json)
 }
 
 /// What the values say of network policies, in today's fields.

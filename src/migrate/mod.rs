@@ -1,23 +1,31 @@
 //! Deprecated fields rewritten to their successors, in the user's own text.
 //!
-//! Whatever is not concerned keeps its bytes: comments, order, quoting, blank lines, line breaks.
-//! What moves takes its comments along. The new text is read again and held against what the old
-//! one means, so a text that is beyond this room is refused and never spoilt. It knows values
-//! files, config files and VirtualClusterTemplates; files and options are the command's business.
+//! Everything else keeps its bytes: comments, order, quoting, blank lines, line breaks. The comments
+//! of a field move with it. The new text is parsed again and compared with the meaning of the old
+//! one. A text that is written in an unusual way is rejected, and not damaged. Where values are in
+//! a file is decided in [`crate::values_files`]; files and options belong to the command.
 
+mod block;
 mod fields;
+mod flow;
 mod legacy;
-mod text;
+
+use std::collections::HashSet;
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use crate::rules::deprecated_field;
+use crate::values_files::chart::Chart;
+use crate::values_files::parameters::Parameter;
+use crate::values_files::path::ValuesPath;
+use crate::values_files::{self, Content, Literal, Part, Release};
 use crate::vcluster::config::document::MAX_BYTES;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position};
 use manifest::documents;
+use manifest::edit::{self, Edit};
+use manifest::entries::Lines;
 use manifest::line_index::LineIndex;
 use manifest::yaml::{Node, Tree};
-use text::{Edit, Lines, apply, indentation};
 
 /// What became of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +34,10 @@ pub struct Migration {
     pub text: String,
     /// What has moved, in the order of the text.
     pub moves: Vec<Move>,
-    /// What can't be moved, as warnings.
-    pub left: Vec<Diagnostic>,
+    /// What was not looked at, as warnings.
+    pub warnings: Vec<Diagnostic>,
+    /// Whether the text can hold values at all. An object of another kind can't.
+    pub holds_values: bool,
 }
 
 /// A field that has moved.
@@ -35,7 +45,7 @@ pub struct Migration {
 pub struct Move {
     /// The deprecated field.
     pub from: String,
-    /// Its successor; `None` where it was empty and is dropped.
+    /// Its successor; `None` where it has no effect and is dropped.
     pub to: Option<String>,
     /// The line in which it stood.
     pub line: usize,
@@ -49,28 +59,19 @@ impl Migration {
     }
 }
 
-/// Rewrites the deprecated fields of every document of a text; `place` is the file.
+/// Rewrites the deprecated fields of every document of a text; `place` is the file, and `chart` the
+/// chart that a values file is for.
 ///
 /// # Errors
-/// When the text is larger than a config may be, when a document is not YAML, when a field and its
-/// successor contradict each other, or when the text is written in a way that can't be rewritten
-/// with care. Then nothing is rewritten.
-pub fn migrate(text: &str, place: &Location) -> Result<Migration, Diagnostics> {
-    if text.len() > MAX_BYTES {
-        let message = format!(
-            "the file has {} bytes, and no more than {MAX_BYTES} are read",
-            text.len()
-        );
-        let help = "a config can't be larger: a Kubernetes Secret holds no more";
-        return Err(Diagnostic::error(message)
-            .help(help)
-            .at(place.clone())
-            .into());
-    }
+/// When values are larger than a Secret may be, when a document is not YAML, when a field has no
+/// successor or contradicts it, or when the text is written in a way that can't be rewritten
+/// safely. Then nothing is rewritten.
+pub fn migrate(text: &str, place: &Location, chart: &Chart) -> Result<Migration, Diagnostics> {
     let mut result = Migration {
         text: String::with_capacity(text.len()),
         moves: Vec::new(),
-        left: Vec::new(),
+        warnings: Vec::new(),
+        holds_values: false,
     };
     let mut report = Diagnostics::default();
     let mut at = 0;
@@ -80,11 +81,12 @@ pub fn migrate(text: &str, place: &Location) -> Result<Migration, Diagnostics> {
         let line = lines.line(text.as_bytes(), document.body.start);
         result.text += text.get(at..document.body.start).unwrap_or_default();
         at = document.body.end;
-        match migrate_document(body, line - 1, place) {
+        match migrate_document(body, line - 1, place, chart) {
             Ok(migrated) => {
                 result.text += &migrated.text;
                 result.moves.extend(migrated.moves);
-                result.left.extend(migrated.left);
+                result.warnings.extend(migrated.warnings);
+                result.holds_values |= migrated.holds_values;
             }
             Err(problems) => report.extend(problems),
         }
@@ -102,90 +104,103 @@ fn migrate_document(
     body: &str,
     lines: usize,
     place: &Location,
+    chart: &Chart,
 ) -> Result<Migration, Vec<Diagnostic>> {
-    let fail = |message: String, position: Option<Position>| {
-        let position = position.map(|p| moved_down(p, lines));
-        Diagnostic::error(message).at(Location {
-            position,
+    let in_file = |mut problem: Diagnostic| {
+        let found = problem.place;
+        problem.place = Location {
+            object: found.object.or_else(|| place.object.clone()),
+            path: found.path,
+            position: found.position.map(|position| moved_down(position, lines)),
             ..place.clone()
-        })
-    };
-    let tree = Tree::parse(body).map_err(|e| {
-        vec![fail(
-            format!("this is not YAML: {}", e.message),
-            Some(e.position),
-        )]
-    })?;
-    let unchanged = Migration {
-        text: body.to_owned(),
-        moves: Vec::new(),
-        left: Vec::new(),
-    };
-    let Some(root) = tree.root().filter(|root| root.is_mapping()) else {
-        return Ok(unchanged);
-    };
-    if root.get("kind").and_then(Node::text).as_deref() == Some("VirtualClusterTemplate") {
-        return migrate_template(body, root, lines, place).map(|m| m.unwrap_or(unchanged));
-    }
-    let mut rewrite = Rewrite {
-        lines: Lines::new(body),
-        edits: Vec::new(),
-        moves: Vec::new(),
-        left: Vec::new(),
-        errors: Vec::new(),
-    };
-    let expected = match config(root) {
-        Some((node, path)) => {
-            rewrite.network_policy(node, &path);
-            root_with(root, &path, fields::expected(&node.to_json()))
-        }
-        None => rewrite.isolation(root),
-    };
-    let place_of = |mut problem: Diagnostic| {
-        let position = problem.place.position.map(|p| moved_down(p, lines));
-        problem.place = place.at(problem.place.path.unwrap_or_default(), position);
+        };
         problem
     };
-    if !rewrite.errors.is_empty() {
-        return Err(rewrite.errors.into_iter().map(place_of).collect());
-    }
-    let text = apply(body, rewrite.edits)
-        .filter(|text| {
-            let tree = Tree::parse(text).ok();
-            let root = tree.as_ref().and_then(Tree::root).map(Node::to_json);
-            rewrite.moves.is_empty() || root == expected
-        })
-        .ok_or_else(|| {
-            vec![
-                fail(
-                    "the deprecated fields are written in a way that can't be rewritten safely"
-                        .to_owned(),
-                    rewrite.moves.first().map(|m| Position {
-                        line: m.line,
-                        column: 1,
-                    }),
-                )
-                .help(by_hand(&rewrite.moves)),
-            ]
-        })?;
-    let mut moves = rewrite.moves;
+    let in_file_all = |problems: Vec<Diagnostic>| problems.into_iter().map(in_file).collect();
+    let rewritten = rewrite_document(body, chart).map_err(in_file_all)?;
+    let mut moves = rewritten.moves;
     for step in &mut moves {
         step.line += lines;
     }
     moves.sort_by_key(|step| step.line);
     Ok(Migration {
-        text,
         moves,
-        left: rewrite.left.into_iter().map(place_of).collect(),
+        warnings: in_file_all(rewritten.warnings),
+        ..rewritten
     })
 }
 
-fn by_hand(moves: &[Move]) -> String {
-    let moves: Vec<String> = moves
+/// Rewrites one document. Positions are those of the document.
+fn rewrite_document(body: &str, chart: &Chart) -> Result<Migration, Vec<Diagnostic>> {
+    let unchanged = |holds_values| Migration {
+        text: body.to_owned(),
+        moves: Vec::new(),
+        warnings: Vec::new(),
+        holds_values,
+    };
+    if !values_files::may_hold_values(body) {
+        return Ok(unchanged(false));
+    }
+    if body.len() > MAX_BYTES {
+        let message = format!(
+            "the values have {} bytes, and no more than {MAX_BYTES} are read",
+            body.len()
+        );
+        let help = "a config can't be larger: a Kubernetes Secret holds no more";
+        return Err(vec![Diagnostic::error(message).help(help)]);
+    }
+    let tree = Tree::parse(body).map_err(|error| {
+        let problem = Diagnostic::error(format!("this is not YAML: {}", error.message));
+        vec![problem.at(Location {
+            position: Some(error.position),
+            ..Location::default()
+        })]
+    })?;
+    let Some(root) = tree.root().filter(|root| !root.is_null()) else {
+        return Ok(unchanged(false));
+    };
+    let Some(releases) = values_files::releases(root, chart) else {
+        return Ok(unchanged(false));
+    };
+    let mut rewrite = Rewrite::new(body, root, ValuesPath::default());
+    for release in &releases {
+        rewrite.release(release);
+    }
+    if !rewrite.errors.is_empty() {
+        return Err(rewrite.errors);
+    }
+    let moves = std::mem::take(&mut rewrite.moves);
+    let warnings = std::mem::take(&mut rewrite.warnings);
+    if moves.is_empty() {
+        return Ok(Migration {
+            warnings,
+            ..unchanged(true)
+        });
+    }
+    let first = moves.iter().map(|step| step.line).min();
+    match rewrite.verified() {
+        Some(text) => Ok(Migration {
+            text,
+            moves,
+            warnings,
+            holds_values: true,
+        }),
+        None => Err(vec![beyond_rewriting(&moves, first)]),
+    }
+}
+
+/// The error for a text that would mean something else after the change.
+fn beyond_rewriting(moves: &[Move], line: Option<usize>) -> Diagnostic {
+    let steps: Vec<String> = moves
         .iter()
         .filter_map(|step| Some(format!("{} to {}", step.from, step.to.as_ref()?)))
         .collect();
-    format!("move by hand: {}", moves.join("; "))
+    Diagnostic::error("the deprecated fields are written in a way that can't be rewritten safely")
+        .help(format!("move by hand: {}", steps.join("; ")))
+        .at(Location {
+            position: line.map(|line| Position { line, column: 1 }),
+            ..Location::default()
+        })
 }
 
 fn moved_down(position: Position, lines: usize) -> Position {
@@ -195,150 +210,219 @@ fn moved_down(position: Position, lines: usize) -> Position {
     }
 }
 
-/// The networkPolicy object of a text, and its path.
-fn config(root: Node<'_>) -> Option<(Node<'_>, Vec<&'static str>)> {
-    if let Some(policies) = root.get("policies") {
+/// The networkPolicy object of values, and its path.
+fn config(values: Node<'_>, may_be_config: bool) -> Option<(Node<'_>, ValuesPath)> {
+    let root = ValuesPath::default();
+    if let Some(policies) = values.get("policies") {
         let node = policies.get("networkPolicy")?;
-        return Some((node, vec!["policies", "networkPolicy"]));
+        return Some((node, root.key("policies").key("networkPolicy")));
     }
-    if let Some(node) = root.get("networkPolicy") {
-        return Some((node, vec!["networkPolicy"]));
+    if !may_be_config {
+        return None;
     }
-    let known = [
-        "extraControlPlaneRules",
-        "extraWorkloadRules",
-        "outgoingConnections",
-    ];
-    known
+    if let Some(node) = values.get("networkPolicy") {
+        return Some((node, root.key("networkPolicy")));
+    }
+    fields::FIELDS
         .iter()
-        .any(|field| root.get(field).is_some())
-        .then(|| (root, Vec::new()))
+        .any(|field| values.get(field).is_some())
+        .then_some((values, root))
 }
 
-/// The JSON of a document with another value at a path.
-fn root_with(root: Node<'_>, path: &[&str], value: Value) -> Option<Value> {
-    let mut json = root.to_json();
-    let slot = path
-        .iter()
-        .try_fold(&mut json, |json, key| json.get_mut(*key))?;
-    *slot = value;
-    Some(json)
-}
-
-/// Rewrites the values in a VirtualClusterTemplate; `None` where there are none.
-fn migrate_template(
-    body: &str,
-    root: Node<'_>,
-    lines: usize,
-    place: &Location,
-) -> Result<Option<Migration>, Vec<Diagnostic>> {
-    const PATH: [&str; 3] = ["spec", "template", "helmRelease"];
-    let Some(entry) = root
-        .dig(&PATH)
-        .and_then(|release| text::Entry::of(release, "values"))
-    else {
-        return Ok(None);
-    };
-    let Some(values) = entry.value.text() else {
-        return Ok(None);
-    };
-    let all = Lines::new(body);
-    let key_end = entry.key.span().end;
-    let start = all.line_end(key_end);
-    let column = all.column(entry.key.span().start);
-    // The block ends with the first line that is not indented deeper than its key.
-    let mut end = start;
-    let mut at = start;
-    while at < body.len() {
-        let next = all.line_end(at);
-        let line = all.get(at..next);
-        if !line.trim().is_empty() {
-            if indentation(line) <= column {
-                break;
-            }
-            end = next;
-        }
-        at = next;
-    }
-    let block = all.get(start..end);
-    let indent = block
-        .lines()
-        .find(|line| !line.trim().is_empty())
-        .map_or(0, indentation);
-    let inner: String = block
-        .split_inclusive('\n')
-        .map(|line| match line.get(..indent) {
-            Some(blanks) if blanks.trim().is_empty() => line.get(indent..).unwrap_or(line),
-            _ => line.trim_start_matches(' '),
-        })
-        .collect();
-    let block_line = documents::line_of(body.as_bytes(), start) - 1;
-    let inner_place = Location {
-        part: Some("spec.template.helmRelease.values".to_owned()),
-        ..place.clone()
-    };
-    let is_literal = all
-        .get(key_end..start)
-        .trim_start_matches([':', ' '])
-        .starts_with('|');
-    let same = inner.replace("\r\n", "\n").trim_end() == values.trim_end();
-    if !is_literal || !same {
-        let migrated = migrate_document(&values, 0, &inner_place)?;
-        if !migrated.is_needed() {
-            return Ok(None);
-        }
-        return Err(vec![
-            Diagnostic::error("the values are not in a literal block, so they can't be rewritten")
-                .help("write them as a block behind `values: |`")
-                .at(place.at(
-                    "spec.template.helmRelease.values",
-                    Some(moved_down(entry.key.position(), lines)),
-                )),
-        ]);
-    }
-    let mut migrated = migrate_document(&inner, lines + block_line, &inner_place)?;
-    let pad = " ".repeat(indent);
-    let indented: String = migrated
-        .text
-        .split_inclusive('\n')
-        .map(|line| {
-            if line.trim().is_empty() {
-                line.to_owned()
-            } else {
-                format!("{pad}{line}")
-            }
-        })
-        .collect();
-    if migrated.is_needed() {
-        let edit = Edit {
-            span: start..end,
-            text: indented,
-        };
-        body.clone_into(&mut migrated.text);
-        migrated.text = apply(body, vec![edit]).unwrap_or(migrated.text);
-    } else {
-        body.clone_into(&mut migrated.text);
-    }
-    Ok(Some(migrated))
-}
-
-/// A document being rewritten.
+/// A text being rewritten: a document, or the values in a string of one.
 struct Rewrite<'t> {
     lines: Lines<'t>,
+    /// The path of the text's root in the document.
+    base: ValuesPath,
+    /// The object whose values are being rewritten, in words.
+    object: Option<String>,
     edits: Vec<Edit>,
     moves: Vec<Move>,
-    left: Vec<Diagnostic>,
-    /// Errors with path and position in the document.
+    warnings: Vec<Diagnostic>,
+    /// Errors with path and position in the text.
     errors: Vec<Diagnostic>,
+    /// What the new text must mean.
+    expected: Value,
+    /// Strings that hold values, and what those must mean.
+    texts: Vec<(ValuesPath, Value)>,
+    /// Whether the release has a config, here or in a string.
+    has_config: bool,
+    /// Where the configs begin that were rewritten. An alias leads to one of them again.
+    rewritten: HashSet<usize>,
 }
 
-impl Rewrite<'_> {
+impl<'t> Rewrite<'t> {
+    fn new(text: &'t str, root: Node<'_>, base: ValuesPath) -> Self {
+        Self {
+            lines: Lines::new(text),
+            base,
+            object: None,
+            edits: Vec::new(),
+            moves: Vec::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+            expected: root.to_json(),
+            texts: Vec::new(),
+            has_config: false,
+            rewritten: HashSet::new(),
+        }
+    }
+
+    fn release(&mut self, release: &Release<'_>) {
+        self.object.clone_from(&release.object);
+        self.has_config = release.chart == Chart::VCluster;
+        for part in &release.parts {
+            match &part.content {
+                Content::Mapping {
+                    node,
+                    may_be_config,
+                } => self.values(*node, &part.path, &release.chart, *may_be_config),
+                Content::Text(node) => self.text(part, *node, &release.chart),
+                Content::Parameters(parameters) => self.parameters(parameters, part),
+            }
+        }
+        let place = Location {
+            object: release.object.clone(),
+            ..Location::default()
+        };
+        // Other charts have values from elsewhere too, and they do not matter here.
+        if self.has_config {
+            self.warnings.extend(release.elsewhere_warnings(&place));
+        }
+    }
+
+    /// Rewrites values, which are at `path` in this text.
+    fn values(&mut self, root: Node<'_>, path: &ValuesPath, chart: &Chart, may_be_config: bool) {
+        let sites = values_files::sites(root, chart);
+        if let Some(outside) = &sites.outside {
+            let place = Location {
+                object: self.object.clone(),
+                ..Location::default()
+            };
+            let warning = outside.warning(&place, &self.base.join(path), outside.position());
+            self.warnings.push(warning);
+        }
+        for (site, node) in sites.found {
+            let may_be_config = may_be_config && site.is_root();
+            self.site(node, &path.join(&site), may_be_config);
+        }
+    }
+
+    /// Rewrites the values of one virtual cluster.
+    fn site(&mut self, node: Node<'_>, path: &ValuesPath, may_be_config: bool) {
+        let full = self.base.join(path);
+        let meaning = match config(node, may_be_config) {
+            Some((config, below)) => {
+                if self.rewritten.insert(config.span().start) {
+                    self.network_policy(config, &full.join(&below).to_string());
+                }
+                let mut json = node.to_json();
+                if let Some(slot) = below.find_mut(&mut json) {
+                    *slot = fields::expected(&config.to_json());
+                }
+                Some(json)
+            }
+            None => self.isolation(node, &full),
+        };
+        self.has_config |= meaning.is_some();
+        if let (Some(meaning), Some(slot)) = (meaning, path.find_mut(&mut self.expected)) {
+            *slot = meaning;
+        }
+    }
+
+    /// Rewrites values that are YAML in a string.
+    fn text(&mut self, part: &Part<'_>, node: Node<'_>, chart: &Chart) {
+        let body = self.lines.text;
+        let literal = values_files::literal(body, node);
+        let decoded = node.text().unwrap_or_default();
+        let text = match &literal {
+            Some(literal) => body.get(literal.range.clone()).unwrap_or_default(),
+            None => decoded.as_ref(),
+        };
+        let tree = match Tree::parse(text) {
+            Ok(tree) => tree,
+            Err(error) if values_files::concerns_policies(text) => {
+                let message = format!("the values are not YAML: {}", error.message);
+                self.error(node, &part.path.to_string(), message, "correct them");
+                return;
+            }
+            Err(_) => return,
+        };
+        let Some(root) = tree.root().filter(|root| root.is_mapping()) else {
+            return;
+        };
+        let mut inner = Rewrite::new(text, root, self.base.join(&part.path));
+        inner.object.clone_from(&self.object);
+        inner.values(root, &ValuesPath::default(), chart, false);
+        match literal {
+            Some(literal) => self.absorb(inner, part, &literal),
+            None if inner.moves.is_empty() && inner.errors.is_empty() => {}
+            None => self.error(
+                node,
+                &part.path.to_string(),
+                "the values have deprecated fields, but are not in a literal block, so they can't \
+                 be rewritten",
+                "write them as a block behind `|`, and run this again",
+            ),
+        }
+    }
+
+    /// Takes over the changes of a part of the text.
+    fn absorb(&mut self, inner: Rewrite<'_>, part: &Part<'_>, literal: &Literal) {
+        let (start, lines) = (literal.range.start, literal.lines_before);
+        let in_text = |mut problem: Diagnostic| {
+            let position = problem.place.position;
+            problem.place.position = position.map(|position| moved_down(position, lines));
+            problem
+        };
+        self.edits.extend(inner.edits.into_iter().map(|edit| Edit {
+            span: start + edit.span.start..start + edit.span.end,
+            text: edit.text,
+        }));
+        self.moves.extend(inner.moves.into_iter().map(|step| Move {
+            line: step.line + lines,
+            ..step
+        }));
+        self.warnings
+            .extend(inner.warnings.into_iter().map(in_text));
+        self.errors.extend(inner.errors.into_iter().map(in_text));
+        self.has_config |= inner.has_config;
+        self.texts.push((part.path.clone(), inner.expected));
+    }
+
+    /// Refuses single values of deprecated fields: a part of a list or of a block can't be moved.
+    fn parameters(&mut self, parameters: &[Parameter], part: &Part<'_>) {
+        for parameter in parameters {
+            let Some((field, successor)) = deprecated_parameter(&parameter.name) else {
+                continue;
+            };
+            self.errors.push(
+                Diagnostic::error(format!(
+                    "the parameter sets the deprecated field {field}, and parameters are not \
+                     rewritten"
+                ))
+                .help(successor.map_or_else(
+                    || "remove the parameter".to_owned(),
+                    |successor| format!("set {successor} instead"),
+                ))
+                .at(Location {
+                    object: self.object.clone(),
+                    path: Some(self.base.join(&part.path).to_string()),
+                    position: Some(parameter.position),
+                    ..Location::default()
+                }),
+            );
+        }
+    }
+
     fn error(&mut self, node: Node<'_>, path: &str, message: impl Into<String>, help: &str) {
-        self.errors.push(
-            Diagnostic::error(message)
-                .help(help)
-                .at(Location::default().at(path, Some(node.position()))),
-        );
+        self.errors
+            .push(Diagnostic::error(message).help(help).at(Location {
+                object: self.object.clone(),
+                path: Some(path.to_owned()),
+                position: Some(node.position()),
+                ..Location::default()
+            }));
     }
 
     fn moved(&mut self, key: Node<'_>, from: String, to: Option<String>) {
@@ -346,27 +430,66 @@ impl Rewrite<'_> {
         self.moves.push(Move { from, to, line });
     }
 
-    /// `outgoingConnections.platform` has no successor.
-    fn platform_stays(&mut self, key: Node<'_>, path: String) {
-        self.left.push(
-            Diagnostic::warning(
-                deprecated_field::RULE.code,
-                "the field has no successor and is left as it is; charts since 0.31 refuse it",
-            )
-            .help(
-                "true is the default: then remove it; false is honoured in the annotation \
-                 vcluster-netpol/config only",
-            )
-            .at(Location::default().at(path, Some(key.position()))),
-        );
-    }
-
-    fn replace(&mut self, span: std::ops::Range<usize>, text: impl Into<String>) {
+    fn replace(&mut self, span: Range<usize>, text: impl Into<String>) {
         self.edits.push(Edit {
             span,
             text: text.into(),
         });
     }
+
+    /// Whole lines put in at the beginning of a line, or at the end of the text.
+    fn insert(&mut self, at: usize, text: &str) {
+        let cut_short = !self.lines.get(0..at).ends_with('\n');
+        let eol = if cut_short { self.lines.eol } else { "" };
+        self.replace(at..at, format!("{eol}{text}"));
+    }
+
+    /// The new text, if it means what it must mean.
+    fn verified(mut self) -> Option<String> {
+        let old = self.lines.text;
+        let pieces = edit::apply(old.as_bytes(), self.edits).ok()?;
+        let mut text = String::from_utf8(pieces.concat()).ok()?;
+        if !old.ends_with('\n') && text.ends_with('\n') {
+            text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        }
+        let json = |text: &str| Some(Tree::parse(text).ok()?.root()?.to_json());
+        let mut now = json(&text)?;
+        for (path, meaning) in &self.texts {
+            let Value::String(values) = path.find_mut(&mut now)?.take() else {
+                return None;
+            };
+            if json(&values)? != *meaning {
+                return None;
+            }
+            path.find_mut(&mut self.expected)?.take();
+        }
+        (now == self.expected).then_some(text)
+    }
+}
+
+/// The deprecated field that a parameter sets, and what replaces it.
+fn deprecated_parameter(name: &str) -> Option<(String, Option<String>)> {
+    const CONFIG: &str = "policies.networkPolicy";
+    const LEGACY: &str = "isolation.networkPolicy";
+    if field_below(name, LEGACY).is_some() {
+        return Some((LEGACY.to_owned(), Some(CONFIG.to_owned())));
+    }
+    let field = field_below(name, CONFIG)?;
+    let deprecated = fields::DEPRECATED.iter().find(|(deprecated, _)| {
+        let behind = field.strip_prefix(deprecated);
+        behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(['.', '[']))
+    });
+    deprecated.map(|(field, successor)| {
+        let successor = successor.map(|successor| format!("{CONFIG}.{successor}"));
+        (format!("{CONFIG}.{field}"), successor)
+    })
+}
+
+/// What a path names below an object, which may be at the root or below other keys.
+fn field_below<'n>(name: &'n str, object: &str) -> Option<&'n str> {
+    let (before, field) = name.split_once(object)?;
+    let is_key = before.is_empty() || before.ends_with('.');
+    field.strip_prefix('.').filter(|_| is_key)
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -29,6 +29,8 @@ pub mod option_without_effect;
 pub mod single_ip_family;
 pub mod target_namespace;
 pub mod unlabelled_secret;
+pub mod unread_values;
+pub mod values_outside_dependency;
 
 use config::{Findings, View};
 
@@ -82,6 +84,8 @@ pub static RULES: &[&Rule] = &[
     &argocd_hook::RULE,
     &mapped_namespaces::RULE,
     &open_destination::RULE,
+    &values_outside_dependency::RULE,
+    &unread_values::RULE,
 ];
 
 /// The rule with that code, in any case of letters.

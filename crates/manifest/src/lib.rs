@@ -8,6 +8,7 @@
 //! | [`yaml`] | one document as a tree whose nodes know their places |
 //! | [`objects`] | the one walk over documents and lists; identity and location of an object |
 //! | [`edit`] | replacements and insertions over spans, everything else as it came |
+//! | [`entries`] | the entries of a mapping as texts that can be moved, with their comments |
 //! | [`schema`] | tables of fields: types, unknown fields, the nearest known name |
 //! | [`diagnostic`] | what is wrong, where, and what to do |
 //! | [`escape`] | text from outside, fit for each kind of output |
@@ -21,6 +22,7 @@
 pub mod diagnostic;
 pub mod documents;
 pub mod edit;
+pub mod entries;
 pub mod escape;
 pub mod line_index;
 pub mod objects;

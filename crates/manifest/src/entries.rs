@@ -1,41 +1,37 @@
-//! Lines and entries of a block of YAML, as pieces of text that can be moved.
+//! The entries of a YAML mapping as pieces of text that can be moved to another place.
 //!
-//! An entry is a key with its value and with the comments that belong to it: those right above, at
-//! the key's own indentation, and those below that are indented deeper. Nothing here knows which
-//! entries there are.
+//! An entry is a key with its value and with the comments that belong to it: those directly above,
+//! at the indentation of the key, and those below that are indented deeper. The changes themselves
+//! are [`crate::edit::Edit`]s.
 
 use std::ops::Range;
 
-use manifest::yaml::Node;
-
-/// A change of the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Edit {
-    /// The bytes that go.
-    pub(super) span: Range<usize>,
-    /// What comes instead.
-    pub(super) text: String,
-}
+use crate::yaml::Node;
 
 /// A text with its line break.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lines<'t> {
-    pub(super) text: &'t str,
-    pub(super) eol: &'static str,
+pub struct Lines<'t> {
+    /// The text.
+    pub text: &'t str,
+    /// How its lines end.
+    pub eol: &'static str,
 }
 
 /// A key with its value.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) key: Node<'a>,
-    pub(super) value: Node<'a>,
+pub struct Entry<'a> {
+    /// The key.
+    pub key: Node<'a>,
+    /// The value.
+    pub value: Node<'a>,
     /// Whether the mapping that it belongs to is in flow style.
-    pub(super) flow: bool,
+    pub flow: bool,
 }
 
 impl<'a> Entry<'a> {
     /// The entry of that key: the last, where there are several.
-    pub(super) fn of(parent: Node<'a>, name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of(parent: Node<'a>, name: &str) -> Option<Self> {
         let flow = parent.is_flow();
         parent
             .pairs()
@@ -45,7 +41,8 @@ impl<'a> Entry<'a> {
     }
 
     /// Whether nothing is in it: null, `{}` or `[]`.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         let value = self.value;
         value.is_null()
             || (value.is_mapping() && value.pairs().next().is_none())
@@ -53,7 +50,8 @@ impl<'a> Entry<'a> {
     }
 
     /// Where its value ends, or its key where there is no value.
-    pub(super) fn end(&self) -> usize {
+    #[must_use]
+    pub fn end(&self) -> usize {
         let key = self.key.span().end;
         if self.value.is_null() {
             // A null that is written out stands behind its key.
@@ -64,32 +62,49 @@ impl<'a> Entry<'a> {
 }
 
 impl<'t> Lines<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    /// The lines of a text.
+    #[must_use]
+    pub fn new(text: &'t str) -> Self {
         let eol = if text.contains("\r\n") { "\r\n" } else { "\n" };
         Self { text, eol }
     }
 
-    pub(super) fn get(&self, range: Range<usize>) -> &'t str {
+    /// The text of a range; nothing, where the range is not in the text.
+    #[must_use]
+    pub fn get(&self, range: Range<usize>) -> &'t str {
         self.text.get(range).unwrap_or_default()
     }
 
-    pub(super) fn line_start(&self, at: usize) -> usize {
+    /// Where the line of a byte begins.
+    #[must_use]
+    pub fn line_start(&self, at: usize) -> usize {
         self.get(0..at).rfind('\n').map_or(0, |i| i + 1)
     }
 
     /// Behind the line's break.
-    pub(super) fn line_end(&self, at: usize) -> usize {
+    #[must_use]
+    pub fn line_end(&self, at: usize) -> usize {
         let rest = self.text.get(at..).unwrap_or_default();
         rest.find('\n').map_or(self.text.len(), |i| at + i + 1)
     }
 
     /// How far a place is from the beginning of its line.
-    pub(super) fn column(&self, at: usize) -> usize {
+    #[must_use]
+    pub fn column(&self, at: usize) -> usize {
         at - self.line_start(at)
     }
 
+    /// The indentation of the nearest line above that is no comment.
+    #[must_use]
+    pub fn indentation_above(&self, at: usize) -> Option<usize> {
+        let above = self.get(0..self.line_start(at));
+        let is_content = |line: &&str| !line.trim().is_empty() && !is_comment(line);
+        above.lines().rev().find(is_content).map(indentation)
+    }
+
     /// All lines of an entry of a block mapping, with the comments that belong to it.
-    pub(super) fn extent(&self, entry: &Entry<'_>) -> Range<usize> {
+    #[must_use]
+    pub fn extent(&self, entry: &Entry<'_>) -> Range<usize> {
         let key_at = entry.key.span().start;
         let column = self.column(key_at);
         let mut start = self.line_start(key_at);
@@ -117,7 +132,8 @@ impl<'t> Lines<'t> {
     }
 
     /// The comment lines above an entry, at another indentation.
-    pub(super) fn comments(&self, entry: &Entry<'_>, column: usize) -> String {
+    #[must_use]
+    pub fn comments(&self, entry: &Entry<'_>, column: usize) -> String {
         if entry.flow {
             return String::new();
         }
@@ -127,7 +143,8 @@ impl<'t> Lines<'t> {
     }
 
     /// The comment behind a key whose value begins in a later line, as a line of its own.
-    pub(super) fn comment_behind_key(&self, entry: &Entry<'_>, column: usize) -> String {
+    #[must_use]
+    pub fn comment_behind_key(&self, entry: &Entry<'_>, column: usize) -> String {
         let end = entry.key.span().end;
         let rest = self.get(end..self.line_end(end));
         match rest.trim().strip_prefix(':').map(str::trim) {
@@ -137,13 +154,15 @@ impl<'t> Lines<'t> {
     }
 
     /// The comment at the end of the line in which a flow value ends.
-    pub(super) fn comment_behind(&self, at: usize) -> &'t str {
+    #[must_use]
+    pub fn comment_behind(&self, at: usize) -> &'t str {
         let rest = self.get(at..self.line_end(at)).trim();
         if rest.starts_with('#') { rest } else { "" }
     }
 
     /// An entry under another key and at another indentation, in whole lines.
-    pub(super) fn render(&self, entry: &Entry<'_>, key: &str, column: usize) -> String {
+    #[must_use]
+    pub fn render(&self, entry: &Entry<'_>, key: &str, column: usize) -> String {
         let key_end = entry.key.span().end;
         if entry.flow {
             return self.line(column, &self.pair(entry, key));
@@ -158,7 +177,8 @@ impl<'t> Lines<'t> {
     }
 
     /// A pair of a flow mapping under another key.
-    pub(super) fn pair(&self, entry: &Entry<'_>, key: &str) -> String {
+    #[must_use]
+    pub fn pair(&self, entry: &Entry<'_>, key: &str) -> String {
         let rest = self.get(entry.key.span().end..entry.end()).trim_start();
         // JSON needs no blank behind the colon, a plain key does.
         let value = rest.strip_prefix(':').unwrap_or(rest).trim_start();
@@ -166,7 +186,8 @@ impl<'t> Lines<'t> {
     }
 
     /// The items of a list as items of a block list whose dashes stand in `column`.
-    pub(super) fn items(&self, entry: &Entry<'_>, column: usize) -> String {
+    #[must_use]
+    pub fn items(&self, entry: &Entry<'_>, column: usize) -> String {
         let mut text = self.comments(entry, column);
         if entry.value.is_flow() || entry.flow {
             for item in entry.value.items() {
@@ -181,7 +202,8 @@ impl<'t> Lines<'t> {
     }
 
     /// The column of the dashes of a block list.
-    pub(super) fn dash_column(&self, entry: &Entry<'_>) -> usize {
+    #[must_use]
+    pub fn dash_column(&self, entry: &Entry<'_>) -> usize {
         let region = self.line_end(entry.key.span().end)..self.extent(entry).end;
         self.get(region)
             .lines()
@@ -190,7 +212,8 @@ impl<'t> Lines<'t> {
     }
 
     /// One line.
-    pub(super) fn line(&self, column: usize, content: &str) -> String {
+    #[must_use]
+    pub fn line(&self, column: usize, content: &str) -> String {
         format!("{}{}{}", " ".repeat(column), content.trim_end(), self.eol)
     }
 
@@ -227,23 +250,6 @@ fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with('#')
 }
 
-pub(super) fn indentation(line: &str) -> usize {
+fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
-}
-
-/// The text with its changes, those at one place in the order in which they were given.
-pub(super) fn apply(text: &str, mut edits: Vec<Edit>) -> Option<String> {
-    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
-    let mut result = String::with_capacity(text.len());
-    let mut at = 0;
-    for edit in edits {
-        result += text.get(at..edit.span.start)?;
-        result += &edit.text;
-        at = edit.span.end;
-    }
-    result += text.get(at..)?;
-    if !text.ends_with('\n') && result.ends_with('\n') {
-        result.truncate(result.trim_end_matches(['\n', '\r']).len());
-    }
-    Some(result)
 }
