@@ -10,6 +10,8 @@ use vcluster_netpol::rules::Audience;
 use crate::support::helm::{FILTER, Run};
 
 /// A virtual cluster without policies yet.
+const VALUES: &str = "policies: {networkPolicy: {enabled: true}}\n";
+
 const STREAM: &str = "\
 apiVersion: v1
 kind: Service
@@ -194,9 +196,10 @@ fn every_command_has_a_manual_page() {
     assert_eq!(filter(&["man", "nosuchcommand"], "").code, Some(2));
 }
 
-/// Runs a line of a shell in a folder with `stream.yaml`, in which `$PROGRAM` is ours.
+/// Runs a line of a shell in a folder with `stream.yaml` and `values.yaml`, in which `$PROGRAM` is ours.
 fn shell(folder: &std::path::Path, line: &str) -> Run {
     fs::write(folder.join("stream.yaml"), STREAM).expect("a file");
+    fs::write(folder.join("values.yaml"), VALUES).expect("a file");
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("PROGRAM", FILTER);
     Run::of(command.current_dir(folder), "")
@@ -226,7 +229,7 @@ fn a_stream_that_is_closed_is_an_error() {
         ("\"$PROGRAM\" lint <&-", "standard input is closed"),
         ("\"$PROGRAM\" migrate <&-", "standard input is closed"),
         (
-            "\"$PROGRAM\" migrate stream.yaml >&-",
+            "\"$PROGRAM\" migrate values.yaml >&-",
             "standard output is closed",
         ),
         ("\"$PROGRAM\" explain <&-", "standard input is closed"),
@@ -262,7 +265,7 @@ fn output_that_cannot_be_written_is_an_error() {
         ("\"$PROGRAM\" schema >/dev/full", full),
         ("\"$PROGRAM\" man >/dev/full", full),
         ("\"$PROGRAM\" --help >/dev/full", full),
-        ("\"$PROGRAM\" migrate stream.yaml >/dev/full", full),
+        ("\"$PROGRAM\" migrate values.yaml >/dev/full", full),
         (
             "\"$PROGRAM\" diff --output json stream.yaml stream.yaml >/dev/full",
             full,
@@ -286,6 +289,8 @@ fn a_message_that_cannot_be_written_is_no_panic() {
 
 /// Runs the program with a stdout whose reader is gone before anything is written.
 fn without_reader(words: &[&str]) -> (Option<i32>, String) {
+    let is_migrate = words.first() == Some(&"migrate");
+    let input = if is_migrate { VALUES } else { STREAM };
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let mut child = Command::new(FILTER)
@@ -297,7 +302,7 @@ fn without_reader(words: &[&str]) -> (Option<i32>, String) {
         .expect("a start");
     let mut stdin = child.stdin.take().expect("a pipe");
     // A call that fails before it reads has closed its end.
-    let _ = std::io::Write::write_all(&mut stdin, STREAM.as_bytes());
+    let _ = std::io::Write::write_all(&mut stdin, input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().expect("an end");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
