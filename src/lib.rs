@@ -25,6 +25,7 @@
 //! | `values_files` | the files in which users write values, and where in them the values are |
 //! | `rules` | the warnings: what is accepted, but may not do what is meant |
 //! | `filter` | from the bytes of a stream to the bytes that Helm installs |
+//! | `check` | the model that the command `check` asks |
 //! | `explain` | policies in words and pictures: who, why, and what is open |
 //! | `audit` | whether the virtual clusters of a stream are isolated, and why not |
 //! | `lint`, `migrate`, `json_schema`, `argocd`, `doctor` | the commands of these names |
@@ -45,6 +46,8 @@ pub use filter::{Options, Output, render};
 pub mod argocd;
 #[doc(hidden)]
 pub mod audit;
+#[doc(hidden)]
+pub mod check;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]

@@ -1,41 +1,47 @@
-//! `vcluster-netpol check`: may A talk to B, and which rule says so?
+//! `vcluster-netpol check`: is a connection from A to B allowed, and which rule says so?
 //!
-//! One question, a table of them, or a file of promises. Files and exit codes are dealt with here,
-//! everything else in [`netpol`].
+//! One question, a table of them, or a file of expectations. Files and exit codes are dealt with
+//! here, everything else in [`netpol`] and [`check`](crate::check).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{ArgGroup, Parser, ValueEnum};
+use clap::{ArgGroup, Parser, ValueEnum, ValueHint};
 
 use super::Exit;
 use super::args;
+use super::input;
 use super::log;
 use super::pipe;
-use crate::explain::origins;
+use crate::check::{CheckModel, Manifest, NotIsolated};
 use crate::vcluster::actors::VOCABULARY;
 use manifest::escape;
-use netpol::assertions;
-use netpol::model::cluster::ClusterModel;
-use netpol::model::reader;
+use netpol::assertions::{self, Expectation, Group, Report};
 use netpol::probe;
 use netpol::query::{EndpointSpec, QueryScope, parse_destination};
 use netpol::verdict::Question;
 
-/// What is read from standard input.
-const STDIN: &str = "-";
+/// What the command reads.
+const WANTED: &str = "manifests with policies, or a rendered chart: a FILE, a folder, or a pipe";
 
 /// Says whether a connection is allowed, and by which rule.
 ///
-/// FROM and TO are workload, control-plane, dns, host-dns, snapshot, platform, internet, internet6,
-/// an address or CIDR, namespace/pod out of the manifest, or labels (pod:app=web,ns:team=a). TO
-/// takes a port behind a colon: dns:1053/UDP, 10.0.0.0/8:443, internet:8000-8999/TCP; without one
-/// every port is asked about. workload, control-plane, dns and snapshot belong to the virtual
-/// cluster that --release names; objects without a namespace are in that of --namespace.
+/// FROM and TO are workload, control-plane, dns, host-dns, snapshot, platform, any-other-pod,
+/// internet, internet6, private, metadata, node, any-address, an address or CIDR, namespace/pod out
+/// of the manifest, or labels (pod:app=web,ns:team-a). Behind any-other-pod and addresses stand
+/// exceptions: "any-other-pod except platform". TO takes ports behind a colon: dns:1053/UDP,
+/// 10.0.0.0/8:80,443, internet:8000-8999/TCP, control-plane:!8443/TCP (all but); without them every
+/// port is asked about.
 ///
-/// Exit code: 0 allowed (or every expectation kept), 1 denied, 2 a question that can't be answered,
-/// 3 a file that can't be read.
+/// workload, control-plane, dns and snapshot belong to the virtual cluster that --release names;
+/// objects without a namespace are in that of --namespace. Without --release, expectations are
+/// compared with every virtual cluster.
+///
+/// A rendered chart without policies is judged by those that the filter would add.
+///
+/// Exit code: 0 allowed (or every expectation passed), 1 denied (or an expectation failed), 2 a
+/// question that can't be answered, 3 a file that can't be read.
 #[derive(Debug, Parser)]
 #[command(group = ArgGroup::new("question").required(true).args(["from", "probes", "expect"]))]
 pub(super) struct Args {
@@ -55,12 +61,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "to")]
     expect: Option<PathBuf>,
 
-    /// A manifest with policies (and pods and namespaces); without it, standard input.
-    #[arg(long, value_name = "FILE")]
+    /// The same as FILE; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     policies: Vec<PathBuf>,
 
     #[command(flatten)]
     release: args::Release,
+
+    #[command(flatten)]
+    paths: input::Paths,
 
     /// How to say it: text, json; csv for probes; junit for expectations.
     #[arg(long, value_name = "FORMAT")]
@@ -104,61 +113,130 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Answers, and says whether it is a yes.
 fn answer(args: &Args) -> anyhow::Result<bool> {
-    let scope = QueryScope {
-        vocabulary: &VOCABULARY,
-        subject: args.release.release.clone(),
-        namespace: args.release.namespace.clone(),
-    };
     let table = args.probes.as_deref().or(args.expect.as_deref());
-    let manifest_on_stdin =
-        args.policies.is_empty() || (args.policies.iter()).any(|path| path.as_os_str() == STDIN);
-    if manifest_on_stdin && table.is_some_and(|path| path.as_os_str() == STDIN) {
+    let paths = args.manifests();
+    let manifest_on_stdin = paths.is_empty() || paths.iter().any(|path| input::is_stdin(path));
+    if manifest_on_stdin && table.is_some_and(input::is_stdin) {
         return Err(unusable(
-            "standard input can't be the manifest and the questions at once; name a file with \
-             --policies",
+            "standard input can't be the manifest and the questions at once; name a FILE",
         ));
     }
     if let (Some(from), Some(to)) = (&args.from, &args.to) {
-        // The words first: a mistake in them needs no manifest to be seen.
-        let from =
-            EndpointSpec::parse(from, &VOCABULARY).map_err(|e| unusable(format!("--from: {e}")))?;
-        let (to, ports) =
-            parse_destination(to, &VOCABULARY).map_err(|e| unusable(format!("--to: {e}")))?;
-        let question = Question { from, to, ports };
-        allowed_formats(args, &[Format::Text, Format::Json])?;
-        let model = model(args)?;
-        let answer = question.ask(&model, &scope).map_err(unusable)?;
-        write(&match args.output {
-            Some(Format::Json) => json(&answer.to_json()),
-            _ => answer.in_words(),
-        })?;
-        return Ok(answer.allowed());
+        return answer_question(args, from, to);
     }
-    if let Some(path) = &args.probes {
-        allowed_formats(args, &[Format::Csv, Format::Json])?;
-        let wrong = |e| unusable(format!("{}: {e}", path.display()));
-        let probes = probe::read(&read_text(path)?).map_err(wrong)?;
-        let rows = probe::run(probes, &model(args)?, &scope).map_err(wrong)?;
-        write(&match args.output {
-            Some(Format::Json) => json(&rows),
-            _ => probe::to_csv(&rows),
-        })?;
-        return Ok(true);
+    match (&args.probes, &args.expect) {
+        (Some(path), _) => answer_probes(args, path),
+        (None, Some(path)) => answer_expectations(args, path),
+        (None, None) => Err(unusable("give --from and --to, --probes, or --expect")),
     }
-    let Some(path) = &args.expect else {
-        return Err(unusable("give --from and --to, --probes, or --expect"));
-    };
-    allowed_formats(args, &[Format::Text, Format::Json, Format::Junit])?;
-    let expectations =
-        assertions::read(&read_text(path)?, &path.display().to_string(), &VOCABULARY)
-            .map_err(refused)?;
-    let outcomes = assertions::run(&expectations, &model(args)?, &scope).map_err(refused)?;
+}
+
+fn answer_question(args: &Args, from: &str, to: &str) -> anyhow::Result<bool> {
+    // The words first: a mistake in them needs no manifest to be seen.
+    let from =
+        EndpointSpec::parse(from, &VOCABULARY).map_err(|e| unusable(format!("--from: {e}")))?;
+    let (to, ports) =
+        parse_destination(to, &VOCABULARY).map_err(|e| unusable(format!("--to: {e}")))?;
+    let question = Question { from, to, ports };
+    allowed_formats(args, &[Format::Text, Format::Json])?;
+    let check = args.model()?;
+    log_not_isolated(&check);
+    let mut answer = (question.ask(&check.model, &args.scope()))
+        .and_then(netpol::verdict::Answer::judged)
+        .map_err(|e| args.unanswered(&e, &check))?;
+    answer.assumptions.extend(check.notes);
     write(&match args.output {
-        Some(Format::Json) => json(&outcomes),
-        Some(Format::Junit) => assertions::to_junit(&outcomes),
-        _ => assertions::to_table(&outcomes),
+        Some(Format::Json) => json(&answer.to_json()),
+        _ => answer.in_words() + &answer.additions_in_words(),
     })?;
-    Ok(assertions::broken(&outcomes) == 0)
+    Ok(answer.allowed())
+}
+
+fn answer_probes(args: &Args, path: &Path) -> anyhow::Result<bool> {
+    allowed_formats(args, &[Format::Csv, Format::Json])?;
+    let wrong = |e| unusable(format!("{}: {e}", path.display()));
+    let probes = probe::read(&read_text(path)?).map_err(wrong)?;
+    let check = args.model()?;
+    log_not_isolated(&check);
+    let rows = probe::run(probes, &check.model, &args.scope()).map_err(wrong)?;
+    check.notes.iter().for_each(|note| log_note(note));
+    write(&match args.output {
+        Some(Format::Json) => json(&rows),
+        _ => probe::to_csv(&rows),
+    })?;
+    Ok(true)
+}
+
+fn answer_expectations(args: &Args, path: &Path) -> anyhow::Result<bool> {
+    allowed_formats(args, &[Format::Text, Format::Json, Format::Junit])?;
+    let name = path.display().to_string();
+    let expectations = assertions::read(&read_text(path)?, &name, &VOCABULARY).map_err(refused)?;
+    let check = args.model()?;
+    let report = report(&expectations, &check, &args.scope())?;
+    check.notes.iter().for_each(|note| log_note(note));
+    write(&match args.output {
+        Some(Format::Json) => json(&report.to_json()),
+        Some(Format::Junit) => assertions::to_junit(&report),
+        _ => assertions::to_table(&report),
+    })?;
+    Ok(report.has_passed())
+}
+
+/// Compares the expectations with each virtual cluster, or with the manifests where there is none.
+fn report(
+    expectations: &[Expectation],
+    check: &CheckModel,
+    scope: &QueryScope,
+) -> anyhow::Result<Report> {
+    let is_meant = |cluster: &&NotIsolated| {
+        let fits = |given: &Option<String>, own: &str| given.as_ref().is_none_or(|g| g == own);
+        fits(&scope.subject, &cluster.name) && fits(&scope.namespace, &cluster.namespace)
+    };
+    let not_isolated: Vec<&NotIsolated> = check.not_isolated.iter().filter(is_meant).collect();
+    let mut groups: Vec<Group> = (not_isolated.iter())
+        .map(|cluster| Group {
+            name: Some(format!("{}/{}", cluster.namespace, cluster.name)),
+            not_judged: Some(cluster.reason.clone()),
+            outcomes: Vec::new(),
+        })
+        .collect();
+    let systems = scope.systems(&check.model).unwrap_or_default();
+    if systems.is_empty() && groups.is_empty() {
+        let outcomes = assertions::run(expectations, &check.model, scope).map_err(refused)?;
+        groups.push(Group {
+            outcomes,
+            ..Group::default()
+        });
+    }
+    for system in systems {
+        let name = Some(format!("{}/{}", system.namespace, system.name));
+        let outcomes = assertions::run(expectations, &check.model, &scope.of(system));
+        groups.push(Group {
+            name,
+            not_judged: None,
+            outcomes: outcomes.map_err(refused)?,
+        });
+    }
+    groups.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Report {
+        kind: VOCABULARY.kind,
+        groups,
+        notes: check.notes.clone(),
+    })
+}
+
+/// Names the virtual clusters without policies. A report of expectations contains them itself.
+fn log_not_isolated(check: &CheckModel) {
+    for cluster in &check.not_isolated {
+        let (namespace, name) = (&cluster.namespace, &cluster.name);
+        let reason = &cluster.reason;
+        let line = format!("NOT ISOLATED: virtual cluster {namespace}/{name}: {reason}");
+        log(escape::terminal(&line));
+    }
+}
+
+fn log_note(note: &str) {
+    log(escape::terminal(&format!("note: {note}")));
 }
 
 fn unusable(message: impl fmt::Display) -> anyhow::Error {
@@ -186,42 +264,68 @@ fn allowed_formats(args: &Args, formats: &[Format]) -> anyhow::Result<()> {
     }
 }
 
-fn model(args: &Args) -> anyhow::Result<ClusterModel> {
-    let stdin = [PathBuf::from(STDIN)];
-    let paths = if args.policies.is_empty() {
-        &stdin
-    } else {
-        args.policies.as_slice()
-    };
-    let mut files = Vec::with_capacity(paths.len());
-    for path in paths {
-        let name = if path.as_os_str() == STDIN {
-            "standard input".to_owned()
-        } else {
-            path.display().to_string()
-        };
-        files.push((name, read(path)?));
+impl Args {
+    fn scope(&self) -> QueryScope {
+        QueryScope {
+            vocabulary: &VOCABULARY,
+            subject: self.release.release.clone(),
+            namespace: self.release.namespace.clone(),
+            system: None,
+        }
     }
-    let namespace = args.release.namespace.as_deref().unwrap_or("default");
-    let named = files.iter().map(|(name, text)| (name.as_str(), &text[..]));
-    let mut model = reader::read_all(named, namespace).map_err(refused)?;
-    for (_, text) in &files {
-        origins::note(&mut model, text, namespace);
+
+    /// The files and folders with the manifests.
+    fn manifests(&self) -> Vec<PathBuf> {
+        let paths = self.policies.iter().chain(&self.paths.paths);
+        paths.cloned().collect()
     }
-    Ok(model)
+
+    /// Reads the manifests. A model without any policy answers nothing.
+    fn model(&self) -> anyhow::Result<CheckModel> {
+        let inputs = input::read(&self.manifests(), WANTED)?;
+        let manifests = inputs.into_iter().map(|input| Manifest {
+            name: input.name(),
+            text: input.bytes,
+        });
+        let manifests: Vec<Manifest> = manifests.collect();
+        let namespace = self.release.namespace.as_deref();
+        let check = CheckModel::read(&manifests, namespace).map_err(refused)?;
+        let has_policies = check.model.policies().iter().next().is_some();
+        if check.rejected.has_errors() {
+            if !has_policies {
+                return Err(refused(&check.rejected));
+            }
+            log(&check.rejected);
+            log_note("a config is rejected; the policies in the manifests are judged as they are");
+        }
+        if !has_policies {
+            log_not_isolated(&check);
+            return Err(unusable(
+                "there is no NetworkPolicy in the manifests, so there is nothing to judge; give \
+                 the policies, or a rendered chart whose config enables them",
+            ));
+        }
+        Ok(check)
+    }
+
+    /// The error of a question. About a virtual cluster that has no policies it says why.
+    fn unanswered(&self, error: &impl fmt::Display, check: &CheckModel) -> anyhow::Error {
+        let named = self.release.release.as_ref();
+        let mut disabled = check.not_isolated.iter();
+        let cluster = disabled.find(|cluster| named == Some(&cluster.name));
+        match cluster {
+            Some(NotIsolated { name, reason, .. }) => unusable(format!(
+                "the virtual cluster {name} has no policies: {reason}"
+            )),
+            None => unusable(error),
+        }
+    }
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = if path.as_os_str() == STDIN {
-        pipe::read_stdin().map(|stream| stream.to_vec())
-    } else {
-        std::fs::read(path)
-    };
-    read.with_context(|| format!("{} can't be read", path.display()))
-}
-
+/// Reads the questions, which can also stand on standard input.
 fn read_text(path: &Path) -> anyhow::Result<String> {
-    String::from_utf8(read(path)?).map_err(|_| unusable(format!("{} is not UTF-8", path.display())))
+    let input = input::read_one(Some(path), WANTED)?;
+    String::from_utf8(input.bytes).map_err(|_| unusable(format!("{} is not UTF-8", path.display())))
 }
 
 fn json(value: &impl serde::Serialize) -> String {

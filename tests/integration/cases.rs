@@ -29,8 +29,9 @@ use crate::support::helm::FILTER;
 pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
 
 /// How many cases of each command there are at least.
-const LEAST: [(&str, usize); 6] = [
+const LEAST: [(&str, usize); 7] = [
     ("audit", 40),
+    ("check", 45),
     ("diff", 11),
     ("explain", 17),
     ("filter", 171),

@@ -37,6 +37,7 @@ mod diff_random;
 mod docs;
 mod doctor;
 mod exec;
+mod expectations;
 mod explain;
 mod helm;
 mod install;
@@ -71,6 +72,7 @@ fn functions() -> Vec<Test> {
         docs::TESTS,
         doctor::TESTS,
         exec::TESTS,
+        expectations::TESTS,
         explain::TESTS,
         helm::TESTS,
         install::TESTS,

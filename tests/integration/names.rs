@@ -2,7 +2,7 @@
 
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position};
 use manifest::escape;
-use netpol::assertions;
+use netpol::assertions::{self, Group, Report};
 use netpol::model::cluster::ClusterModel;
 use netpol::model::reader;
 use netpol::probe;
@@ -115,18 +115,36 @@ fn check(name: &str, model: &ClusterModel) -> Vec<(&'static str, String)> {
     }
     let answer = question(name).ask(model, &scope).unwrap();
     forms.push(("check", answer.in_words()));
-    let promises = json!({
-        "allow": [{ "from": "10.0.0.1", "to": "internet", "reason": name }],
-        "deny": [{ "from": "internet", "to": "10.0.0.1", "reason": name }],
+    forms.push(("check", answer.additions_in_words()));
+    let expectations = json!({
+        "allow": [{ "from": "ns:a", "to": "internet", "reason": name }],
+        "deny": [{ "from": "internet", "to": "ns:a", "reason": name }],
     });
-    let promises =
-        assertions::read(&escape::json(&promises.to_string()), name, &VOCABULARY).unwrap();
-    let mut outcomes = assertions::run(&promises, model, &scope).unwrap();
+    let text = escape::json(&expectations.to_string());
+    let expectations = assertions::read(&text, name, &VOCABULARY).unwrap();
+    let mut outcomes = assertions::run(&expectations, model, &scope).unwrap();
     for outcome in &mut outcomes {
+        outcome.passed = false;
         outcome.detail = answer.in_words();
+        outcome.decided_by = vec![name.to_owned()];
     }
-    forms.push(("table", assertions::to_table(&outcomes)));
-    forms.push(("junit", assertions::to_junit(&outcomes)));
+    let group = |not_judged| Group {
+        name: Some(name.to_owned()),
+        not_judged,
+        outcomes: outcomes.clone(),
+    };
+    for groups in [
+        vec![group(None)],
+        vec![group(None), group(Some(name.to_owned()))],
+    ] {
+        let report = Report {
+            kind: "virtual cluster",
+            groups,
+            notes: Vec::new(),
+        };
+        forms.push(("table", assertions::to_table(&report)));
+        forms.push(("junit", assertions::to_junit(&report)));
+    }
     let probes = probe::read("from,to,protocol,port\n10.0.0.1,internet,TCP,443\n").unwrap();
     let mut rows = probe::run(probes, model, &scope).unwrap();
     for row in &mut rows {

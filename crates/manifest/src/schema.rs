@@ -78,19 +78,23 @@ impl Object {
     /// The known name that is nearest to a misspelt one, if any is near.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
-        let lower = name.to_lowercase();
-        self.fields
-            .iter()
-            .map(|f| {
-                (
-                    strsim::damerau_levenshtein(&f.name.to_lowercase(), &lower),
-                    f.name,
-                )
-            })
-            .filter(|(distance, known)| *distance <= (known.len().max(3) / 3).min(4))
-            .min_by_key(|(distance, _)| *distance)
-            .map(|(_, known)| known)
+        nearest(name, self.fields.iter().map(|field| field.name))
     }
+}
+
+/// The known name that is nearest to a misspelt one, if any is near.
+#[must_use]
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let lower = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|known| {
+            let distance = strsim::damerau_levenshtein(&known.to_lowercase(), &lower);
+            (distance, known)
+        })
+        .filter(|(distance, known)| *distance <= (known.len().max(3) / 3).min(4))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }
 
 /// Where the checked text comes from, for the messages.

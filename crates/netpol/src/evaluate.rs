@@ -115,6 +115,8 @@ pub enum Why {
     NotAPod,
     /// A pod always reaches itself.
     Itself,
+    /// Pods of others: their own policies are not relied on.
+    OtherPods,
     /// No policy of that direction selects the pod.
     NotIsolated,
     /// Policies select the pod; their rules decide.
@@ -174,9 +176,40 @@ pub struct Decision<'a> {
     pub rules: Vec<RuleRef<'a>>,
     /// Rules that might open more, if only the address of the peer were known.
     pub depends_on_address: Vec<RuleRef<'a>>,
+    /// Rules that might open more, if only the names of the destination's ports were known.
+    pub depends_on_port_names: Vec<RuleRef<'a>>,
 }
 
 impl Decision<'_> {
+    /// A decision that opens all ports that are asked for, by no rule.
+    pub(crate) fn open(direction: Direction, why: Why, asked: Ports) -> Self {
+        Self {
+            direction,
+            why,
+            open: Part::Ports(asked),
+            closed: Part::Ports(Ports::default()),
+            policies: Vec::new(),
+            rules: Vec::new(),
+            depends_on_address: Vec::new(),
+            depends_on_port_names: Vec::new(),
+        }
+    }
+
+    /// The ports that are open, or could be if what is not known turned out so.
+    #[must_use]
+    pub fn possible_ports(&self, asked: &Ports) -> Ports {
+        let mut ports = vec![self.open.ports()];
+        let by_address = self.depends_on_address.iter();
+        for rule in by_address.filter_map(RuleRef::rule) {
+            ports.push(rule.ports.intersection(asked));
+        }
+        let by_name = self.depends_on_port_names.iter();
+        for rule in by_name.filter_map(RuleRef::rule) {
+            ports.push(rule.ports.unknown_among(asked));
+        }
+        Ports::union_of(&ports)
+    }
+
     /// How much is open.
     #[must_use]
     pub fn extent(&self) -> Extent {
@@ -326,24 +359,16 @@ impl Policies {
             Direction::Ingress => subject,
         };
         let asked = at_destination(ports, destination);
-        let open = |why, policies| Decision {
-            direction,
-            why,
-            open: Part::Ports(asked.clone().into_owned()),
-            closed: Part::Ports(Ports::default()),
-            policies,
-            rules: Vec::new(),
-            depends_on_address: Vec::new(),
-        };
+        let open = |why| Decision::open(direction, why, asked.clone().into_owned());
         let Some(pod) = &subject.pod else {
-            return open(Why::NotAPod, Vec::new());
+            return open(Why::NotAPod);
         };
         if subject.is_same_pod(peer) {
-            return open(Why::Itself, Vec::new());
+            return open(Why::Itself);
         }
         let policies: Vec<&Policy> = self.isolating(pod, direction).collect();
         if policies.is_empty() {
-            return open(Why::NotIsolated, policies);
+            return open(Why::NotIsolated);
         }
         let mut tally = Tally::new(&asked, subject, peer);
         for &policy in &policies {
@@ -363,7 +388,7 @@ impl Policies {
 
 /// Ports with their names looked up on the destination: a pod that lists its ports gives each a
 /// number or none, an address that is no pod's has no names, and what is only described keeps them.
-fn at_destination<'p>(ports: &'p Ports, destination: &Endpoint) -> Cow<'p, Ports> {
+pub(crate) fn at_destination<'p>(ports: &'p Ports, destination: &Endpoint) -> Cow<'p, Ports> {
     let known = match &destination.pod {
         None => &[][..],
         Some(pod) => match &pod.ports {
@@ -387,7 +412,9 @@ struct Tally<'a, 'q> {
     anywhere: Vec<Ports>,
     blocks: Vec<(AddressSet, Ports)>,
     rules: Vec<RuleRef<'a>>,
-    depends_on_address: Vec<RuleRef<'a>>,
+    /// Rules by address, where the peer's address is not known: their blocks and ports.
+    depends_on_address: Vec<(RuleRef<'a>, AddressSet, Ports)>,
+    depends_on_port_names: Vec<RuleRef<'a>>,
 }
 
 impl<'a, 'q> Tally<'a, 'q> {
@@ -409,6 +436,7 @@ impl<'a, 'q> Tally<'a, 'q> {
             blocks: Vec::new(),
             rules: Vec::new(),
             depends_on_address: Vec::new(),
+            depends_on_port_names: Vec::new(),
         }
     }
 
@@ -423,19 +451,24 @@ impl<'a, 'q> Tally<'a, 'q> {
             _ => None,
         });
         let depends = self.addresses.is_empty() && blocks.clone().next().is_some();
-        let addresses: AddressSet = blocks
+        let addresses: AddressSet = (blocks.clone())
             .map(|block| self.addresses.intersection(block))
             .collect();
         // Most rules are about somebody else; only now is it worth looking at ports.
         if !by_label && !depends && addresses.is_empty() {
             return;
         }
+        let is_unknown = (destination.pod.as_ref()).is_some_and(|pod| pod.ports.is_none());
+        if is_unknown && !rule.ports.unknown_among(self.asked).is_empty() {
+            self.depends_on_port_names.push(rule_ref);
+        }
         let ports = at_destination(&rule.ports, destination).intersection(self.asked);
         if ports.is_empty() {
             return;
         }
         if depends {
-            self.depends_on_address.push(rule_ref);
+            let named = blocks.cloned().collect();
+            self.depends_on_address.push((rule_ref, named, ports));
             return;
         }
         if by_label {
@@ -446,7 +479,28 @@ impl<'a, 'q> Tally<'a, 'q> {
         self.rules.push(rule_ref);
     }
 
-    fn into_decision(self, direction: Direction, policies: Vec<&'a Policy>) -> Decision<'a> {
+    /// What is open at every address is open to a peer whose address is not known.
+    fn count_everywhere(&mut self) {
+        if self.depends_on_address.is_empty() {
+            return;
+        }
+        let blocks = self.depends_on_address.iter();
+        let named = AddressPortSet::union_of(blocks.map(|(_, block, ports)| (block, ports)));
+        let all = AddressPortSet::new(AddressSet::all(), self.asked.clone());
+        let everywhere = self.asked.difference(&all.difference(&named).ports());
+        if everywhere.is_empty() {
+            return;
+        }
+        let blocks = self.depends_on_address.iter();
+        let rules = blocks.filter(|(_, _, ports)| !ports.intersection(&everywhere).is_empty());
+        self.rules.extend(rules.map(|(rule, _, _)| *rule));
+        self.depends_on_address
+            .retain(|(_, _, ports)| !ports.difference(&everywhere).is_empty());
+        self.anywhere.push(everywhere);
+    }
+
+    fn into_decision(mut self, direction: Direction, policies: Vec<&'a Policy>) -> Decision<'a> {
+        self.count_everywhere();
         let anywhere = Ports::union_of(&self.anywhere);
         let left = self.asked.difference(&anywhere);
         let (open, closed) = if left.is_empty() || self.blocks.is_empty() {
@@ -458,11 +512,12 @@ impl<'a, 'q> Tally<'a, 'q> {
             let closed = asked.difference(&open);
             (Part::AddressPortSet(open), Part::AddressPortSet(closed))
         };
-        let depends_on_address = if closed.is_empty() {
-            Vec::new()
-        } else {
-            self.depends_on_address
-        };
+        let (mut depends_on_address, mut depends_on_port_names) = (Vec::new(), Vec::new());
+        if !closed.is_empty() {
+            let by_address = self.depends_on_address.into_iter();
+            depends_on_address = by_address.map(|(rule, _, _)| rule).collect();
+            depends_on_port_names = self.depends_on_port_names;
+        }
         Decision {
             direction,
             why: Why::Rules,
@@ -471,6 +526,7 @@ impl<'a, 'q> Tally<'a, 'q> {
             policies,
             rules: self.rules,
             depends_on_address,
+            depends_on_port_names,
         }
     }
 }

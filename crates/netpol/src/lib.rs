@@ -17,6 +17,8 @@
 //! | [`evaluate`], [`allowed`] | verdicts; everything that is allowed, as sets |
 //! | [`difference`] | what changes from one set of policies to another, for every kind of pod |
 //! | [`query`], [`verdict`] | questions in words, and their answers |
+//! | [`other_pods`] | every pod that is not of a system, as one end of a connection |
+//! | [`denial`] | the rule that is nearest to a denied connection, and the one that would allow it |
 //! | [`probe`], [`assertions`], [`matrix`] | many questions at once |
 //!
 //! Policies add up. A pod is isolated only in the directions of the policies that select it. An
@@ -27,11 +29,13 @@ pub mod allowed;
 pub mod assertions;
 pub mod cidr;
 pub mod codes;
+pub mod denial;
 pub mod difference;
 pub mod evaluate;
 pub mod kubernetes;
 pub mod matrix;
 pub mod model;
+pub mod other_pods;
 pub mod probe;
 pub mod query;
 pub mod sets;

@@ -44,6 +44,8 @@ pub struct Row {
     pub allowed: bool,
     /// The rules that open something, or the policies that isolate and open nothing.
     pub decided_by: Vec<String>,
+    /// On what the verdict depends that nobody has told: addresses of pods, names of ports.
+    pub caveats: Vec<String>,
 }
 
 /// A table that can't be read, or a question in it that can't be put.
@@ -219,18 +221,13 @@ pub fn run(
                 .question(scope.vocabulary)
                 .and_then(|question| question.ask(model, scope))
                 .map_err(|error| ProbeError::Ask(i + 1, error))?;
-            let mut decided_by = answer.decided_by(Direction::Egress);
-            for name in answer.decided_by(Direction::Ingress) {
-                if !decided_by.contains(&name) {
-                    decided_by.push(name);
-                }
-            }
             let ok = |direction| answer.extent_of(direction) == Extent::All;
             Ok(Row {
                 ingress_ok: ok(Direction::Ingress),
                 egress_ok: ok(Direction::Egress),
                 allowed: answer.allowed(),
-                decided_by,
+                decided_by: answer.decided(),
+                caveats: answer.caveats(),
                 probe,
             })
         })
@@ -240,7 +237,8 @@ pub fn run(
 /// The rows as CSV with a header; several rules in one cell are parted by `; `.
 #[must_use]
 pub fn to_csv(rows: &[Row]) -> String {
-    let mut text = String::from("from,to,protocol,port,ingress_ok,egress_ok,allowed,decided_by\n");
+    let mut text =
+        String::from("from,to,protocol,port,ingress_ok,egress_ok,allowed,decided_by,caveats\n");
     for row in rows {
         let Probe {
             from,
@@ -251,7 +249,9 @@ pub fn to_csv(rows: &[Row]) -> String {
         let truth = [row.ingress_ok, row.egress_ok, row.allowed].map(|b| b.to_string());
         let rules = row.decided_by.join("; ");
         let cells = [from, to, protocol, port].into_iter().chain(&truth);
-        let cells: Vec<String> = cells.chain([&rules]).map(|cell| csv_cell(cell)).collect();
+        let caveats = row.caveats.join("; ");
+        let cells = cells.chain([&rules, &caveats]);
+        let cells: Vec<String> = cells.map(|cell| csv_cell(cell)).collect();
         text.push_str(&cells.join(","));
         text.push('\n');
     }

@@ -1,19 +1,25 @@
-//! One question put to a cluster model, and its answer in words and in JSON.
+//! One question put to a model, and its answer in words and in JSON.
 //!
 //! Who is meant at each end can be several (the pods in a CIDR and the addresses beside them), so
 //! an answer is made of verdicts. What a verdict is based on is decided in
-//! [`evaluate`](crate::evaluate).
+//! [`evaluate`](crate::evaluate) and [`other_pods`](crate::other_pods).
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::evaluate::{Decision, Extent, Part, Verdict, Why};
+use crate::denial::{self, Addition, Nearest};
+use crate::evaluate::{Decision, Extent, Part, RuleRef, Verdict, Why};
 use crate::model::cluster::ClusterModel;
 use crate::model::pod::Endpoint;
-use crate::model::policy::Direction;
-use crate::query::{EndpointSpec, PortSpec, QueryError, QueryScope};
+use crate::model::policy::{Direction, Policy};
+use crate::other_pods::OtherPods;
+use crate::query::{End, EndpointSpec, OTHER_PODS, PortSpec, QueryError, QueryScope};
+use crate::sets::ports::Ports;
 use manifest::escape;
+
+/// The version of the JSON output. It changes when a field changes its meaning or goes away.
+pub const JSON_VERSION: u32 = 1;
 
 /// The most pairs of endpoints that one question may make.
 const MAX_PAIRS: usize = 200_000;
@@ -34,47 +40,54 @@ pub struct Question {
 
 /// The verdict on one source and one destination.
 #[derive(Debug, Clone)]
-pub struct Pair<'w> {
+pub struct Pair<'m> {
     /// The source.
-    pub from: Endpoint,
+    pub from: End,
     /// The destination.
-    pub to: Endpoint,
+    pub to: End,
     /// What the policies say.
-    pub verdict: Verdict<'w>,
+    pub verdict: Verdict<'m>,
 }
 
 /// The answer to a question.
 #[derive(Debug, Clone)]
-pub struct Answer<'w> {
+pub struct Answer<'m> {
     /// A verdict on each pair of endpoints that the question is about.
-    pub pairs: Vec<Pair<'w>>,
+    pub pairs: Vec<Pair<'m>>,
+    /// What was assumed, in sentences.
+    pub assumptions: Vec<String>,
+    ports: PortSpec,
+    asked: Ports,
+    /// Whether both ends are single pods or addresses that the question names itself.
+    is_concrete: bool,
+    setting: fn(&Policy, Direction) -> Option<String>,
 }
 
 impl Question {
     /// Puts the question.
     ///
     /// # Errors
-    /// When the model doesn't know who is meant.
-    pub fn ask<'w>(
+    /// When the model does not know who is meant, or when nobody is: no end is a pod, or no
+    /// destination has the port.
+    pub fn ask<'m>(
         &self,
-        model: &'w ClusterModel,
+        model: &'m ClusterModel,
         scope: &QueryScope,
-    ) -> Result<Answer<'w>, QueryError> {
-        let sources = scope.endpoints(&self.from, model)?;
-        let destinations = scope.endpoints(&self.to, model)?;
+    ) -> Result<Answer<'m>, QueryError> {
+        let sources = scope.ends(&self.from, model)?;
+        let destinations = scope.ends(&self.to, model)?;
         let count = sources.len().saturating_mul(destinations.len());
         if count > MAX_PAIRS {
             return Err(QueryError::TooMany(count));
         }
-        let ports = self.ports.ports();
-        if let ([Endpoint { pod: Some(pod), .. }], PortSpec::Name(protocol, name)) =
-            (destinations.as_slice(), &self.ports)
-            && let Some(known) = &pod.ports
-            && ports.resolved(known).is_empty()
-        {
+        let asked = self.ports.ports();
+        let destinations: Vec<&End> = (destinations.iter())
+            .filter(|to| !self.ports.has_name() || has_port(to, &asked))
+            .collect();
+        if destinations.is_empty() {
             return Err(QueryError::NoPortOfThatName {
-                pod: format!("{}/{}", pod.namespace, pod.name),
-                port: format!("{name}/{protocol}"),
+                destination: "the destination".to_owned(),
+                port: asked.to_string(),
             });
         }
         let mut pairs = Vec::with_capacity(count);
@@ -82,12 +95,58 @@ impl Question {
             for to in &destinations {
                 pairs.push(Pair {
                     from: from.clone(),
-                    to: to.clone(),
-                    verdict: model.policies().check(from, to, &ports),
+                    to: (*to).clone(),
+                    verdict: verdict(model, from, to, &asked),
                 });
             }
         }
-        Ok(Answer { pairs })
+        let ends = [&self.from, &self.to].into_iter();
+        let is_concrete = ends.clone().all(EndpointSpec::is_concrete);
+        let mut answer = Answer {
+            pairs,
+            assumptions: ends
+                .filter_map(|end| scope.assumptions(end, model))
+                .collect(),
+            ports: self.ports.clone(),
+            asked,
+            is_concrete,
+            setting: scope.vocabulary.setting,
+        };
+        answer.note_assumed_addresses();
+        Ok(answer)
+    }
+}
+
+/// Whether a destination can have one of the ports: an address has no names, and a pod of the
+/// model has those of its containers.
+fn has_port(to: &End, asked: &Ports) -> bool {
+    let End::One(to) = to else { return true };
+    let known = match to.pod.as_deref() {
+        None => &[][..],
+        Some(pod) => match &pod.ports {
+            Some(known) => known,
+            None => return true,
+        },
+    };
+    !asked.resolved(known).is_empty()
+}
+
+fn verdict<'m>(model: &'m ClusterModel, from: &End, to: &End, ports: &Ports) -> Verdict<'m> {
+    let policies = model.policies();
+    match (from, to) {
+        (End::One(from), End::One(to)) => policies.check(from, to, ports),
+        (End::OtherPods(from), End::One(to)) => Verdict {
+            egress: OtherPods::own_decision(Direction::Egress, ports),
+            ingress: from.decide(policies, Direction::Ingress, to, ports),
+        },
+        (End::One(from), End::OtherPods(to)) => Verdict {
+            egress: to.decide(policies, Direction::Egress, from, ports),
+            ingress: OtherPods::own_decision(Direction::Ingress, ports),
+        },
+        (End::OtherPods(_), End::OtherPods(_)) => Verdict {
+            egress: OtherPods::own_decision(Direction::Egress, ports),
+            ingress: OtherPods::own_decision(Direction::Ingress, ports),
+        },
     }
 }
 
@@ -98,7 +157,7 @@ fn together(extents: impl Iterator<Item = Extent>) -> Extent {
         .unwrap_or(Extent::Nothing)
 }
 
-impl<'w> Answer<'w> {
+impl<'m> Answer<'m> {
     /// How much of what was asked is open, both directions taken together.
     #[must_use]
     pub fn extent(&self) -> Extent {
@@ -117,22 +176,78 @@ impl<'w> Answer<'w> {
         self.extent() == Extent::All
     }
 
-    /// Whether the address of a pod, which nobody has told, could open more.
+    /// Whether nothing of it can be open, whatever the addresses and port names are that nobody
+    /// has told.
     #[must_use]
-    pub fn depends_on_address(&self) -> bool {
-        [Direction::Egress, Direction::Ingress]
-            .into_iter()
-            .any(|direction| {
-                self.decisions(direction)
-                    .any(|decision| !decision.depends_on_address.is_empty())
-            })
+    pub fn surely_denied(&self) -> bool {
+        self.pairs.iter().all(|pair| {
+            let [out, into] = [&pair.verdict.egress, &pair.verdict.ingress]
+                .map(|decision| decision.possible_ports(&self.asked));
+            out.intersection(&into).is_empty()
+        })
+    }
+
+    /// Whether a policy can speak about the connection: an end of some pair is a pod whose policies
+    /// count.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.pairs.iter().any(|pair| {
+            let ends = [&pair.from, &pair.to];
+            ends.into_iter()
+                .any(|end| matches!(end, End::One(endpoint) if endpoint.pod.is_some()))
+        })
+    }
+
+    /// The same answer, unless no policy can speak about the connection.
+    ///
+    /// # Errors
+    /// When no end is a pod whose policies count.
+    pub fn judged(self) -> Result<Self, QueryError> {
+        if self.is_judged() {
+            Ok(self)
+        } else {
+            Err(QueryError::NothingJudged)
+        }
+    }
+
+    /// On what the answer depends that nobody has told, by the rules that would decide; empty where
+    /// the answer is the same for all addresses and port names.
+    #[must_use]
+    pub fn caveats(&self) -> Vec<String> {
+        let mut caveats: Vec<String> = Vec::new();
+        let pairs = self.pairs.iter();
+        let decisions = pairs.flat_map(|pair| [&pair.verdict.egress, &pair.verdict.ingress]);
+        for decision in decisions {
+            let address = decision.depends_on_address.iter();
+            let address = address.map(|rule| format!("the peer's address may be in {rule}"));
+            let names = decision.depends_on_port_names.iter();
+            let names = names.map(|rule| format!("a port may have the name in {rule}"));
+            for caveat in address.chain(names) {
+                if !caveats.contains(&caveat) {
+                    caveats.push(caveat);
+                }
+            }
+        }
+        caveats
     }
 
     /// What one direction says about each pair.
-    pub fn decisions(&self, direction: Direction) -> impl Iterator<Item = &Decision<'w>> {
+    pub fn decisions(&self, direction: Direction) -> impl Iterator<Item = &Decision<'m>> {
         self.pairs
             .iter()
             .map(move |pair| of(&pair.verdict, direction))
+    }
+
+    /// What decides both directions, by name, each once.
+    #[must_use]
+    pub fn decided(&self) -> Vec<String> {
+        let mut names = self.decided_by(Direction::Egress);
+        for name in self.decided_by(Direction::Ingress) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// What decides a direction, by name: the rules that open something (`ns/policy egress[0]`), or
@@ -157,25 +272,118 @@ impl<'w> Answer<'w> {
         names
     }
 
-    /// The answer in lines, for people.
+    /// The rules that would allow a denied connection, one for each direction that denies it. Only
+    /// for a question about two ends that it names: nobody should open a connection to all private
+    /// addresses because a message proposes it.
+    #[must_use]
+    pub fn additions(&self) -> Vec<Addition> {
+        let [pair] = self.pairs.as_slice() else {
+            return Vec::new();
+        };
+        if !self.is_concrete {
+            return Vec::new();
+        }
+        let (End::One(from), End::One(to)) = (&pair.from, &pair.to) else {
+            return Vec::new();
+        };
+        let (egress, ingress) = (&pair.verdict.egress, &pair.verdict.ingress);
+        let denied = [(egress, (from, to)), (ingress, (to, from))].into_iter();
+        let denied = denied.filter(|(decision, _)| decision.extent() != Extent::All);
+        let additions = denied
+            .map(|(decision, ends)| denial::addition(decision, ends, &self.ports, self.setting));
+        // A rule for one direction alone would not allow the connection.
+        additions.collect::<Option<Vec<_>>>().unwrap_or_default()
+    }
+
+    /// The addresses of other pods are assumed. That matters where an address elsewhere would be
+    /// let through.
+    fn note_assumed_addresses(&mut self) {
+        let is_assumed = |end: &End| matches!(end, End::OtherPods(o) if o.are_addresses_assumed);
+        if self
+            .pairs
+            .iter()
+            .any(|p| is_assumed(&p.from) || is_assumed(&p.to))
+        {
+            self.assumptions.push(format!(
+                "other pods have private addresses, or those of the pods in the manifests; \
+                 {OTHER_PODS},ip:CIDR says others"
+            ));
+        }
+    }
+
+    /// The answer in lines, for people: with the nearest rule where a direction is denied.
     #[must_use]
     pub fn in_words(&self) -> String {
+        self.lines(true)
+    }
+
+    /// The same without the rules that are near: for somebody who did not want it to be open.
+    #[must_use]
+    pub fn open_in_words(&self) -> String {
+        self.lines(false)
+    }
+
+    fn lines(&self, with_nearest: bool) -> String {
         let mut text = format!("{}\n", verdict_word(self.extent()));
-        let told = self.pairs.iter().take(MAX_TOLD);
-        for pair in told {
+        for pair in self.pairs.iter().take(MAX_TOLD) {
             if self.pairs.len() > 1 {
                 let (from, to) = (shown(&name(&pair.from)), shown(&name(&pair.to)));
                 let word = verdict_word(pair.verdict.extent());
                 let _ = writeln!(text, "{from} to {to}: {word}");
             }
-            for direction in [Direction::Egress, Direction::Ingress] {
-                text.push_str(&decision_in_words(of(&pair.verdict, direction)));
+            for (direction, peer) in [
+                (Direction::Egress, &pair.to),
+                (Direction::Ingress, &pair.from),
+            ] {
+                let decision = of(&pair.verdict, direction);
+                let is_many = matches!(peer, End::OtherPods(_));
+                text.push_str(&decision_in_words(decision, is_many));
+                if with_nearest && let Some(nearest) = self.nearest(decision, peer) {
+                    text.push_str(&nearest_in_words(&nearest));
+                }
             }
         }
         if let Some(more @ 1..) = self.pairs.len().checked_sub(MAX_TOLD) {
             let _ = writeln!(text, "and {more} more pairs");
         }
+        for assumption in &self.assumptions {
+            let _ = writeln!(text, "assumed: {assumption}");
+        }
         text
+    }
+
+    /// The rules to add, in lines; empty where there are none.
+    #[must_use]
+    pub fn additions_in_words(&self) -> String {
+        let mut text = String::new();
+        for addition in self.additions() {
+            let policy = shown(&addition.policy);
+            let direction = addition.direction;
+            let setting = addition.setting.as_deref();
+            let place = setting.map(|s| format!(", in the config: {}", shown(s)));
+            let _ = writeln!(
+                text,
+                "To allow it, add to {direction} of NetworkPolicy {policy}{}",
+                place.unwrap_or_default()
+            );
+            text.push_str(&denial::to_yaml(&addition.rule, 2));
+            let _ = writeln!(
+                text,
+                "For the pods of {policy} this newly allows, and nothing else:"
+            );
+            for line in addition.newly_allowed.to_string().lines() {
+                let _ = writeln!(text, "  {direction} {}", shown(line));
+            }
+        }
+        text
+    }
+
+    fn nearest(&self, decision: &Decision<'m>, peer: &End) -> Option<Nearest<'m>> {
+        let End::One(peer) = peer else { return None };
+        if decision.extent() == Extent::All {
+            return None;
+        }
+        denial::nearest(decision, peer, &self.asked)
     }
 
     /// The answer for machines.
@@ -185,47 +393,70 @@ impl<'w> Answer<'w> {
             extent: extent_word(self.extent_of(direction)),
             decided_by: self.decided_by(direction),
         };
-        let pairs: Vec<PairJson> = self
-            .pairs
-            .iter()
-            .map(|pair| PairJson {
-                from: name(&pair.from),
-                to: name(&pair.to),
-                extent: extent_word(pair.verdict.extent()),
-                egress: decision_json(&pair.verdict.egress),
-                ingress: decision_json(&pair.verdict.ingress),
-            })
-            .collect();
+        let pairs = self.pairs.iter().map(|pair| PairJson {
+            from: name(&pair.from),
+            to: name(&pair.to),
+            extent: extent_word(pair.verdict.extent()),
+            egress: self.decision_json(&pair.verdict.egress, &pair.to),
+            ingress: self.decision_json(&pair.verdict.ingress, &pair.from),
+        });
+        let additions = self.additions();
+        let additions: Vec<AdditionJson<'_>> = additions.iter().map(AdditionJson::of).collect();
         serde_json::json!({
+            "version": JSON_VERSION,
             "allowed": self.allowed(),
             "extent": extent_word(self.extent()),
             "egress": direction(Direction::Egress),
             "ingress": direction(Direction::Ingress),
-            "pairs": pairs,
+            "pairs": pairs.collect::<Vec<_>>(),
+            "caveats": self.caveats(),
+            "assumptions": self.assumptions,
+            "rules_to_add": additions,
         })
+    }
+
+    fn decision_json(&self, decision: &Decision<'m>, peer: &End) -> DecisionJson {
+        DecisionJson {
+            nearest: self.nearest(decision, peer).map(|nearest| NearestJson {
+                differences: nearest
+                    .differences
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+                rule: rule_json(&nearest.rule),
+            }),
+            ..decision_json(decision)
+        }
     }
 }
 
-fn of<'v, 'w>(verdict: &'v Verdict<'w>, direction: Direction) -> &'v Decision<'w> {
+fn of<'v, 'm>(verdict: &'v Verdict<'m>, direction: Direction) -> &'v Decision<'m> {
     match direction {
         Direction::Ingress => &verdict.ingress,
         Direction::Egress => &verdict.egress,
     }
 }
 
-/// An endpoint's name, as short as it can be.
-fn name(endpoint: &Endpoint) -> String {
+/// The name of an end, as short as it can be.
+fn name(end: &End) -> String {
+    let End::One(endpoint) = end else {
+        return OTHER_PODS.to_owned();
+    };
+    name_of(endpoint)
+}
+
+fn name_of(endpoint: &Endpoint) -> String {
     match endpoint.pod.as_deref() {
         None => endpoint.addresses.to_string(),
         Some(pod) if !pod.name.is_empty() => format!("{}/{}", pod.namespace, pod.name),
         Some(pod) => {
             let labels: Vec<String> = pod.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            let place = if pod.namespace.is_empty() {
+            let namespace = if pod.namespace.is_empty() {
                 "another namespace"
             } else {
                 &pod.namespace
             };
-            format!("a pod {} in {place}", labels.join(","))
+            format!("a pod {} in {namespace}", labels.join(","))
         }
     }
 }
@@ -251,7 +482,9 @@ fn shown(text: &(impl ToString + ?Sized)) -> String {
     escape::terminal(&text.to_string()).into_owned()
 }
 
-fn decision_in_words(decision: &Decision<'_>) -> String {
+/// One direction in lines. Of many peers, what is open is open to some of them, and what is closed
+/// is closed to some.
+fn decision_in_words(decision: &Decision<'_>, is_many: bool) -> String {
     let side = match decision.direction {
         Direction::Egress => "egress ",
         Direction::Ingress => "ingress",
@@ -262,6 +495,9 @@ fn decision_in_words(decision: &Decision<'_>) -> String {
         (Why::NotAPod, _) => text.push_str("open: not a pod, so no policy speaks about it\n"),
         (Why::Itself, _) => text.push_str("open: a pod always reaches itself\n"),
         (Why::NotIsolated, _) => text.push_str("open: no policy selects the pod\n"),
+        (Why::OtherPods, _) => {
+            text.push_str("open: policies of other pods are not relied on\n");
+        }
         (Why::Rules, Extent::All) => text.push_str("open\n"),
         (Why::Rules, Extent::Nothing) => {
             let _ = writeln!(
@@ -272,25 +508,40 @@ fn decision_in_words(decision: &Decision<'_>) -> String {
         }
         (Why::Rules, Extent::Part) => {
             let _ = writeln!(text, "open in part ({})", shown(&policies.join(", ")));
-            let _ = writeln!(text, "          open:   {}", shown(&decision.open));
-            let _ = writeln!(text, "          closed: {}", shown(&decision.closed));
+            let some = if is_many { " for some" } else { "" };
+            let _ = writeln!(text, "          open{some}:   {}", shown(&decision.open));
+            let _ = writeln!(text, "          closed{some}: {}", shown(&decision.closed));
         }
     }
-    let rule_line = |text: &mut String, word: &str, rule: &crate::evaluate::RuleRef<'_>| {
-        let what = rule.rule().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "          {word} {}: {}", shown(rule), shown(&what));
-        if let Some(comment) = rule.rule().and_then(|rule| rule.comment.as_deref()) {
-            let _ = writeln!(text, "            # {}", shown(comment));
-        }
-        if let Some(origin) = rule.rule().and_then(|rule| rule.origin.as_ref()) {
-            let _ = writeln!(text, "            cause: {}", shown(origin));
-        }
-    };
     for rule in &decision.rules {
-        rule_line(&mut text, "by", rule);
+        rule_in_words(&mut text, "by", rule);
     }
     for rule in &decision.depends_on_address {
-        rule_line(&mut text, "unless the peer's address is in", rule);
+        rule_in_words(&mut text, "unless the peer's address is in", rule);
+    }
+    for rule in &decision.depends_on_port_names {
+        rule_in_words(&mut text, "unless a port has the name in", rule);
+    }
+    text
+}
+
+fn rule_in_words(text: &mut String, word: &str, rule: &RuleRef<'_>) {
+    let what = rule.rule().map(ToString::to_string).unwrap_or_default();
+    let _ = writeln!(text, "          {word} {}: {}", shown(rule), shown(&what));
+    if let Some(comment) = rule.rule().and_then(|rule| rule.comment.as_deref()) {
+        let _ = writeln!(text, "            # {}", shown(comment));
+    }
+    if let Some(origin) = rule.rule().and_then(|rule| rule.origin.as_ref()) {
+        let _ = writeln!(text, "            cause: {}", shown(origin));
+    }
+}
+
+fn nearest_in_words(nearest: &Nearest<'_>) -> String {
+    let rule = &nearest.rule;
+    let what = rule.rule().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!("          nearest {}: {}\n", shown(rule), shown(&what));
+    for difference in &nearest.differences {
+        let _ = writeln!(text, "            differs in {}", shown(difference));
     }
     text
 }
@@ -319,6 +570,38 @@ struct DecisionJson {
     policies: Vec<String>,
     rules: Vec<RuleJson>,
     depends_on_address: Vec<RuleJson>,
+    depends_on_port_names: Vec<RuleJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest: Option<NearestJson>,
+}
+
+#[derive(Serialize)]
+struct NearestJson {
+    rule: RuleJson,
+    differences: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AdditionJson<'a> {
+    policy: &'a str,
+    direction: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setting: Option<&'a str>,
+    rule: &'a serde_json::Value,
+    newly_allowed: Vec<String>,
+}
+
+impl<'a> AdditionJson<'a> {
+    fn of(addition: &'a Addition) -> Self {
+        let newly_allowed = addition.newly_allowed.to_string();
+        Self {
+            policy: &addition.policy,
+            direction: addition.direction.to_string(),
+            setting: addition.setting.as_deref(),
+            rule: &addition.rule,
+            newly_allowed: newly_allowed.lines().map(str::to_owned).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -334,31 +617,29 @@ struct RuleJson {
     cause: Option<String>,
 }
 
+fn rule_json(rule: &RuleRef<'_>) -> RuleJson {
+    let origin = rule.rule().and_then(|rule| rule.origin.as_ref());
+    RuleJson {
+        namespace: rule.policy.namespace.clone(),
+        policy: rule.policy.name.clone(),
+        direction: rule.direction.to_string(),
+        index: rule.index,
+        rule: rule.rule().map(ToString::to_string).unwrap_or_default(),
+        comment: rule.rule().and_then(|rule| rule.comment.clone()),
+        cause: origin.map(ToString::to_string),
+    }
+}
+
 fn decision_json(decision: &Decision<'_>) -> DecisionJson {
     let part = |part: &Part| part.to_string();
-    let rules = |rules: &[crate::evaluate::RuleRef<'_>]| {
-        rules
-            .iter()
-            .map(|rule| RuleJson {
-                namespace: rule.policy.namespace.clone(),
-                policy: rule.policy.name.clone(),
-                direction: rule.direction.to_string(),
-                index: rule.index,
-                rule: rule.rule().map(ToString::to_string).unwrap_or_default(),
-                comment: rule.rule().and_then(|rule| rule.comment.clone()),
-                cause: rule
-                    .rule()
-                    .and_then(|rule| rule.origin.as_ref())
-                    .map(ToString::to_string),
-            })
-            .collect()
-    };
+    let rules = |rules: &[RuleRef<'_>]| rules.iter().map(rule_json).collect();
     DecisionJson {
         extent: extent_word(decision.extent()),
         why: match decision.why {
             Why::NotAPod => "not a pod",
             Why::Itself => "itself",
             Why::NotIsolated => "not isolated",
+            Why::OtherPods => "policies of other pods are not relied on",
             Why::Rules => "rules",
         },
         open: part(&decision.open),
@@ -366,5 +647,7 @@ fn decision_json(decision: &Decision<'_>) -> DecisionJson {
         policies: decision.policies.iter().map(ToString::to_string).collect(),
         rules: rules(&decision.rules),
         depends_on_address: rules(&decision.depends_on_address),
+        depends_on_port_names: rules(&decision.depends_on_port_names),
+        nearest: None,
     }
 }

@@ -35,6 +35,8 @@ pub struct ClusterModel {
     pods: Vec<Arc<Pod>>,
     by_name: HashMap<String, HashMap<String, usize>>,
     by_address: BTreeMap<IpAddr, Vec<usize>>,
+    pod_addresses: AddressSet,
+    nodes: AddressSet,
     policies: Policies,
     warnings: Diagnostics,
 }
@@ -82,6 +84,7 @@ impl ClusterModel {
             }
             model.pods.push(Arc::new(draft.pod));
         }
+        model.pod_addresses = model.by_address.keys().copied().collect();
         for policy in model.policies.iter() {
             let name = &policy.namespace;
             (model.namespaces)
@@ -89,6 +92,24 @@ impl ClusterModel {
                 .or_insert_with(|| Arc::new(with_name(name, Labels::new())));
         }
         model
+    }
+
+    /// The addresses of all pods.
+    #[must_use]
+    pub fn pod_addresses(&self) -> &AddressSet {
+        &self.pod_addresses
+    }
+
+    /// The addresses of the nodes that are described, and of those that pods run on.
+    #[must_use]
+    pub fn nodes(&self) -> &AddressSet {
+        &self.nodes
+    }
+
+    /// The same model with the addresses of its nodes.
+    #[must_use]
+    pub fn with_nodes(self, nodes: AddressSet) -> Self {
+        Self { nodes, ..self }
     }
 
     /// The policies.

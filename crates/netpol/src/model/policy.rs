@@ -370,6 +370,20 @@ impl Policy {
             && same(self.egress.as_deref(), other.egress.as_deref())
     }
 
+    /// The same policy with one more rule, if it restricts the direction.
+    #[must_use]
+    pub fn with_rule(&self, direction: Direction, rule: Rule) -> Self {
+        let mut policy = self.clone();
+        let rules = match direction {
+            Direction::Ingress => &mut policy.ingress,
+            Direction::Egress => &mut policy.egress,
+        };
+        if let Some(rules) = rules {
+            rules.push(rule);
+        }
+        policy
+    }
+
     /// Whether it selects the pod.
     #[must_use]
     pub fn selects(&self, pod: &Pod) -> bool {

@@ -249,6 +249,25 @@ impl Ports {
         ports
     }
 
+    /// The part of `asked` that this set opens if a name in one of the two is a number in the
+    /// other, as it can be where the names of the destination's ports are not known.
+    #[must_use]
+    pub fn unknown_among(&self, asked: &Self) -> Self {
+        let mut part = Self::default();
+        for protocol in Protocol::ALL {
+            let (ours, theirs) = (self.of(protocol), asked.of(protocol));
+            let is_named = |of: &Of| matches!(&of.names, Names::Only(names) if !names.is_empty());
+            let of = part.of_mut(protocol);
+            if is_named(ours) {
+                of.numbers = theirs.numbers.clone();
+            }
+            if !ours.numbers.is_empty() && is_named(theirs) {
+                of.names = theirs.names.intersection(&ours.names.complement());
+            }
+        }
+        part
+    }
+
     /// Whether some name in it still waits for its pod.
     #[must_use]
     pub fn has_names(&self) -> bool {

@@ -48,7 +48,7 @@ impl Ask {
 
 /// A value for a key of which only the presence matters. The API server takes it for no value, so
 /// no selector names it.
-pub(super) const ANY_VALUE: &str = "(any)";
+pub(crate) const ANY_VALUE: &str = "(any)";
 
 /// A selector; the empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,6 +146,24 @@ impl Selector {
         self.requirements
             .iter()
             .all(|(key, ask)| ask.takes(labels.get(key).map(String::as_str)))
+    }
+
+    /// The selector of all that have these labels.
+    #[must_use]
+    pub fn of_labels(labels: &Labels) -> Self {
+        let ask = |value: &String| Ask::In(BTreeSet::from([value.clone()]));
+        Self {
+            requirements: (labels.iter().map(|(key, value)| (key.clone(), ask(value)))).collect(),
+        }
+    }
+
+    /// The requirements that the labels do not meet: each key, and the requirement as kubectl
+    /// writes it.
+    pub fn unmet<'s>(&'s self, labels: &'s Labels) -> impl Iterator<Item = (&'s str, String)> {
+        self.requirements
+            .iter()
+            .filter(|(key, ask)| !ask.takes(labels.get(key).map(String::as_str)))
+            .map(|requirement| (requirement.0.as_str(), in_words(requirement)))
     }
 
     /// Whether it has no requirement.
@@ -375,19 +393,20 @@ impl<'s> KeyValues<'s> {
 impl fmt::Display for Selector {
     /// As kubectl writes them: `app=web,tier in (a,b),!old`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(",");
-        let words: Vec<String> = self
-            .requirements
-            .iter()
-            .map(|(key, ask)| match ask {
-                Ask::In(values) if values.len() == 1 => format!("{key}={}", list(values)),
-                Ask::In(values) => format!("{key} in ({})", list(values)),
-                Ask::NotIn(values) => format!("{key} notin ({})", list(values)),
-                Ask::Exists => key.clone(),
-                Ask::DoesNotExist => format!("!{key}"),
-            })
-            .collect();
+        let words: Vec<String> = self.requirements.iter().map(in_words).collect();
         f.write_str(&words.join(","))
+    }
+}
+
+/// One requirement as kubectl writes it.
+fn in_words((key, ask): &(String, Ask)) -> String {
+    let list = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(",");
+    match ask {
+        Ask::In(values) if values.len() == 1 => format!("{key}={}", list(values)),
+        Ask::In(values) => format!("{key} in ({})", list(values)),
+        Ask::NotIn(values) => format!("{key} notin ({})", list(values)),
+        Ask::Exists => key.clone(),
+        Ask::DoesNotExist => format!("!{key}"),
     }
 }
 

@@ -1,21 +1,22 @@
-//! Promises about who may talk to whom, kept in a file and held against a model of the cluster.
+//! Expectations about who can connect to whom, read from a file and compared with a model.
 //!
-//! An `allow` is kept if all of it is open, a `deny` only if nothing of it is. How the result is
-//! shown (table, JSON, JUnit) is here; where the file comes from is not.
+//! An `allow` passes if all of the connection is open. A `deny` passes if nothing of it can be open,
+//! whatever the addresses and port names are that nobody has told. How the result is shown is in
+//! `report`; where the file comes from is not known here.
 
-use std::fmt::Write as _;
+mod report;
 
 use serde::Serialize;
 
 use crate::evaluate::Extent;
 use crate::model::cluster::ClusterModel;
-use crate::model::policy::Direction;
 use crate::query::{EndpointSpec, QueryError, QueryScope, Vocabulary, parse_destination};
 use crate::verdict::Question;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting};
-use manifest::escape;
 use manifest::schema::{self, Field, Object, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Tree};
+
+pub use report::{Group, Report, to_junit, to_table};
 
 /// The file: `allow` and `deny`, each a list.
 pub static FILE: Object = Object {
@@ -67,7 +68,7 @@ impl Expected {
     }
 }
 
-/// One promise.
+/// One expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
     /// Open or closed.
@@ -83,7 +84,7 @@ pub struct Expectation {
     place: Location,
 }
 
-/// A promise and what became of it.
+/// An expectation and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Open or closed.
@@ -94,14 +95,19 @@ pub struct Outcome {
     pub to: String,
     /// Why.
     pub reason: String,
-    /// Whether it is kept.
-    pub kept: bool,
-    /// What is so instead, or what makes it so: the rules or policies that decide.
+    /// Whether it is so.
+    pub passed: bool,
+    /// The rules or policies that decide.
     pub decided_by: Vec<String>,
-    /// The answer in lines, for a promise that is not kept, or kept only as long as a described
-    /// pod has no address that some block holds.
+    /// On what the result depends that nobody has told: addresses of pods, names of ports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
+    /// The answer in lines, where it failed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// Where the expectation is written.
+    #[serde(skip)]
+    pub place: Location,
 }
 
 /// Reads a file of expectations.
@@ -157,7 +163,7 @@ pub fn read(
     Ok(expectations)
 }
 
-/// A file that promises nothing would always be kept: somebody made a mistake.
+/// A file without an expectation would always pass: somebody made a mistake.
 fn empty(place: &Location) -> Diagnostics {
     Diagnostic::error("there is no expectation in the file")
         .help("write a list `allow:` or `deny:` with from, to and reason")
@@ -203,10 +209,10 @@ fn expectation(
     })
 }
 
-/// Holds every expectation against the cluster model.
+/// Compares every expectation with the model.
 ///
 /// # Errors
-/// Those whose question can't be put there, all of them.
+/// Those whose question cannot be put there, all of them.
 pub fn run(
     expectations: &[Expectation],
     model: &ClusterModel,
@@ -215,37 +221,13 @@ pub fn run(
     let mut outcomes = Vec::new();
     let mut report = Diagnostics::default();
     for expectation in expectations {
-        let answer = match expectation.question.ask(model, scope) {
-            Ok(answer) => answer,
+        match expectation.outcome(model, scope) {
+            Ok(outcome) => outcomes.push(outcome),
             Err(error) => {
                 let place = expectation.place.clone();
                 report.push(Diagnostic::error(error.to_string()).at(place));
-                continue;
-            }
-        };
-        let kept = match expectation.expected {
-            Expected::Allow => answer.extent() == Extent::All,
-            Expected::Deny => answer.extent() == Extent::Nothing,
-        };
-        let mut decided_by = answer.decided_by(Direction::Egress);
-        for name in answer.decided_by(Direction::Ingress) {
-            if !decided_by.contains(&name) {
-                decided_by.push(name);
             }
         }
-        outcomes.push(Outcome {
-            expected: expectation.expected,
-            from: expectation.from.clone(),
-            to: expectation.to.clone(),
-            reason: expectation.reason.clone(),
-            kept,
-            decided_by,
-            detail: if kept && !answer.depends_on_address() {
-                String::new()
-            } else {
-                answer.in_words()
-            },
-        });
     }
     if report.has_errors() {
         return Err(report);
@@ -253,84 +235,34 @@ pub fn run(
     Ok(outcomes)
 }
 
-/// How many are not kept.
-#[must_use]
-pub fn broken(outcomes: &[Outcome]) -> usize {
-    outcomes.iter().filter(|o| !o.kept).count()
-}
-
-/// A table with a line for each, what is wrong below those that are not kept, and a summary.
-#[must_use]
-pub fn to_table(outcomes: &[Outcome]) -> String {
-    let connection = |o: &Outcome| {
-        let (from, to) = (escape::terminal(&o.from), escape::terminal(&o.to));
-        format!("{from} -> {to}")
-    };
-    let widths = outcomes.iter().map(|o| connection(o).chars().count());
-    // One long line should not push the reasons of all others out of sight.
-    let width = widths.filter(|w| *w <= 60).max().unwrap_or(0);
-    let mut text = String::new();
-    for outcome in outcomes {
-        let mark = if outcome.kept { "ok    " } else { "BROKEN" };
-        let expected = outcome.expected.as_str();
-        let line = format!(
-            "{mark}  {expected:5}  {:width$}  {}",
-            connection(outcome),
-            escape::terminal(&outcome.reason)
-        );
-        let _ = writeln!(text, "{}", line.trim_end());
-        for line in outcome.detail.lines() {
-            let _ = writeln!(text, "          {line}");
-        }
-    }
-    let (all, broken) = (outcomes.len(), broken(outcomes));
-    let _ = writeln!(
-        text,
-        "\n{all} expectations: {} kept, {broken} broken",
-        all - broken
-    );
-    text
-}
-
-/// The outcomes as a JUnit report.
-#[must_use]
-pub fn to_junit(outcomes: &[Outcome]) -> String {
-    let counts = format!(
-        "tests=\"{}\" failures=\"{}\" errors=\"0\"",
-        outcomes.len(),
-        broken(outcomes)
-    );
-    let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  \
-         <testsuite name=\"vcluster-netpol\" {counts} skipped=\"0\">\n"
-    );
-    for outcome in outcomes {
-        let mut name = format!("{} -> {}", outcome.from, outcome.to);
-        if !outcome.reason.is_empty() {
-            let _ = write!(name, ": {}", outcome.reason);
-        }
-        let class = format!("vcluster-netpol.{}", outcome.expected.as_str());
-        let _ = write!(
-            text,
-            "    <testcase classname=\"{class}\" name=\"{}\"",
-            escape::xml(&escape::terminal(&name))
-        );
-        if outcome.kept {
-            text.push_str("/>\n");
-            continue;
-        }
-        let message = match outcome.expected {
-            Expected::Allow => "should be open, but is closed in whole or in part",
-            Expected::Deny => "should be closed, but is open in whole or in part",
+impl Expectation {
+    fn outcome(&self, model: &ClusterModel, scope: &QueryScope) -> Result<Outcome, QueryError> {
+        let answer = self.question.ask(model, scope)?.judged()?;
+        let passed = match self.expected {
+            Expected::Allow => answer.extent() == Extent::All,
+            Expected::Deny => answer.surely_denied(),
         };
-        let _ = write!(
-            text,
-            ">\n      <failure message=\"{message}\">{}</failure>\n    </testcase>\n",
-            escape::xml(&outcome.detail)
-        );
+        let detail = match self.expected {
+            _ if passed => String::new(),
+            Expected::Allow => answer.in_words(),
+            Expected::Deny if answer.extent() == Extent::Nothing => {
+                let known = "denied as far as is known; it fails because it may be open\n";
+                answer.open_in_words().replacen("denied\n", known, 1)
+            }
+            Expected::Deny => answer.open_in_words(),
+        };
+        Ok(Outcome {
+            expected: self.expected,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            reason: self.reason.clone(),
+            passed,
+            decided_by: answer.decided(),
+            caveats: if passed { Vec::new() } else { answer.caveats() },
+            detail,
+            place: self.place.clone(),
+        })
     }
-    text.push_str("  </testsuite>\n</testsuites>\n");
-    text
 }
 
 #[cfg(test)]
@@ -347,30 +279,11 @@ mod tests {
             ("", "no expectation"),
         ];
         for (text, part) in cases {
-            let report = read(text, "promises.yaml", &crate::query::NO_ROLES)
+            let report = read(text, "expectations.yaml", &crate::query::NO_ROLES)
                 .unwrap_err()
                 .to_string();
             assert!(report.contains(part), "{text}: {report}");
-            assert!(report.contains("promises.yaml"), "{report}");
+            assert!(report.contains("expectations.yaml"), "{report}");
         }
-    }
-
-    #[test]
-    fn junit_is_xml_whatever_stands_in_the_reason() {
-        let outcome = Outcome {
-            expected: Expected::Deny,
-            from: "workload".to_owned(),
-            to: "internet".to_owned(),
-            reason: "a < b & \"c\"\u{1}".to_owned(),
-            kept: false,
-            decided_by: Vec::new(),
-            detail: "]]>".to_owned(),
-        };
-        let report = to_junit(&[outcome]);
-        assert!(
-            report.contains("a &lt; b &amp; &quot;c&quot;\\x01"),
-            "{report}"
-        );
-        assert!(report.contains("]]&gt;"), "{report}");
     }
 }
