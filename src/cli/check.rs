@@ -290,6 +290,9 @@ impl Args {
         let manifests: Vec<Manifest> = manifests.collect();
         let namespace = self.release.namespace.as_deref();
         let check = CheckModel::read(&manifests, namespace).map_err(refused)?;
+        if !check.model.warnings().is_empty() {
+            log(check.model.warnings());
+        }
         let has_policies = check.model.policies().iter().next().is_some();
         if check.rejected.has_errors() {
             if !has_policies {

@@ -31,7 +31,7 @@ pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/case
 /// How many cases of each command there are at least.
 const LEAST: [(&str, usize); 7] = [
     ("audit", 40),
-    ("check", 45),
+    ("check", 46),
     ("diff", 11),
     ("explain", 17),
     ("filter", 171),

@@ -34,7 +34,7 @@ const TEMPLATES: [(&str, &[&str]); 7] = [
 ];
 
 /// A document without any of these words is of no interest, and need not even be YAML.
-const NEEDLES: [&str; 9] = [
+const NEEDLES: [&str; 10] = [
     "NetworkPolicy",
     "Namespace",
     "Pod",
@@ -43,6 +43,7 @@ const NEEDLES: [&str; 9] = [
     "Set",
     "ReplicationController",
     "Job",
+    "Node",
     "\\",
 ];
 
@@ -70,6 +71,7 @@ pub fn read_all<'t>(
         namespace,
         namespaces: BTreeMap::new(),
         drafts: Vec::new(),
+        nodes: Vec::new(),
         policies: Vec::new(),
         named: HashMap::new(),
         warnings: Diagnostics::default(),
@@ -87,7 +89,8 @@ pub fn read_all<'t>(
     }
     let policies: Policies = reader.policies.into_iter().collect();
     let model = ClusterModel::new(reader.namespaces, reader.drafts, policies);
-    Ok(model.with_warnings(reader.warnings))
+    let nodes = reader.nodes.into_iter().collect();
+    Ok(model.with_nodes(nodes).with_warnings(reader.warnings))
 }
 
 struct Reader<'r> {
@@ -95,6 +98,7 @@ struct Reader<'r> {
     namespace: &'r str,
     namespaces: BTreeMap<String, Labels>,
     drafts: Vec<Draft>,
+    nodes: Vec<IpAddr>,
     policies: Vec<Policy>,
     /// The place of each policy in the list, by namespace and name.
     named: HashMap<(String, String), usize>,
@@ -161,6 +165,13 @@ impl Reader<'_> {
                 }
             }
             (POD, "") => self.pod(node, node, POD),
+            ("Node", "") => {
+                let addresses = node.dig(&["status", "addresses"]);
+                let addresses = addresses.into_iter().flat_map(Node::items);
+                let addresses = addresses.filter_map(|item| text(item, &["address"]));
+                self.nodes
+                    .extend(addresses.filter_map(|a| parse_address(&a)));
+            }
             (kubernetes::KIND, "" | kubernetes::GROUP | kubernetes::OLD_GROUP) => {
                 return self.policy(node, line);
             }
@@ -198,6 +209,14 @@ impl Reader<'_> {
         } else {
             Vec::new()
         };
+        if is_pod {
+            let many = pod.dig(&["status", "hostIPs"]).into_iter();
+            let many = many
+                .flat_map(Node::items)
+                .filter_map(|ip| text(ip, &["ip"]));
+            let all = many.chain(text(pod, &["status", "hostIP"]));
+            self.nodes.extend(all.filter_map(|ip| parse_address(&ip)));
+        }
         self.drafts.push(Draft {
             pod: Pod {
                 namespace: self.namespace_of(object),
