@@ -28,6 +28,7 @@
 //! | `check` | the model that the command `check` asks |
 //! | `explain` | policies in words and pictures: who, why, and what is open |
 //! | `audit` | whether the virtual clusters of a stream are isolated, and why not |
+//! | `list` | every connection that is allowed |
 //! | `lint`, `migrate`, `json_schema`, `argocd`, `doctor` | the commands of these names |
 //! | `cli` | arguments, files, exit codes |
 //!
@@ -60,6 +61,8 @@ pub mod filter;
 pub mod json_schema;
 #[doc(hidden)]
 pub mod lint;
+#[doc(hidden)]
+pub mod list;
 #[doc(hidden)]
 pub mod migrate;
 #[doc(hidden)]

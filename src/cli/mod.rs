@@ -16,6 +16,7 @@ mod filter;
 mod input;
 mod kubectl;
 mod lint;
+mod list;
 mod manual;
 mod migrate;
 mod output;
@@ -90,6 +91,7 @@ enum Command {
     Diff(diff::Args),
     Explain(explain::Args),
     Lint(lint::Args),
+    List(list::Args),
     Migrate(migrate::Args),
     Schema(schema::Args),
     /// Runs a command that prints manifests, and filters what it printed
@@ -124,6 +126,7 @@ pub fn run() -> ExitCode {
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
+        Some(Command::List(args)) => list::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Exec(args)) => exec::run(&args),

@@ -29,13 +29,14 @@ use crate::support::helm::FILTER;
 pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
 
 /// How many cases of each command there are at least.
-const LEAST: [(&str, usize); 7] = [
+const LEAST: [(&str, usize); 8] = [
     ("audit", 40),
     ("check", 46),
-    ("diff", 11),
+    ("diff", 22),
     ("explain", 17),
     ("filter", 171),
     ("lint", 21),
+    ("list", 14),
     ("migrate", 23),
 ];
 

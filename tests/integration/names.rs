@@ -3,6 +3,7 @@
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position};
 use manifest::escape;
 use netpol::assertions::{self, Group, Report};
+use netpol::connections::Wanted;
 use netpol::model::cluster::ClusterModel;
 use netpol::model::reader;
 use netpol::probe;
@@ -17,6 +18,7 @@ use vcluster_netpol::explain::{self, Explanation};
 use vcluster_netpol::filter::Options;
 use vcluster_netpol::filter::helm;
 use vcluster_netpol::filter::krm;
+use vcluster_netpol::list;
 use vcluster_netpol::vcluster::actors::VOCABULARY;
 
 /// What a name may be made of.
@@ -187,6 +189,11 @@ fn forms(name: &str) -> Vec<(&'static str, String)> {
     let changes = Diff::between(read.model.policies(), open.model.policies());
     forms.push(("diff", diff::text(&changes, 100_000)));
     forms.push(("diff as markdown", diff::markdown(&changes)));
+    let listing = list::Listing::of(&read.model.connections(&Wanted::default()));
+    forms.push(("list", list::text(&listing)));
+    forms.push(("list as csv", list::csv(&listing)));
+    forms.push(("list as markdown", list::markdown(&listing)));
+    forms.push(("list as dot", list::dot(&listing)));
     let model = reader::read(text.as_bytes(), name, name).unwrap();
     forms.extend(check(name, &model));
     let report = problems(name);

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use netpol::allowed::PodClass;
 use netpol::assertions;
+use netpol::connections::{End, Group, Wanted};
 use netpol::evaluate::{Decision, Extent, Part, Why};
 use netpol::model::cluster::ClusterModel;
 use netpol::model::pod::Endpoint;
@@ -564,6 +565,65 @@ proptest! {
         }
     }
 
+    fn a_list_has_every_connection_and_no_other(naive in model()) {
+        let text = manifest_of(&naive);
+        let model = reader::read(text.as_bytes(), "random", "default").unwrap();
+        let found = model.connections(&Wanted::default());
+        let place_of = |pod: &NaivePod| {
+            let is_in = |group: &Group| {
+                group.workloads.iter().any(|w| w.namespace == pod.namespace && w.name == pod.name)
+            };
+            found.groups.iter().position(is_in).unwrap()
+        };
+        let port_of = |protocol: &str, port: u16| {
+            Ports::numbers(protocol.parse::<Protocol>().unwrap(), PortNumbers::span(port, port))
+        };
+        let listed = |from: usize, to: usize, ports: &Ports| {
+            let (from, to) = (End::Group(from), End::Group(to));
+            let line = found.connections.iter().find(|c| c.from == from && c.to == to);
+            line.is_some_and(|c| ports.difference(&c.ports).is_empty())
+        };
+        let outside = |place: usize, egress: bool, address: IpAddr, ports: &Ports| {
+            found.connections.iter().any(|c| {
+                let (end, other) = if egress { (&c.from, &c.to) } else { (&c.to, &c.from) };
+                let is_there = match other {
+                    End::Everyone => true,
+                    End::Addresses(addresses) => addresses.contains(address),
+                    End::Group(_) | End::Pods(_) => false,
+                };
+                *end == End::Group(place) && is_there && ports.difference(&c.ports).is_empty()
+            })
+        };
+        for pod in &naive.pods {
+            for (protocol, port) in PROTOCOLS.iter().flat_map(|p| PORTS.map(|n| (*p, n))) {
+                let ports = port_of(protocol, port);
+                for other in naive.pods.iter().filter(|other| other.name != pod.name) {
+                    let mut can = false;
+                    for (from, to) in pod.addresses.iter().flat_map(|a| other.addresses.iter().map(move |b| (*a, *b))) {
+                        let packet = Packet { from: (Some(pod), from), to: (Some(other), to), protocol, port };
+                        can |= from.is_ipv4() == to.is_ipv4()
+                            && naive_direction(&naive, true, &packet)
+                            && naive_direction(&naive, false, &packet);
+                    }
+                    let told = listed(place_of(pod), place_of(other), &ports);
+                    prop_assert!(told || !can, "{} to {} {port}/{protocol}", pod.name, other.name);
+                    let is_plain = pod.addresses.len() == 1
+                        && other.addresses.len() == 1
+                        && pod.addresses[0].is_ipv4() == other.addresses[0].is_ipv4();
+                    prop_assert!(!is_plain || can == told, "{} to {} {port}/{protocol}", pod.name, other.name);
+                }
+                for address in OUTSIDE.iter().map(|a| a.parse::<IpAddr>().unwrap()) {
+                    for egress in [true, false] {
+                        let (me, them) = ((Some(pod), pod.addresses[0]), (None, address));
+                        let (from, to) = if egress { (me, them) } else { (them, me) };
+                        let can = naive_direction(&naive, egress, &Packet { from, to, protocol, port });
+                        prop_assert_eq!(outside(place_of(pod), egress, address, &ports), can);
+                    }
+                }
+            }
+        }
+    }
+
     fn nothing_that_is_read_makes_it_panic(text in "\\PC{0,60}", words in "[-a-z0-9:/,=\\[\\].*\"\n]{0,40}") {
         for text in [&text, &words] {
             let _ = parse_destination(text, &VOCABULARY);
@@ -584,6 +644,7 @@ crate::registry::tests! {
         both_readings_agree_on_every_packet,
         open_and_closed_make_up_the_question,
         a_difference_is_what_one_allows_and_the_other_does_not,
+        a_list_has_every_connection_and_no_other,
         nothing_that_is_read_makes_it_panic,
     ],
 }

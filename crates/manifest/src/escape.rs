@@ -180,6 +180,17 @@ pub fn dot(text: &str) -> String {
         .replace('"', "\\\"")
 }
 
+/// A cell of CSV (RFC 4180), in one line.
+#[must_use]
+pub fn csv(text: &str) -> String {
+    let text = terminal(text);
+    if text.contains(['"', ',']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.into_owned()
+    }
+}
+
 /// A JSON text with every hidden character, and the commands of CI systems, as `\u....`: JSON itself
 /// allows most of them in strings. So it is also one that YAML reads alike, and a terminal shows.
 #[must_use]

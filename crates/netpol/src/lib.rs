@@ -16,6 +16,7 @@
 //! | [`model`] | namespaces, pods and policies, read from manifests |
 //! | [`evaluate`], [`allowed`] | verdicts; everything that is allowed, as sets |
 //! | [`difference`] | what changes from one set of policies to another, for every kind of pod |
+//! | [`connections`] | every connection that is allowed, between workloads and with the outside |
 //! | [`query`], [`verdict`] | questions in words, and their answers |
 //! | [`other_pods`] | every pod that is not of a system, as one end of a connection |
 //! | [`denial`] | the rule that is nearest to a denied connection, and the one that would allow it |
@@ -29,6 +30,7 @@ pub mod allowed;
 pub mod assertions;
 pub mod cidr;
 pub mod codes;
+pub mod connections;
 pub mod denial;
 pub mod difference;
 pub mod evaluate;

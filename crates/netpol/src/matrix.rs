@@ -1,9 +1,10 @@
-//! The whole picture: which namespace may talk to which, for every pod of a cluster model.
+//! The whole picture: which namespace, or other unit, may talk to which, for every pod of a cluster
+//! model.
 //!
 //! Pods that no policy can tell apart are one class, and only classes are judged against each
 //! other; so thousands of pods cost what their few kinds do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use crate::evaluate::{Extent, Verdict};
 use crate::model::cluster::ClusterModel;
 use crate::model::pod::{Endpoint, Pod};
 use crate::model::policy::{Direction, Namespaces, Peer};
+use crate::sets::addresses::AddressSet;
 use crate::sets::ports::{NamedPort, Ports};
+use crate::sets::selector::Selector;
 
 /// Pods that no policy of the cluster model can tell apart.
 #[derive(Debug, Clone)]
@@ -20,7 +23,7 @@ pub struct Class {
     pub pods: Vec<Arc<Pod>>,
 }
 
-/// From one namespace to another.
+/// From one unit to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     /// How much is open: all ports between all pods, some, or nothing.
@@ -29,11 +32,11 @@ pub struct Cell {
     pub ports: Ports,
 }
 
-/// Who may talk to whom, by namespace.
+/// Who may talk to whom, by namespace or another unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matrix {
-    /// The namespaces that have pods, in order.
-    pub namespaces: Vec<String>,
+    /// The units that have pods, in order.
+    pub units: Vec<String>,
     /// The cells by source and destination; a pair without two different pods has none.
     pub cells: BTreeMap<(String, String), Cell>,
 }
@@ -41,93 +44,106 @@ pub struct Matrix {
 /// Everything about a pod that a policy can ask: equal keys, equal verdicts.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 struct Key {
-    namespace: String,
+    unit: String,
     selected_by: Vec<usize>,
     meant_by: Vec<usize>,
-    ports: Vec<NamedPort>,
+    ports: Option<Vec<NamedPort>>,
     addresses: Vec<(bool, Vec<usize>)>,
 }
 
-impl ClusterModel {
-    /// The pods, sorted into classes.
-    #[must_use]
-    pub fn classes(&self) -> Vec<Class> {
+impl Key {
+    fn selected_by(&mut self) -> &mut Vec<usize> {
+        &mut self.selected_by
+    }
+
+    fn meant_by(&mut self) -> &mut Vec<usize> {
+        &mut self.meant_by
+    }
+}
+
+/// The pods that are sorted into classes, and what is known of each so far.
+struct Classifier<'m> {
+    pods: &'m [Arc<Pod>],
+    by_namespace: BTreeMap<&'m str, Vec<usize>>,
+    keys: Vec<Key>,
+}
+
+impl<'m> Classifier<'m> {
+    fn new(pods: &'m [Arc<Pod>], unit: &impl Fn(&Pod) -> String) -> Self {
         let mut by_namespace: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (i, pod) in self.pods().iter().enumerate() {
+        for (i, pod) in pods.iter().enumerate() {
             by_namespace.entry(&pod.namespace).or_default().push(i);
         }
-        let mut keys: Vec<Key> = Vec::with_capacity(self.pods().len());
-        for pod in self.pods() {
-            let mut ports = pod.ports.clone().unwrap_or_default();
-            ports.sort();
-            keys.push(Key {
-                namespace: pod.namespace.clone(),
+        let keys = pods.iter().map(|pod| {
+            let mut ports = pod.ports.clone();
+            if let Some(ports) = &mut ports {
+                ports.sort();
+            }
+            Key {
+                unit: unit(pod),
                 ports,
                 ..Key::default()
-            });
-        }
-        // What is true of a pod is noted by number; the numbers come in rising order.
-        let mut mark = |list: fn(&mut Key) -> &mut Vec<usize>,
-                        number: usize,
-                        namespace: &str,
-                        holds: &dyn Fn(&Pod) -> bool| {
-            for &i in by_namespace.get(namespace).into_iter().flatten() {
-                if let (Some(pod), Some(key)) = (self.pods().get(i), keys.get_mut(i))
-                    && holds(pod)
-                {
-                    list(key).push(number);
-                }
             }
-        };
-        let mut peers: HashMap<&Peer, usize> = HashMap::new();
-        for (number, policy) in self.policies().iter().enumerate() {
-            let selects = |pod: &Pod| policy.selector.matches(&pod.labels);
-            mark(
-                |key| &mut key.selected_by,
-                number,
-                &policy.namespace,
-                &selects,
-            );
-            for direction in [Direction::Ingress, Direction::Egress] {
-                let rules = policy.rules(direction).unwrap_or_default();
-                for peer in rules.iter().flat_map(|rule| rule.peers.iter().flatten()) {
-                    let number = peers.len();
-                    peers.entry(peer).or_insert(number);
-                }
+        });
+        Self {
+            pods,
+            keys: keys.collect(),
+            by_namespace,
+        }
+    }
+
+    /// Notes a number at the pods of a namespace for which something holds. The numbers must come
+    /// in rising order.
+    fn mark(
+        &mut self,
+        list: fn(&mut Key) -> &mut Vec<usize>,
+        number: usize,
+        namespace: &str,
+        selector: &Selector,
+    ) {
+        for &i in self.by_namespace.get(namespace).into_iter().flatten() {
+            if let (Some(pod), Some(key)) = (self.pods.get(i), self.keys.get_mut(i))
+                && selector.matches(&pod.labels)
+            {
+                list(key).push(number);
             }
         }
-        let mut peers: Vec<(&Peer, usize)> = peers.into_iter().collect();
-        peers.sort_by_key(|(_, number)| *number);
-        let mut blocks = Vec::new();
-        for (peer, number) in peers {
-            match peer {
-                Peer::Block(addresses) => blocks.push((addresses, number)),
-                Peer::Pods { namespaces, pods } => {
-                    let selects = |pod: &Pod| pods.matches(&pod.labels);
-                    match namespaces {
-                        Namespaces::Own(name) => {
-                            mark(|key| &mut key.meant_by, number, name, &selects);
-                        }
-                        Namespaces::Labelled(selector) => {
-                            for (name, labels) in self.namespaces() {
-                                if selector.matches(labels) {
-                                    mark(|key| &mut key.meant_by, number, name, &selects);
-                                }
-                            }
-                        }
-                    }
+    }
+
+    /// Notes a number at the pods that are meant by a selector of pods.
+    fn mark_peer(
+        &mut self,
+        number: usize,
+        namespaces: &Namespaces,
+        pods: &Selector,
+        model: &ClusterModel,
+    ) {
+        match namespaces {
+            Namespaces::Own(name) => self.mark(Key::meant_by, number, name, pods),
+            Namespaces::Labelled(selector) => {
+                for (name, _) in model.namespaces().filter(|(_, own)| selector.matches(own)) {
+                    self.mark(Key::meant_by, number, name, pods);
                 }
             }
         }
-        let mut classes: HashMap<Key, usize> = HashMap::new();
-        let mut found: Vec<Class> = Vec::new();
-        for (pod, mut key) in self.pods().iter().zip(keys) {
+    }
+
+    /// Notes at each of a pod's addresses which blocks hold it.
+    fn mark_addresses(&mut self, blocks: &[(&AddressSet, usize)]) {
+        for (pod, key) in self.pods.iter().zip(&mut self.keys) {
             for net in pod.addresses.cidrs() {
                 let address: IpAddr = net.addr();
                 let within = blocks.iter().filter(|(block, _)| block.contains(address));
                 key.addresses
                     .push((address.is_ipv4(), within.map(|(_, n)| *n).collect()));
             }
+        }
+    }
+
+    fn into_classes(self) -> Vec<Class> {
+        let mut classes: HashMap<Key, usize> = HashMap::new();
+        let mut found: Vec<Class> = Vec::new();
+        for (pod, key) in self.pods.iter().zip(self.keys) {
             let class = *classes.entry(key).or_insert_with(|| {
                 found.push(Class { pods: Vec::new() });
                 found.len() - 1
@@ -138,16 +154,62 @@ impl ClusterModel {
         }
         found
     }
+}
+
+impl ClusterModel {
+    /// The pods, sorted into classes; pods of different namespaces are never of one class.
+    #[must_use]
+    pub fn classes(&self) -> Vec<Class> {
+        self.classes_of(self.pods(), |pod| pod.namespace.clone())
+    }
+
+    /// Some pods, sorted into classes; pods of different units are never of one class.
+    #[must_use]
+    pub fn classes_of(&self, pods: &[Arc<Pod>], unit: impl Fn(&Pod) -> String) -> Vec<Class> {
+        let mut classifier = Classifier::new(pods, &unit);
+        let mut peers: Vec<&Peer> = Vec::new();
+        let mut known: HashSet<&Peer> = HashSet::new();
+        for (number, policy) in self.policies().iter().enumerate() {
+            classifier.mark(
+                Key::selected_by,
+                number,
+                &policy.namespace,
+                &policy.selector,
+            );
+            for direction in [Direction::Ingress, Direction::Egress] {
+                let rules = policy.rules(direction).unwrap_or_default();
+                let own = rules.iter().flat_map(|rule| rule.peers.iter().flatten());
+                peers.extend(own.filter(|peer| known.insert(peer)));
+            }
+        }
+        let mut blocks = Vec::new();
+        for (number, peer) in peers.into_iter().enumerate() {
+            match peer {
+                Peer::Block(addresses) => blocks.push((addresses, number)),
+                Peer::Pods { namespaces, pods } => {
+                    classifier.mark_peer(number, namespaces, pods, self);
+                }
+            }
+        }
+        classifier.mark_addresses(&blocks);
+        classifier.into_classes()
+    }
 
     /// Every namespace against every other, and against itself.
     #[must_use]
     pub fn matrix(&self) -> Matrix {
-        let classes = self.classes();
+        self.matrix_of(self.pods(), |pod| pod.namespace.clone())
+    }
+
+    /// Every unit of some pods against every other, and against itself.
+    #[must_use]
+    pub fn matrix_of(&self, pods: &[Arc<Pod>], unit: impl Fn(&Pod) -> String) -> Matrix {
+        let classes = self.classes_of(pods, &unit);
         let every = Ports::all_numbers();
         let mut cells: BTreeMap<(String, String), Cell> = BTreeMap::new();
         for from in &classes {
             for to in &classes {
-                let Some((source, destination)) = two_pods(from, to) else {
+                let Some((source, destination)) = from.pair_with(to) else {
                     continue;
                 };
                 let verdict = self.policies().check(
@@ -157,7 +219,7 @@ impl ClusterModel {
                 );
                 let (extent, ports) = (verdict.extent(), open_ports(&verdict));
                 cells
-                    .entry((source.namespace.clone(), destination.namespace.clone()))
+                    .entry((unit(source), unit(destination)))
                     .and_modify(|cell| {
                         if cell.extent != extent {
                             cell.extent = Extent::Part;
@@ -167,18 +229,23 @@ impl ClusterModel {
                     .or_insert(Cell { extent, ports });
             }
         }
-        let mut namespaces: Vec<String> = self.pods().iter().map(|p| p.namespace.clone()).collect();
-        namespaces.sort_unstable();
-        namespaces.dedup();
-        Matrix { namespaces, cells }
+        let units: BTreeSet<String> = pods.iter().map(|pod| unit(pod)).collect();
+        Matrix {
+            units: units.into_iter().collect(),
+            cells,
+        }
     }
 }
 
-/// A pod of each class, two different ones: what a pod does with itself says nothing about others.
-fn two_pods<'c>(from: &'c Class, to: &'c Class) -> Option<(&'c Arc<Pod>, &'c Arc<Pod>)> {
-    let source = from.pods.first()?;
-    let destination = to.pods.iter().find(|pod| !Arc::ptr_eq(pod, source))?;
-    Some((source, destination))
+impl Class {
+    /// A pod of each class, two different ones: what a pod does with itself says nothing about
+    /// others. Of one template there can be two.
+    #[must_use]
+    pub fn pair_with<'c>(&'c self, to: &'c Self) -> Option<(&'c Arc<Pod>, &'c Arc<Pod>)> {
+        let source = self.pods.first()?;
+        let is_other = |pod: &&Arc<Pod>| !Arc::ptr_eq(pod, source) || source.is_template();
+        Some((source, to.pods.iter().find(is_other)?))
+    }
 }
 
 fn open_ports(verdict: &Verdict<'_>) -> Ports {

@@ -142,6 +142,14 @@ impl ClusterModel {
         &self.pods
     }
 
+    /// Adds pods that were not read. They are found by no name and no address.
+    pub fn add_pods(&mut self, pods: Vec<Pod>) {
+        for mut pod in pods {
+            pod.namespace_labels = self.namespace_labels(&pod.namespace);
+            self.pods.push(Arc::new(pod));
+        }
+    }
+
     /// The namespaces that are described, or that something lives in, with their labels.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Arc<Labels>)> {
         self.namespaces.iter().map(|(n, l)| (n.as_str(), l))
