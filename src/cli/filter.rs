@@ -103,7 +103,12 @@ pub(super) fn write(
         }
         Err(errors) => {
             let reported = run_report.report(&Err(&errors));
-            let exit = refuse(stream, &errors.to_string(), Exit::Rejected, reader)?;
+            let exit = refuse(
+                stream,
+                &run_report.rejection(&errors),
+                Exit::Rejected,
+                reader,
+            )?;
             reported.map(|()| exit)
         }
     }

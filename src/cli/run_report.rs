@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::file;
 use super::log;
 use crate::filter::{Action, ClusterSummary, Output, PolicyChange};
-use manifest::diagnostic::Diagnostics;
+use manifest::diagnostic::{Diagnostics, Severity};
 use manifest::escape;
 
 /// How much is said, and where.
@@ -39,6 +39,17 @@ impl Args {
         let text = escape::json(&format!("{:#}\n", report(ended)));
         file::report(path, text.as_bytes())
             .with_context(|| format!("can't write the report {}", path.display()))
+    }
+
+    /// What is said of a stream that is rejected: the warnings too, unless only errors are wanted.
+    pub(super) fn rejection(&self, found: &Diagnostics) -> String {
+        if !self.quiet {
+            return found.to_string();
+        }
+        let errors = found.iter().filter(|p| p.severity == Severity::Error);
+        let mut report = Diagnostics::default();
+        report.extend(errors.cloned());
+        report.to_string()
     }
 
     /// Says on stderr what was done.

@@ -7,10 +7,10 @@ use super::index::Index;
 use super::isolation::NotIsolated;
 use super::krm::SoleList;
 use super::plan::{GeneratedPolicies, Plan};
-use super::{ClusterSummary, Options};
+use super::{ClusterSummary, Options, Planned};
 use crate::vcluster::running::Running;
 use crate::vcluster::sources::{self, Source, VirtualCluster};
-use manifest::diagnostic::{Diagnostics, Location};
+use manifest::diagnostic::{Diagnostics, Location, Severity, Sink};
 
 /// A virtual cluster of a stream, and what its config makes.
 #[derive(Debug)]
@@ -47,35 +47,38 @@ pub fn clusters(stream: &[u8], options: &Options) -> Result<Vec<PlannedCluster>,
         return Err(problem.into());
     }
     let index = Index::of(stream);
-    let mut errors = super::unreadable(&index, stream);
-    let found = match sources::virtual_clusters(&index, &options.overrides, stream) {
-        Ok(found) => found,
-        Err(problems) => {
-            errors.extend(problems);
-            return Err(errors);
-        }
+    let mut sink = Sink::default();
+    sink.extend(None, super::unreadable(&index, stream));
+    let found = sources::virtual_clusters(&index, &options.overrides, stream, &mut sink);
+    let Some(found) = found.filter(|_| !sink.has_errors()) else {
+        return Err(errors_of(sink));
     };
     let mut planned = Vec::new();
     let mut enabled = Vec::new();
-    for cluster in found.found {
+    for (subject, cluster) in found.found.into_iter().enumerate() {
         if cluster.documents.is_empty() {
             planned.push(silent(&cluster, options));
             continue;
         }
-        match Plan::of(&cluster, options) {
-            Ok((plan, _)) => enabled.push((cluster, plan)),
-            Err(problems) => planned.push(rejected(&cluster, problems, options)),
+        let mut own = Sink::default();
+        match Plan::of(subject, &cluster, options, &mut own) {
+            Some(plan) => enabled.push(Planned {
+                subject,
+                cluster,
+                plan,
+            }),
+            None => planned.push(rejected(&cluster, errors_of(own), options)),
         }
     }
-    errors.extend(super::unique(&enabled));
-    if errors.has_errors() {
-        return Err(errors);
+    sink.extend(None, super::unique(&enabled));
+    if sink.has_errors() {
+        return Err(errors_of(sink));
     }
-    planned.extend(enabled.into_iter().map(|(cluster, plan)| PlannedCluster {
-        summary: super::found(&cluster, &plan),
-        place: cluster.place.clone(),
-        plan: if plan.enabled {
-            ClusterPlan::Policies(plan.made(cluster))
+    planned.extend(enabled.into_iter().map(|planned| PlannedCluster {
+        summary: super::summary(&planned.cluster, &planned.plan),
+        place: planned.cluster.place.clone(),
+        plan: if planned.plan.enabled {
+            ClusterPlan::Policies(planned.plan.made(planned.cluster))
         } else {
             ClusterPlan::Disabled
         },
@@ -86,6 +89,14 @@ pub fn clusters(stream: &[u8], options: &Options) -> Result<Vec<PlannedCluster>,
         place: running.place.clone(),
     }));
     Ok(planned)
+}
+
+/// The errors of a sink. Warnings are told by the filter and by `lint`.
+fn errors_of(sink: Sink) -> Diagnostics {
+    let found = Diagnostics::from(sink.finish(&[], false)).into_iter();
+    let mut errors = Diagnostics::default();
+    errors.extend(found.filter(|problem| problem.severity == Severity::Error));
+    errors
 }
 
 /// A virtual cluster whose Secret or annotation has no network-policy config.
@@ -101,26 +112,20 @@ fn silent(cluster: &VirtualCluster, options: &Options) -> PlannedCluster {
     }
 }
 
-fn rejected(
-    cluster: &VirtualCluster,
-    problems: impl IntoIterator<Item = manifest::diagnostic::Diagnostic>,
-    options: &Options,
-) -> PlannedCluster {
+fn rejected(cluster: &VirtualCluster, errors: Diagnostics, options: &Options) -> PlannedCluster {
     let running = Running {
         name: cluster.name.clone(),
         namespace: cluster.namespace.clone(),
         chart: cluster.chart.clone(),
         place: cluster.place.clone(),
     };
-    let mut report = Diagnostics::default();
-    report.extend(problems);
     let mut summary = NotIsolated::running(&running, options).found;
     summary.config = Some(cluster.source.clone());
     summary.reason = Some(format!("the config from {} is rejected", cluster.source));
     summary.remedy = Some("correct the config: lint shows what is wrong with it".to_owned());
     PlannedCluster {
         summary,
-        plan: ClusterPlan::Rejected(report),
+        plan: ClusterPlan::Rejected(errors),
         place: cluster.place.clone(),
     }
 }

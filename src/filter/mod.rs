@@ -4,6 +4,7 @@
 //! judged, and has the stream edited. Nothing goes out before everything is known to be right.
 
 pub mod clusters;
+mod copies;
 #[cfg(test)]
 mod edit_tests;
 pub mod emit;
@@ -30,12 +31,13 @@ use serde_json::Value;
 use crate::rules::Audience;
 use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::{self, ConfigFile, Overrides, VirtualCluster, VirtualClusters};
+use copies::{Copies, OwnCopies};
 use index::Index;
 use isolation::NotIsolated;
 use krm::SoleList;
-use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Finished, Location, Severity, Sink};
 use manifest::documents;
-use manifest::edit;
+use manifest::edit::{self, Edit};
 use netpol::validate::CidrRule;
 use placement::Placement;
 use plan::Plan;
@@ -146,77 +148,23 @@ pub struct Output<'s> {
 /// Filters a stream.
 ///
 /// # Errors
-/// With all that is wrong at once; then nothing may be written.
+/// With all that is wrong at once, errors first; then nothing may be written.
 pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Diagnostics> {
-    if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
-        return Err(problem.into());
-    }
-    let list = SoleList::of(stream);
-    let mut overrides = effective_overrides(&options.overrides, list.as_ref());
-    // Ignore `--config` when the stream has only hooks or is empty.
-    if !overrides.files.is_empty() && install_order::is_idle(stream) {
-        overrides.to_mut().files.clear();
-    }
-    let index = Index::of(stream);
-    let Settled {
-        plans,
-        without_config,
-        mut warnings,
-    } = settle(stream, &index, &overrides, options)?;
-    let default_namespace = overrides
-        .namespace
-        .as_deref()
-        .or(overrides.fallback_namespace.as_deref());
-    let mut placement = Placement::new(stream, &index, list.as_ref(), default_namespace);
-    if plans.is_empty() {
-        warnings.extend(placement.left_alone());
-    }
-    for (cluster, plan) in &plans {
-        if plan.enabled {
-            placement.place(cluster, plan);
-        } else {
-            warnings.extend(placement.disabled(cluster));
-        }
-    }
-    let allowed: Vec<&str> = options.allow.iter().map(String::as_str).collect();
-    warnings.allow(&allowed);
-    if options.strict {
-        placement.errors.extend(warnings.clone());
-        placement.errors.be_strict();
-    }
-    placement.finish();
-    if placement.errors.has_errors() {
-        return Err(placement.errors);
-    }
-    if let Some(list) = list.as_ref().filter(|_| !plans.is_empty()) {
-        let results: Vec<Value> = plans
-            .iter()
-            .filter(|(_, plan)| plan.enabled)
-            .flat_map(|(cluster, plan)| plan.policies.iter().map(|p| krm::made(p, &cluster.source)))
-            .chain(warnings.iter().map(krm::result))
-            .collect();
-        placement.edits.extend(list.results(stream, &results));
-    }
-    verify::prove(&verify::Claim {
-        stream,
-        index: &index,
-        is_list: list.is_some(),
-        edits: &placement.edits,
-        expected: &placement.expected,
-    })?;
-    let pieces = edit::apply(stream, placement.edits).map_err(|at| {
-        let line = documents::line_of(stream, at);
-        Diagnostic::error(format!("two changes meet at line {line} of the stream"))
-            .help("please report this with the stream, its secrets removed")
-    })?;
+    let mut reading = Reading::of(stream, options)?;
+    reading.ignore_files_if_idle();
+    let mut sink = Sink::default();
+    let found = discover(&reading, options, &mut sink);
+    let mut plans = plan(&reading, found, options, &mut sink);
+    let copies = locate(&reading, &plans, &mut sink);
+    let finished = sink.finish(&options.allow, options.strict);
+    plans.comment(&finished);
+    let warnings = accepted(finished.into())?;
+    let changes = insert(&reading, &plans, copies, &warnings)?;
+    let pieces = verify(&reading, changes.edits, &changes.expected)?;
     Ok(Output {
         pieces,
-        found: plans
-            .iter()
-            .map(|(cluster, plan)| found(cluster, plan))
-            .chain(without_config.into_iter().map(|cluster| cluster.found))
-            .collect(),
-        actions: placement.actions,
+        found: plans.summaries(),
+        actions: changes.actions,
         warnings,
     })
 }
@@ -231,104 +179,281 @@ pub fn plans(
     stream: &[u8],
     options: &Options,
 ) -> Result<(Vec<GeneratedPolicies>, Diagnostics), Diagnostics> {
-    if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
-        return Err(problem.into());
-    }
-    let list = SoleList::of(stream);
-    let overrides = effective_overrides(&options.overrides, list.as_ref());
-    let settled = settle(stream, &Index::of(stream), &overrides, options)?;
-    let plans = settled.plans.into_iter();
-    let made = plans.map(|(cluster, plan)| plan.made(cluster));
-    Ok((made.collect(), settled.warnings))
+    let reading = Reading::of(stream, options)?;
+    let mut sink = Sink::default();
+    let found = discover(&reading, options, &mut sink);
+    let plans = plan(&reading, found, options, &mut sink);
+    let finished = sink.finish(&options.allow, options.strict);
+    let warnings = accepted(finished.into())?;
+    let planned = plans.with_config.into_iter();
+    let made = planned.map(|planned| planned.plan.made(planned.cluster));
+    Ok((made.collect(), warnings))
 }
 
-/// What is known of a stream before it is edited.
-struct Settled {
-    /// The virtual clusters that have a config, each with what is to be done for it.
-    plans: Vec<(VirtualCluster, Plan)>,
-    /// The others.
-    without_config: Vec<NotIsolated>,
-    warnings: Diagnostics,
+/// A stream as it was read, and what the user says beside it.
+struct Reading<'s> {
+    stream: &'s [u8],
+    /// The stream's only object, where it is a list.
+    list: Option<SoleList>,
+    overrides: Overrides,
+    index: Index,
 }
 
-/// Finds the virtual clusters of a stream, and what is to be done for each.
-fn settle(
-    stream: &[u8],
-    index: &Index,
-    overrides: &Overrides,
-    options: &Options,
-) -> Result<Settled, Diagnostics> {
-    let mut errors = unreadable(index, stream);
-    let VirtualClusters {
-        found: clusters,
-        running,
-        mut warnings,
-    } = match sources::virtual_clusters(index, overrides, stream) {
-        Ok(found) => found,
-        Err(found) => {
-            errors.extend(found);
-            return Err(errors);
+impl<'s> Reading<'s> {
+    /// Reads what can matter of a stream.
+    fn of(stream: &'s [u8], options: &Options) -> Result<Self, Diagnostics> {
+        if let Some(problem) = foreign_encoding(stream).or_else(|| SoleList::unreadable(stream)) {
+            return Err(problem.into());
         }
-    };
-    let (clusters, silent): (Vec<_>, Vec<_>) =
-        clusters.into_iter().partition(|c| !c.documents.is_empty());
-    let silent = silent.iter().map(|c| NotIsolated::silent(c, options));
-    let running = running.iter().map(|r| NotIsolated::running(r, options));
-    let without_config: Vec<NotIsolated> = silent.chain(running).collect();
-    let has_config = !clusters.is_empty();
-    let mut plans = Vec::new();
-    for cluster in clusters {
-        match Plan::of(&cluster, options) {
-            Ok((plan, found)) => {
-                warnings.extend(found);
-                plans.push((cluster, plan));
-            }
-            Err(found) => errors.extend(found),
-        }
-    }
-    errors.extend(unique(&plans));
-    if options.require.is_some() && !install_order::holds_only_hooks(stream) {
-        errors.extend(required(
+        let list = SoleList::of(stream);
+        Ok(Self {
             stream,
-            options,
-            has_config,
-            &plans,
-            &without_config,
-        ));
+            overrides: effective_overrides(&options.overrides, list.as_ref()),
+            list,
+            index: Index::of(stream),
+        })
     }
-    if errors.has_errors() {
-        return Err(errors);
+
+    /// Ignores `--config` when the stream has only hooks or is empty.
+    fn ignore_files_if_idle(&mut self) {
+        if !self.overrides.files.is_empty() && install_order::is_idle(self.stream) {
+            self.overrides.files.clear();
+        }
     }
-    Ok(Settled {
-        plans,
+
+    /// The namespace of objects that say none.
+    fn default_namespace(&self) -> Option<&str> {
+        let Overrides {
+            namespace,
+            fallback_namespace,
+            ..
+        } = &self.overrides;
+        namespace.as_deref().or(fallback_namespace.as_deref())
+    }
+}
+
+/// The virtual clusters of a stream. Each is the subject of diagnostics by its number.
+#[derive(Default)]
+struct Discovered {
+    with_config: Vec<(usize, VirtualCluster)>,
+    without_config: Vec<NotIsolated>,
+    /// Whether the list is whole: nothing was rejected that could be a virtual cluster.
+    is_complete: bool,
+}
+
+/// Finds the virtual clusters of a stream.
+fn discover(reading: &Reading<'_>, options: &Options, sink: &mut Sink) -> Discovered {
+    sink.extend(None, unreadable(&reading.index, reading.stream));
+    let Reading {
+        stream,
+        overrides,
+        index,
+        ..
+    } = reading;
+    let Some(clusters) = sources::virtual_clusters(index, overrides, stream, sink) else {
+        return Discovered::default();
+    };
+    let VirtualClusters { found, running } = clusters;
+    let (with_config, silent): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .enumerate()
+        .partition(|(_, cluster)| !cluster.documents.is_empty());
+    let silent = silent
+        .iter()
+        .map(|(_, cluster)| NotIsolated::silent(cluster, options));
+    let running = running.iter().map(|r| NotIsolated::running(r, options));
+    Discovered {
+        with_config,
+        without_config: silent.chain(running).collect(),
+        is_complete: !sink.has_errors(),
+    }
+}
+
+/// A virtual cluster that has a config, and what is to be done for it.
+struct Planned {
+    /// The number by which diagnostics are about it.
+    subject: usize,
+    cluster: VirtualCluster,
+    plan: Plan,
+}
+
+/// What is to be done for a stream.
+struct Plans {
+    with_config: Vec<Planned>,
+    without_config: Vec<NotIsolated>,
+}
+
+impl Plans {
+    /// Adds the warnings about each virtual cluster to the comments of its policies.
+    fn comment(&mut self, finished: &Finished) {
+        let warnings = finished.by_subject();
+        for planned in &mut self.with_config {
+            if let Some(warnings) = warnings.get(&Some(planned.subject)) {
+                planned.plan.comment(warnings);
+            }
+        }
+    }
+
+    fn summaries(&self) -> Vec<ClusterSummary> {
+        let with_config = self.with_config.iter();
+        let without_config = self.without_config.iter();
+        with_config
+            .map(|planned| summary(&planned.cluster, &planned.plan))
+            .chain(without_config.map(|cluster| cluster.found.clone()))
+            .collect()
+    }
+}
+
+/// Settles the policies of each virtual cluster, and judges them.
+fn plan(reading: &Reading<'_>, found: Discovered, options: &Options, sink: &mut Sink) -> Plans {
+    let Discovered {
+        with_config,
         without_config,
-        warnings,
+        is_complete,
+    } = found;
+    let has_config = !with_config.is_empty();
+    let mut plans = Plans {
+        with_config: Vec::new(),
+        without_config,
+    };
+    for (subject, cluster) in with_config {
+        if let Some(plan) = Plan::of(subject, &cluster, options, sink) {
+            plans.with_config.push(Planned {
+                subject,
+                cluster,
+                plan,
+            });
+        }
+    }
+    sink.extend(None, unique(&plans.with_config));
+    if is_complete && options.require.is_some() && !install_order::holds_only_hooks(reading.stream)
+    {
+        sink.extend(None, required(reading.stream, options, has_config, &plans));
+    }
+    plans
+}
+
+/// Finds the copies of the policies that the stream has, those of each plan in its order.
+fn locate<'r>(reading: &'r Reading<'_>, plans: &Plans, sink: &mut Sink) -> Vec<OwnCopies<'r>> {
+    let default_namespace = reading.default_namespace();
+    let copies = Copies::new(reading.stream, &reading.index, default_namespace);
+    if plans.with_config.is_empty() && !sink.has_errors() {
+        sink.extend(None, copies.without_config());
+    }
+    let mut located = Vec::new();
+    for planned in &plans.with_config {
+        let Planned {
+            subject,
+            cluster,
+            plan,
+        } = planned;
+        if plan.enabled {
+            located.push(copies.of_plan(cluster, plan));
+        } else {
+            located.push(OwnCopies::default());
+            sink.extend(Some(*subject), copies.of_disabled(cluster));
+        }
+    }
+    located
+}
+
+/// The warnings of a run without errors.
+fn accepted(found: Diagnostics) -> Result<Diagnostics, Diagnostics> {
+    if !found.has_errors() {
+        return Ok(found);
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|problem| problem.severity == Severity::Error);
+    let mut all = Diagnostics::default();
+    all.extend(errors);
+    all.extend(warnings);
+    Err(all)
+}
+
+/// What is changed in the stream.
+struct Changes<'p> {
+    edits: Vec<Edit>,
+    actions: Vec<Action>,
+    /// What the stream must hold once it is written.
+    expected: Vec<placement::Expected<'p>>,
+}
+
+/// Puts the policies where they belong.
+fn insert<'p>(
+    reading: &'p Reading<'_>,
+    plans: &'p Plans,
+    copies: Vec<OwnCopies<'p>>,
+    warnings: &Diagnostics,
+) -> Result<Changes<'p>, Diagnostics> {
+    let list = reading.list.as_ref();
+    let mut placement = Placement::new(reading.stream, list);
+    for (planned, copies) in plans.with_config.iter().zip(copies) {
+        if planned.plan.enabled {
+            placement.place(&planned.cluster, &planned.plan, copies);
+        }
+    }
+    placement.finish();
+    if placement.errors.has_errors() {
+        placement.errors.extend(warnings.clone());
+        return Err(placement.errors);
+    }
+    if let Some(list) = list.filter(|_| !plans.with_config.is_empty()) {
+        let enabled = plans.with_config.iter().filter(|p| p.plan.enabled);
+        let made = enabled.flat_map(|planned| {
+            let policies = planned.plan.policies.iter();
+            policies.map(|policy| krm::made(policy, &planned.cluster.source))
+        });
+        let results: Vec<Value> = made.chain(warnings.iter().map(krm::result)).collect();
+        placement
+            .edits
+            .extend(list.results(reading.stream, &results));
+    }
+    Ok(Changes {
+        edits: placement.edits,
+        actions: placement.actions,
+        expected: placement.expected,
+    })
+}
+
+/// Proves that the edited stream is what was planned, and gives its pieces.
+fn verify<'s>(
+    reading: &Reading<'s>,
+    edits: Vec<Edit>,
+    expected: &[placement::Expected<'_>],
+) -> Result<Vec<Cow<'s, [u8]>>, Diagnostics> {
+    verify::prove(&verify::Claim {
+        stream: reading.stream,
+        index: &reading.index,
+        is_list: reading.list.is_some(),
+        edits: &edits,
+        expected,
+    })?;
+    edit::apply(reading.stream, edits).map_err(|at| {
+        let line = documents::line_of(reading.stream, at);
+        Diagnostic::error(format!("two changes meet at line {line} of the stream"))
+            .help("please report this with the stream, its secrets removed")
+            .into()
     })
 }
 
 /// What `--require` finds missing.
-fn required(
-    stream: &[u8],
-    options: &Options,
-    has_config: bool,
-    plans: &[(VirtualCluster, Plan)],
-    without_config: &[NotIsolated],
-) -> Vec<Diagnostic> {
+fn required(stream: &[u8], options: &Options, has_config: bool, plans: &Plans) -> Vec<Diagnostic> {
     let are_missed = options.require == Requirement::Policies;
-    if !has_config && (without_config.is_empty() || !are_missed) {
+    if !has_config && (plans.without_config.is_empty() || !are_missed) {
         return vec![no_config(stream, options.require)];
     }
     if !are_missed {
         return Vec::new();
     }
-    let disabled = plans.iter().filter(|(_, plan)| !plan.enabled);
-    let disabled = disabled.map(|(cluster, plan)| NotIsolated::disabled(cluster, plan).refused());
+    let disabled = plans.with_config.iter().filter(|p| !p.plan.enabled);
+    let disabled = disabled.map(|p| NotIsolated::disabled(&p.cluster, &p.plan).refused());
     disabled
-        .chain(without_config.iter().map(NotIsolated::refused))
+        .chain(plans.without_config.iter().map(NotIsolated::refused))
         .collect()
 }
 
-fn found(cluster: &VirtualCluster, plan: &Plan) -> ClusterSummary {
+fn summary(cluster: &VirtualCluster, plan: &Plan) -> ClusterSummary {
     if !plan.enabled {
         return NotIsolated::disabled(cluster, plan).found;
     }
@@ -346,14 +471,11 @@ fn found(cluster: &VirtualCluster, plan: &Plan) -> ClusterSummary {
 }
 
 /// What the user says, with the config that a ResourceList brings along.
-fn effective_overrides<'o>(
-    overrides: &'o Overrides,
-    list: Option<&SoleList>,
-) -> Cow<'o, Overrides> {
-    let mut overrides = Cow::Borrowed(overrides);
+fn effective_overrides(overrides: &Overrides, list: Option<&SoleList>) -> Overrides {
+    let mut overrides = overrides.clone();
     let function_config = list.and_then(|l| l.function_config.clone());
     if let (Some(text), true) = (function_config, overrides.files.is_empty()) {
-        overrides.to_mut().files.push(ConfigFile {
+        overrides.files.push(ConfigFile {
             name: "functionConfig.spec".to_owned(),
             text,
         });
@@ -381,10 +503,10 @@ fn foreign_encoding(stream: &[u8]) -> Option<Diagnostic> {
 }
 
 /// Each policy has one virtual cluster: two of them in one namespace would take turns.
-fn unique(plans: &[(VirtualCluster, Plan)]) -> Diagnostics {
+fn unique(plans: &[Planned]) -> Diagnostics {
     let mut report = Diagnostics::default();
     let mut owners: HashMap<&str, HashMap<Option<&str>, &VirtualCluster>> = HashMap::new();
-    for (cluster, plan) in plans.iter().filter(|(_, plan)| plan.enabled) {
+    for Planned { cluster, plan, .. } in plans.iter().filter(|p| p.plan.enabled) {
         for policy in plan.policies.iter().chain(&plan.companions) {
             let namespace = policy.namespace.as_deref();
             let owners = owners.entry(&policy.name).or_default();

@@ -1,21 +1,20 @@
 //! Where the policies of the virtual clusters stand in the stream, or will stand.
 //!
-//! Finds the copies that are there, and turns policies into changes of the stream. What a policy
-//! says is settled before.
+//! Turns policies into changes of the stream. What a policy says is settled before, and which copies
+//! of it are there.
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::Action;
 use super::PolicyChange;
+use super::copies::OwnCopies;
 use super::plan::Plan;
 use crate::filter::emit;
-use crate::filter::index::{Index, IndexedObject as Object};
+use crate::filter::index::IndexedObject as Object;
 use crate::filter::install_order::{self, Separator};
 use crate::filter::krm::SoleList;
 use crate::filter::roundtrip;
-use crate::rules::disabled_with_policies;
-use crate::vcluster::policies::{Policy, Role};
+use crate::vcluster::policies::Policy;
 use crate::vcluster::sources::VirtualCluster;
 use manifest::diagnostic::{Diagnostic, Diagnostics};
 use manifest::documents;
@@ -25,12 +24,7 @@ use manifest::objects::{FILENAME, Item};
 /// The stream being edited.
 pub(super) struct Placement<'a> {
     stream: &'a [u8],
-    index: &'a Index,
     list: Option<&'a SoleList>,
-    /// The namespace of objects that say none.
-    default_namespace: Option<&'a str>,
-    /// The policies of each name and namespace that nobody has taken yet, as places in the index.
-    unclaimed: HashMap<(&'a str, Option<&'a str>), Cell<Vec<usize>>>,
     /// Items that go out of their lists.
     leaving: Vec<&'a Object>,
     pub(super) edits: Vec<Edit>,
@@ -56,37 +50,11 @@ pub(super) struct Expected<'a> {
     pub(super) text: String,
 }
 
-/// A policy of some virtual cluster, by which copies of it are found.
-struct Wanted<'w> {
-    name: &'w str,
-    namespaces: [Option<&'w str>; 2],
-    /// Whether no other virtual cluster has a policy of that name.
-    only: bool,
-}
-
 impl<'a> Placement<'a> {
-    pub(super) fn new(
-        stream: &'a [u8],
-        index: &'a Index,
-        list: Option<&'a SoleList>,
-        default_namespace: Option<&'a str>,
-    ) -> Self {
-        let mut unclaimed: HashMap<_, Cell<Vec<usize>>> = HashMap::new();
-        for (i, object) in index.objects.iter().enumerate() {
-            if let (true, Some(name)) = (
-                object.is_network_policy() && !object.is_hook(),
-                &object.name,
-            ) {
-                let place = (name.as_str(), object.namespace.as_deref());
-                unclaimed.entry(place).or_default().get_mut().push(i);
-            }
-        }
+    pub(super) fn new(stream: &'a [u8], list: Option<&'a SoleList>) -> Self {
         Self {
             stream,
-            index,
             list,
-            default_namespace,
-            unclaimed,
             leaving: Vec::new(),
             edits: Vec::new(),
             missing: Vec::new(),
@@ -96,50 +64,23 @@ impl<'a> Placement<'a> {
         }
     }
 
-    /// The copies of a policy in the stream, none of which has been taken for another's.
-    fn copies(&self, wanted: &Wanted<'_>) -> Vec<&'a Object> {
-        let mut found: Vec<usize> = Vec::new();
-        let mut take = |namespace: Option<&str>| {
-            let places = self.unclaimed.get(&(wanted.name, namespace));
-            found.extend(places.map(Cell::take).into_iter().flatten());
-        };
-        for namespace in wanted.namespaces.into_iter().flatten() {
-            take(Some(namespace));
-        }
-        // One without a namespace is of the release's; of which, only the environment says.
-        let default_is_meant =
-            |default_namespace| wanted.only || wanted.namespaces.contains(&Some(default_namespace));
-        if self.default_namespace.is_none_or(default_is_meant) {
-            take(None);
-        }
-        found.sort_unstable();
-        let objects = &self.index.objects;
-        found.iter().filter_map(|i| objects.get(*i)).collect()
-    }
-
-    pub(super) fn place(&mut self, cluster: &VirtualCluster, plan: &'a Plan) {
-        let of_stream = cluster.stream_namespace.as_deref();
-        let only = cluster.has_name_alone;
-        let copies = |placement: &mut Self, name: &str, namespace: Option<&str>| {
-            placement.copies(&Wanted {
-                name,
-                namespaces: [namespace, of_stream],
-                only,
-            })
-        };
-        for policy in &plan.policies {
-            let found = copies(self, &policy.name, policy.namespace.as_deref());
+    /// Writes the policies of a virtual cluster over their copies, or among what is missing.
+    pub(super) fn place(
+        &mut self,
+        cluster: &VirtualCluster,
+        plan: &'a Plan,
+        copies: OwnCopies<'a>,
+    ) {
+        for (policy, found) in plan.policies.iter().zip(copies.policies) {
             self.put(cluster, policy, &plan.comments, found);
         }
-        for policy in &plan.companions {
-            if copies(self, &policy.name, policy.namespace.as_deref()).is_empty() {
+        for (policy, found) in plan.companions.iter().zip(copies.companions) {
+            if found.is_empty() {
                 self.put(cluster, policy, &plan.comments, Vec::new());
             }
         }
-        for name in &plan.unwanted {
-            for copy in copies(self, name, cluster.namespace.as_deref()) {
-                self.remove(copy);
-            }
+        for copy in copies.unwanted {
+            self.remove(copy);
         }
     }
 
@@ -296,49 +237,6 @@ impl<'a> Placement<'a> {
                 })),
             }
         }
-    }
-
-    /// Policies of a virtual cluster whose config is disabled stay, and a warning says so.
-    pub(super) fn disabled(&mut self, cluster: &VirtualCluster) -> Vec<Diagnostic> {
-        let stream = self.stream;
-        let copies = [Role::Workload, Role::ControlPlane]
-            .into_iter()
-            .flat_map(|role| {
-                self.copies(&Wanted {
-                    name: &role.policy_name(&cluster.name),
-                    namespaces: [
-                        cluster.namespace.as_deref(),
-                        cluster.stream_namespace.as_deref(),
-                    ],
-                    only: cluster.has_name_alone,
-                })
-            });
-        copies
-            .map(|object| {
-                let message = format!(
-                    "the config of {} is disabled, but this policy is in the stream and stays",
-                    cluster.describe()
-                );
-                Diagnostic::warning(disabled_with_policies::RULE.code, message)
-                    .help("enable the config, or remove the policy from the chart")
-                    .at(object.place(stream))
-            })
-            .collect()
-    }
-
-    /// Policies of virtual clusters that no config speaks of stay, and a warning says so.
-    pub(super) fn left_alone(&self) -> Vec<Diagnostic> {
-        let ours = |o: &&Object| o.is_own_policy() && !o.is_hook();
-        let objects = self.index.objects.iter().filter(ours);
-        objects
-            .map(|object| {
-                let message =
-                    "the stream holds no config, so this policy stays as the chart has it";
-                Diagnostic::warning(disabled_with_policies::RULE.code, message)
-                    .help("was the config Secret hidden? Set the annotation, or use --config FILE")
-                    .at(object.place(self.stream))
-            })
-            .collect()
     }
 
     /// Takes out what goes, and puts in what is missing.

@@ -22,7 +22,7 @@ use crate::vcluster::policies::{
     self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
 };
 use crate::vcluster::sources::{self, VirtualCluster};
-use manifest::diagnostic::{Diagnostic, Location, Position, Quoting, Severity};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity, Sink};
 use manifest::schema::{self, Origin};
 use manifest::yaml::{Paths, Tree};
 use netpol::cidr::Cidr;
@@ -100,132 +100,168 @@ impl Plan {
         }
     }
 
-    /// Settles config, chart and options, and judges what comes of them.
+    /// Settles config, chart and options, and judges what comes of them. `None` if anything is
+    /// rejected, which the sink says.
     pub(super) fn of(
+        subject: usize,
         cluster: &VirtualCluster,
         options: &Options,
-    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let (mut settings, mut warnings) = checked_settings(cluster, options)?;
+        sink: &mut Sink,
+    ) -> Option<Self> {
+        let mut settings = checked_settings(subject, cluster, options, sink)?;
         settings.write_cidrs_for_policies();
+        let chart = ChartFacts::of(subject, cluster, &settings, options, sink)?;
+        let about = chart.subject(cluster, options);
+        let policies = policies::policies(&about, &settings);
+        let companions = companions(&about, &settings, options);
+        let warnings = config::warnings(&View {
+            settings: &settings,
+            policies: &policies,
+            dns: dns(cluster, &about, !companions.is_empty()),
+            quoting: quoting(&cluster.documents),
+            audience: options.audience,
+        });
+        sink.extend(Some(subject), relocate(cluster, warnings));
+        let made: Vec<Policy> = policies.iter().chain(&companions).cloned().collect();
+        let mut found = Vec::new();
+        if settings.enabled {
+            let of_policy = |policy| judge_policy(policy, cluster, options.cidr);
+            found.extend(made.iter().flat_map(of_policy));
+            found.extend(global_hooks(cluster, &chart.global_annotations, options));
+        }
+        let overriding = overriding(cluster, options, &about, &settings, &made);
+        let mut all = found.iter().chain(&overriding);
+        let is_rejected = all.any(|p| p.severity == Severity::Error);
+        sink.extend(Some(subject), found);
+        if let Some(problem) = overriding {
+            sink.push_for_caller(subject, problem);
+        }
+        if is_rejected {
+            return None;
+        }
+        let unwanted = [Role::Workload, Role::ControlPlane]
+            .into_iter()
+            .filter(|role| !policies.iter().any(|p| p.role == *role))
+            .map(|role| role.policy_name(&cluster.name))
+            .collect();
+        let edition = chart.edition;
+        Some(Self {
+            enabled: settings.enabled,
+            edition,
+            policies,
+            companions,
+            unwanted,
+            comments: vec![format!(
+                "vcluster-netpol: edition {edition}, config from {}.",
+                cluster.source
+            )],
+        })
+    }
+
+    /// Adds the warnings to what is written above each policy: where Helm hides stderr, it is the
+    /// one place where the user sees them.
+    pub(super) fn comment(&mut self, warnings: &Diagnostics) {
+        self.comments.extend(warnings.iter().map(comment_of));
+    }
+}
+
+/// What the chart and the options say about a virtual cluster, beside its config.
+struct ChartFacts {
+    edition: Edition,
+    workload_namespace: Option<String>,
+    mapped_namespaces: Vec<String>,
+    chart: Option<String>,
+    global_annotations: BTreeMap<String, String>,
+}
+
+impl ChartFacts {
+    /// Gathers them, and says what is to be said about them.
+    fn of(
+        subject: usize,
+        cluster: &VirtualCluster,
+        settings: &Settings,
+        options: &Options,
+        sink: &mut Sink,
+    ) -> Option<Self> {
+        let version = cluster.chart_version();
         let edition = options
             .edition
-            .unwrap_or_else(|| Edition::of(cluster.chart_version().as_ref()));
-        let workload_namespace = workload_namespace(cluster);
+            .unwrap_or_else(|| Edition::of(version.as_ref()));
+        let workload_namespace = workload_namespace(cluster).map(str::to_owned);
+        let mut warnings = Vec::new();
         if workload_namespace.is_some() && settings.enabled {
             warnings.push(two_namespaces());
         }
-        let version = cluster.chart_version();
         if let Some(version) = version.filter(ChartVersion::is_newer_than_known)
             && settings.enabled
             && options.edition.is_none()
         {
             warnings.push(newer_chart(&version, edition));
         }
-        let global_annotations =
-            sources::strings(cluster.value("/controlPlane/advanced/globalMetadata/annotations"));
-        let chart = cluster.chart.as_deref().and_then(edition::clean_label);
-        let flag = |path: &str, default| cluster.flag(path).unwrap_or(default);
-        let (mapped, found) = mapped_namespaces(cluster, &settings)?;
+        let mapped = mapped_namespaces(cluster, settings);
+        let (mapped_namespaces, found) = match mapped {
+            Ok((namespaces, warning)) => (Some(namespaces), warning),
+            Err(problem) => (None, Some(problem)),
+        };
         warnings.extend(found);
-        let subject = Subject {
+        sink.extend(Some(subject), relocate(cluster, warnings));
+        Some(Self {
+            edition,
+            workload_namespace,
+            mapped_namespaces: mapped_namespaces?,
+            chart: cluster.chart.as_deref().and_then(edition::clean_label),
+            global_annotations: sources::strings(
+                cluster.value("/controlPlane/advanced/globalMetadata/annotations"),
+            ),
+        })
+    }
+
+    /// What the policies are about.
+    fn subject<'c>(&'c self, cluster: &'c VirtualCluster, options: &'c Options) -> Subject<'c> {
+        let flag = |path: &str, default| cluster.flag(path).unwrap_or(default);
+        Subject {
             release: &cluster.name,
             namespace: cluster.namespace.as_deref(),
-            workload_namespace,
-            mapped_namespaces: &mapped,
-            chart: chart.as_deref(),
+            workload_namespace: self.workload_namespace.as_deref(),
+            mapped_namespaces: &self.mapped_namespaces,
+            chart: self.chart.as_deref(),
             heritage: cluster.heritage.as_deref().unwrap_or("Helm"),
-            edition,
+            edition: self.edition,
             private_nodes: flag("/privateNodes/enabled", false),
             separate_dns: flag("/controlPlane/coredns/enabled", true)
                 && !flag("/controlPlane/coredns/embedded", false),
-            global_annotations: &global_annotations,
+            global_annotations: &self.global_annotations,
             project_namespace_label: options
                 .project_namespace_label
                 .as_deref()
                 .unwrap_or(PROJECT_NAMESPACE_LABEL),
-        };
-        let policies = policies::policies(&subject, &settings);
-        let companions = companions(&subject, &settings, options);
-        warnings.extend(config::warnings(&View {
-            settings: &settings,
-            policies: &policies,
-            dns: dns(cluster, &subject, !companions.is_empty()),
-            quoting: quoting(&cluster.documents),
-            audience: options.audience,
-        }));
-        let mut global_warnings = Vec::new();
-        if settings.enabled {
-            let all = policies.iter().chain(&companions);
-            let mut errors: Vec<Diagnostic> = all
-                .flat_map(|policy| judge_policy(policy, cluster, options.cidr))
-                .collect();
-            let (refused, warned) = global_hooks(cluster, &global_annotations, options);
-            errors.extend(refused);
-            if !errors.is_empty() {
-                return Err(errors);
-            }
-            global_warnings = warned;
         }
-        let allowed = settings.allow.iter().chain(&options.allow);
-        warnings.retain(|w| {
-            let silenced = |code: &str| allowed.clone().any(|a| a.eq_ignore_ascii_case(code));
-            !w.code.is_some_and(silenced)
-        });
-        let mut warnings = relocate(cluster, warnings);
-        warnings.extend(global_warnings);
-        let made: Vec<Policy> = policies.iter().chain(&companions).cloned().collect();
-        if let Some(problem) = overriding(cluster, options, &subject, &settings, &made) {
-            if problem.severity == Severity::Error {
-                return Err(vec![problem]);
-            }
-            warnings.push(problem);
-        }
-        let mut comments = vec![format!(
-            "vcluster-netpol: edition {edition}, config from {}.",
-            cluster.source
-        )];
-        comments.extend(warnings.iter().map(comment_of));
-        let unwanted = [Role::Workload, Role::ControlPlane]
-            .into_iter()
-            .filter(|role| !policies.iter().any(|p| p.role == *role))
-            .map(|role| role.policy_name(&cluster.name))
-            .collect();
-        let plan = Self {
-            enabled: settings.enabled,
-            edition,
-            policies,
-            companions,
-            unwanted,
-            comments,
-        };
-        Ok((plan, warnings))
     }
 }
 
-/// The settings of a virtual cluster, or all that is wrong with the config in shape and values.
+/// The settings of a virtual cluster. All that is wrong with the config in shape and values goes
+/// into the sink; if any of it is an error, there are no settings.
 fn checked_settings(
+    subject: usize,
     cluster: &VirtualCluster,
     options: &Options,
-) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let mut errors: Vec<Diagnostic> = cluster
-        .documents
-        .iter()
-        .flat_map(|document| &document.problems)
-        .filter(|p| p.severity == Severity::Error)
-        .cloned()
-        .collect();
-    match settings(cluster, options) {
-        Ok(settings) if errors.is_empty() => return Ok(settings),
-        Ok(_) => {}
-        Err(mut found) => {
-            // That a value of the wrong type can't be decoded has been said, and better.
-            if !errors.is_empty() {
-                found.retain(|p| p.place.path.as_deref() != Some(""));
-            }
-            errors.extend(relocate(cluster, found));
-        }
+    sink: &mut Sink,
+) -> Option<Settings> {
+    let is_error = |p: &Diagnostic| p.severity == Severity::Error;
+    let shape = cluster.documents.iter().flat_map(|d| &d.problems);
+    let shape: Vec<Diagnostic> = shape.cloned().collect();
+    let (settings, mut found) = settings_of(&cluster.documents, cluster, options);
+    let has_shape = !shape.iter().any(is_error);
+    if !has_shape {
+        // That a value of the wrong type can't be decoded has been said, and better.
+        found.retain(|p| p.place.path.as_deref() != Some(""));
     }
-    Err(errors)
+    let is_accepted = has_shape && !found.iter().any(is_error);
+    sink.extend(Some(subject), shape);
+    sink.extend(Some(subject), relocate(cluster, found));
+    let settings = settings?;
+    sink.allow(subject, settings.allow.iter().cloned());
+    if is_accepted { Some(settings) } else { None }
 }
 
 fn companions(subject: &Subject<'_>, settings: &Settings, options: &Options) -> Vec<Policy> {
@@ -238,8 +274,8 @@ fn companions(subject: &Subject<'_>, settings: &Settings, options: &Options) -> 
 
 /// What is to be said of an annotation that takes back what the Secret's config closes.
 ///
-/// Everybody who can add an object to the stream can annotate it. So only the caller can allow this, not
-/// the annotation itself.
+/// Everybody who can add an object to the stream can annotate it. So the annotation can't allow this
+/// itself: only the caller can, or the config that it takes the place of.
 fn overriding(
     cluster: &VirtualCluster,
     options: &Options,
@@ -248,10 +284,9 @@ fn overriding(
     policies: &[Policy],
 ) -> Option<Diagnostic> {
     let secret = cluster.overridden.as_ref()?;
-    let (of_secret, _) = settings_of(std::slice::from_ref(secret), cluster, options).ok()?;
-    if !of_secret.enabled {
-        return None;
-    }
+    let (of_secret, problems) = settings_of(std::slice::from_ref(secret), cluster, options);
+    let is_readable = problems.iter().all(|p| p.severity == Severity::Warning);
+    let of_secret = of_secret.filter(|of_secret| is_readable && of_secret.enabled)?;
     let (code, message) = if settings.enabled {
         let mut before = policies::policies(subject, &of_secret);
         before.extend(companions(subject, &of_secret, options));
@@ -270,7 +305,8 @@ fn overriding(
         );
         (annotation_disables::RULE.code, message)
     };
-    if options.allow.iter().any(|a| a.eq_ignore_ascii_case(code)) {
+    let mut allowed = options.allow.iter().chain(&of_secret.allow);
+    if allowed.any(|a| a.eq_ignore_ascii_case(code)) {
         return None;
     }
     let mut problem = Diagnostic::warning(code, message).help(format!(
@@ -285,20 +321,13 @@ fn overriding(
     Some(problem)
 }
 
-/// The settings of a virtual cluster, judged, with warnings; problems have paths below the config.
-fn settings(
-    cluster: &VirtualCluster,
-    options: &Options,
-) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
-    settings_of(&cluster.documents, cluster, options)
-}
-
-/// The settings that some documents say for a virtual cluster.
+/// The settings that some documents say for a virtual cluster, where they can be read, and what is
+/// wrong with them; problems have paths below the config.
 fn settings_of(
     documents: &[ConfigDocument],
     cluster: &VirtualCluster,
     options: &Options,
-) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
+) -> (Option<Settings>, Vec<Diagnostic>) {
     let quoting = quoting(documents);
     let config = documents
         .iter()
@@ -307,22 +336,15 @@ fn settings_of(
         .reduce(merge)
         .filter(|config| !config.is_null())
         .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    let (mut settings, mut warnings) = Settings::from_json(config, quoting)?;
-    if !settings.enabled {
-        return Ok((settings, warnings));
+    let (mut settings, mut found) = match Settings::from_json(config, quoting) {
+        Ok(settings) => settings,
+        Err(errors) => return (None, errors),
+    };
+    if settings.enabled {
+        found.extend(resolve_project(cluster, options, &mut settings));
+        found.extend(judge(&settings, cluster, quoting, options));
     }
-    let mut errors = Vec::new();
-    resolve_project(cluster, options, &mut settings, &mut errors, &mut warnings);
-    let (refused, warned): (Vec<_>, Vec<_>) = judge(&settings, cluster, quoting, options)
-        .into_iter()
-        .partition(|p| p.severity == Severity::Error);
-    errors.extend(refused);
-    warnings.extend(warned);
-    if errors.is_empty() {
-        Ok((settings, warnings))
-    } else {
-        Err(errors)
-    }
+    (Some(settings), found)
 }
 
 /// Whether the values of a config may be shown.
@@ -361,7 +383,7 @@ fn workload_namespace(cluster: &VirtualCluster) -> Option<&str> {
 fn mapped_namespaces(
     cluster: &VirtualCluster,
     settings: &Settings,
-) -> Result<(Vec<String>, Option<Diagnostic>), Vec<Diagnostic>> {
+) -> Result<(Vec<String>, Option<Diagnostic>), Diagnostic> {
     const FIELD: &str = "mappedNamespaces";
     if !settings.host.mapped_namespaces || !settings.enabled {
         return Ok((Vec::new(), None));
@@ -376,7 +398,7 @@ fn mapped_namespaces(
         let message = "policies in mapped namespaces name the namespace of the control plane, and \
                        nothing says which it is";
         let problem = Diagnostic::error(message).help("name it with --namespace");
-        return Err(relocate(cluster, vec![at(problem)]));
+        return Err(at(problem));
     }
     let warning = |message: String, help: &str| {
         at(Diagnostic::warning(mapped_namespaces::RULE.code, message).help(help))
@@ -545,22 +567,16 @@ fn resolve_project(
     cluster: &VirtualCluster,
     options: &Options,
     settings: &mut Settings,
-    errors: &mut Vec<Diagnostic>,
-    warnings: &mut Vec<Diagnostic>,
-) {
+) -> Vec<Diagnostic> {
     let of_secret = cluster.text("/loft/project");
     let known = match (of_secret, options.project.as_deref()) {
         (Some(a), Some(b)) if a != b => {
-            errors.push(
-                Diagnostic::error(
-                    "--project and loft.project of the config Secret name two projects",
-                )
-                .help("leave --project out"),
-            );
-            return;
+            let message = "--project and loft.project of the config Secret name two projects";
+            return vec![Diagnostic::error(message).help("leave --project out")];
         }
         (a, b) => a.or(b),
     };
+    let mut found = Vec::new();
     for (key, value) in &mut settings.labels {
         if !is_placeholder(value) {
             continue;
@@ -570,10 +586,13 @@ fn resolve_project(
             let help = "name it with --project NAME, or let the Platform set loft.project";
             let mut problem = Diagnostic::error(message).help(help);
             problem.place.path = Some(schema::join("labels", key));
-            errors.push(problem);
+            found.push(problem);
         }
         // Nothing more is to be said of a placeholder that stays.
         known.unwrap_or_default().clone_into(value);
+    }
+    if !found.is_empty() {
+        return found;
     }
     match settings.labels.get(PROJECT_LABEL).map(String::as_str) {
         Some("") => {
@@ -583,17 +602,17 @@ fn resolve_project(
             )
             .help("give it the project's name, or remove it");
             problem.place.path = Some(schema::join("labels", PROJECT_LABEL));
-            warnings.push(problem);
+            found.push(problem);
         }
         None if options.project.is_some() => {
             let message =
                 format!("--project has no effect: the config has no label {PROJECT_LABEL}");
             let help = format!("set labels: {{{PROJECT_LABEL}: NAME}} in the config");
-            warnings
-                .push(Diagnostic::warning(option_without_effect::RULE.code, message).help(help));
+            found.push(Diagnostic::warning(option_without_effect::RULE.code, message).help(help));
         }
         _ => {}
     }
+    found
 }
 
 /// Whether a value is `{{ .Values.loft.project }}`, with whatever blanks.
@@ -621,41 +640,10 @@ fn judge(
         cidr: options.cidr,
         use_of: Use::ForPolicies,
     };
-    let spot = |path: &str| FieldSpot::new(path, None);
-    let mut problems = Vec::new();
-    for (key, value) in &settings.labels {
-        let label = BTreeMap::from([(key.clone(), value.clone())]);
-        let at = spot(&manifest::schema::join("labels", key));
-        problems.extend(validate::labels(&label, &at, &ctx));
-    }
-    let at = spot("annotations");
-    let annotations = &settings.annotations;
-    problems.extend(validate::annotations(annotations, &at, &ctx));
-    if cluster.helm4 {
-        problems.extend(validate::annotations_through_helm_4(annotations, &at, &ctx));
-    }
-    problems.extend(hook_annotations(annotations.keys(), options, |key| {
-        Location::default().at(schema::join("annotations", key), None)
-    }));
-    let public = &settings.public_egress;
-    if public.enabled {
-        let mut block = public.block();
-        let at = spot(public.field);
-        // The default excepts were chosen for the cidr as it goes out, and nobody wrote them.
-        if public.has_default_excepts
-            && let Some(parsed) = Cidr::parse(&block.cidr)
-        {
-            problems.extend(validate::cidr(&block.cidr, &at.field("cidr"), &ctx));
-            block.cidr = parsed.for_policy(&block.cidr);
-        }
-        let found = validate::ip_block(&block, &at, &ctx);
-        problems.extend(found.into_iter().map(|p| public.reindexed(p)));
-        for (index, block) in public.further.iter().enumerate() {
-            let at = spot(&PublicEgress::field_of_further(index));
-            problems.extend(validate::ip_block(block, &at, &ctx));
-        }
-    }
+    let mut problems = judge_metadata(settings, cluster, options, &ctx);
+    problems.extend(judge_public_egress(&settings.public_egress, &ctx));
     problems.extend(settings.host.problems(&ctx));
+    let spot = |path: &str| FieldSpot::new(path, None);
     for rules in [&settings.workload, &settings.control_plane] {
         for user in &rules.egress {
             problems.extend(validate::egress_rule(&user.rule, &spot(&user.field), &ctx));
@@ -667,20 +655,71 @@ fn judge(
     problems
 }
 
+/// The same of the user's labels and annotations.
+fn judge_metadata(
+    settings: &Settings,
+    cluster: &VirtualCluster,
+    options: &Options,
+    ctx: &validate::Context<'_>,
+) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for (key, value) in &settings.labels {
+        let label = BTreeMap::from([(key.clone(), value.clone())]);
+        let path = schema::join("labels", key);
+        problems.extend(validate::labels(&label, &FieldSpot::new(&path, None), ctx));
+    }
+    let at = FieldSpot::new("annotations", None);
+    let annotations = &settings.annotations;
+    problems.extend(validate::annotations(annotations, &at, ctx));
+    if cluster.helm4 {
+        problems.extend(validate::annotations_through_helm_4(annotations, &at, ctx));
+    }
+    problems.extend(hook_annotations(annotations.keys(), options, |key| {
+        Location::default().at(schema::join("annotations", key), None)
+    }));
+    problems
+}
+
+/// The same of the address blocks that workloads reach by default.
+fn judge_public_egress(public: &PublicEgress, ctx: &validate::Context<'_>) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    if !public.enabled {
+        return problems;
+    }
+    let mut block = public.block();
+    let at = FieldSpot::new(public.field, None);
+    // The default excepts were chosen for the cidr as it goes out, and nobody wrote them.
+    if public.has_default_excepts
+        && let Some(parsed) = Cidr::parse(&block.cidr)
+    {
+        problems.extend(validate::cidr(&block.cidr, &at.field("cidr"), ctx));
+        block.cidr = parsed.for_policy(&block.cidr);
+    }
+    let found = validate::ip_block(&block, &at, ctx);
+    problems.extend(found.into_iter().map(|p| public.reindexed(p)));
+    for (index, block) in public.further.iter().enumerate() {
+        let field = PublicEgress::field_of_further(index);
+        problems.extend(validate::ip_block(
+            block,
+            &FieldSpot::new(&field, None),
+            ctx,
+        ));
+    }
+    problems
+}
+
 /// The same of the annotations that the chart puts on all its objects: errors and warnings.
 fn global_hooks(
     cluster: &VirtualCluster,
     annotations: &BTreeMap<String, String>,
     options: &Options,
-) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+) -> Vec<Diagnostic> {
     let at = |_: &str| Location {
         object: Some(format!("values of the {}", cluster.describe())),
         path: Some(GLOBAL_ANNOTATIONS.to_owned()),
         ..Location::default()
     };
     hook_annotations(annotations.keys(), options, at)
-        .into_iter()
-        .partition(|p| p.severity == Severity::Error)
 }
 
 /// What is to be said of annotations that make hooks of the policies; `at` says where one is.

@@ -12,6 +12,6 @@ pub static RULE: Rule = Rule {
     documentation: "\
 **An annotation disables what the Secret enables.** The values in the Secret `vc-config-NAME` enable the policies, but the annotation `vcluster-netpol/config` of an object contains `enabled: false`. The annotation has priority, so the virtual cluster gets no policies. Anyone who can add an object to the chart can write such an annotation. With `--require` this is an error.
 
-Fix: set `policies.networkPolicy.enabled: false` in the values, or remove the annotation. To accept it, use `--allow VNP118` on the command line; `allow` in a config has no effect.",
+Fix: set `policies.networkPolicy.enabled: false` in the values, or remove the annotation. To accept it, use `--allow VNP118` on the command line, or `allow` in the Secret's config. In the annotation itself it has no effect.",
     check: None,
 };

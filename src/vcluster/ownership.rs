@@ -218,7 +218,8 @@ pub(super) struct Ownership<'a, 'i> {
     /// it is asked for.
     carried: HashMap<String, HashSet<&'i str>>,
     pub(super) errors: Diagnostics,
-    pub(super) warnings: Diagnostics,
+    /// Warnings, each with the name of the release that it is about.
+    pub(super) warnings: Vec<(String, Diagnostic)>,
 }
 
 /// What an annotated object says of the virtual cluster that it belongs to.
@@ -240,7 +241,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
             by_namespace: HashMap::new(),
             carried: HashMap::new(),
             errors: Diagnostics::default(),
-            warnings: Diagnostics::default(),
+            warnings: Vec::new(),
         }
     }
 
@@ -370,7 +371,8 @@ impl<'a, 'i> Ownership<'a, 'i> {
                 let warning = Diagnostic::warning(unlabelled_secret::RULE.code, message).help(
                     format!("label it app: vcluster and release: {name} if it is one"),
                 );
-                self.warnings.push(warning.at(object.place(self.stream)));
+                let warning = warning.at(object.place(self.stream));
+                self.warnings.push((name.to_owned(), warning));
                 false
             }
         }

@@ -17,7 +17,7 @@ use crate::filter::prefilter::ANNOTATION;
 use crate::rules::newer_chart;
 use crate::vcluster::config::document::{ConfigDocument, ConfigText, Forms};
 use crate::vcluster::edition::ChartVersion;
-use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Quoting};
+use manifest::diagnostic::{Diagnostic, Location, Quoting, Sink};
 use manifest::schema::{Origin, Unknown};
 
 /// What the user says beside the stream.
@@ -62,8 +62,6 @@ pub struct VirtualClusters {
     pub found: Vec<VirtualCluster>,
     /// Those that only run.
     pub running: Vec<Running>,
-    /// Warnings.
-    pub warnings: Diagnostics,
 }
 
 /// A virtual cluster with its config.
@@ -134,31 +132,35 @@ impl VirtualCluster {
     }
 }
 
-/// The virtual clusters of a stream, with their configs and warnings beside them.
+/// The virtual clusters of a stream, with their configs. A virtual cluster is the subject of
+/// diagnostics by its position among those that are found.
 ///
-/// # Errors
-/// When a carrier cannot be read or assigned, or two carriers contradict each other; all at once.
+/// `None` where the objects of the stream contradict each other, so nothing more can be told. A
+/// config that can't be read is an error in the sink, and its virtual cluster is left out.
 pub fn virtual_clusters(
     index: &Index,
     overrides: &Overrides,
     stream: &[u8],
-) -> Result<VirtualClusters, Diagnostics> {
+    sink: &mut Sink,
+) -> Option<VirtualClusters> {
     let release_objects = ReleaseObjects::of(index, stream);
     let mut ownership = Ownership::new(index, overrides, stream);
     let drafts = ownership.drafts(&release_objects);
-    let (mut errors, mut warnings) = (ownership.errors, ownership.warnings);
+    let is_clear = !ownership.errors.has_errors();
+    sink.extend(None, ownership.errors);
     let mut clusters = Vec::new();
     for draft in &drafts {
         match finish(draft, overrides, stream) {
-            Ok((cluster, found)) => {
-                warnings.extend(found);
-                clusters.push(cluster);
-            }
-            Err(found) => errors.extend(found),
+            Ok(cluster) => clusters.push(cluster),
+            Err(found) => sink.extend(None, found),
         }
     }
-    if errors.has_errors() {
-        return Err(errors);
+    for (name, warning) in ownership.warnings {
+        let of_name = |cluster: &VirtualCluster| cluster.name == name;
+        sink.push(clusters.iter().position(of_name), warning);
+    }
+    if !is_clear {
+        return None;
     }
     let mut names: HashMap<String, usize> = HashMap::new();
     for cluster in &clusters {
@@ -169,10 +171,9 @@ pub fn virtual_clusters(
         cluster.helm4 = helm4;
         cluster.has_name_alone = names.get(&cluster.name) == Some(&1);
     }
-    Ok(VirtualClusters {
+    Some(VirtualClusters {
         found: clusters,
         running: running::without_config(&drafts, &release_objects, overrides, stream),
-        warnings,
     })
 }
 
@@ -191,7 +192,7 @@ fn finish(
     draft: &Draft<'_>,
     overrides: &Overrides,
     stream: &[u8],
-) -> Result<(VirtualCluster, Vec<Diagnostic>), Vec<Diagnostic>> {
+) -> Result<VirtualCluster, Vec<Diagnostic>> {
     let chart = draft.label("chart").map(str::to_owned);
     let heritage = draft.label("heritage").map(str::to_owned);
     let version = chart.as_deref().and_then(ChartVersion::of_label);
@@ -239,13 +240,6 @@ fn finish(
         };
         (secret.into_iter().collect(), source, origin, None)
     };
-    // What is wrong with their shape is said together with what is wrong with their values.
-    let warnings: Vec<Diagnostic> = documents
-        .iter()
-        .flat_map(|document| &document.problems)
-        .filter(|p| p.severity == manifest::diagnostic::Severity::Warning)
-        .cloned()
-        .collect();
     // Without a Secret, values that were given as config say the rest too.
     let values = values_of_secret.or_else(|| {
         let given = documents.iter().filter_map(|d| d.values.clone());
@@ -279,7 +273,7 @@ fn finish(
         overridden,
         values,
     };
-    Ok((cluster, warnings))
+    Ok(cluster)
 }
 
 fn read_secret(

@@ -1,9 +1,9 @@
-//! What the user is told: one problem with its place, and the report that gathers them.
+//! What the user is told: one problem with its place, the sink that gathers them, and the report.
 //!
 //! Every room says what it found in these terms. How they are shown (text, JSON, the block scalar
 //! that Helm 4 prints) is decided at the edge; nothing here reads YAML or knows a policy.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -257,35 +257,12 @@ impl Diagnostics {
         (errors, self.problems.len() - errors)
     }
 
-    /// Ends a run: leaves out the warnings that are allowed, and makes errors of the others where
-    /// the run is strict.
+    /// Ends a run of one subject, as [`Sink::finish`] does.
     #[must_use]
-    pub fn finish(mut self, allow: &[String], strict: bool) -> Self {
-        let is_allowed = |p: &Diagnostic| {
-            let code = p.code.unwrap_or_default();
-            p.severity == Severity::Warning && allow.iter().any(|a| a.eq_ignore_ascii_case(code))
-        };
-        self.problems.retain(|p| !is_allowed(p));
-        if strict {
-            self.be_strict();
-        }
-        self.seen = self.problems.iter().cloned().collect();
-        self
-    }
-
-    /// Leaves the warnings of these codes out.
-    pub fn allow(&mut self, codes: &[&str]) {
-        self.problems
-            .retain(|p| p.code.is_none_or(|code| !codes.contains(&code)));
-        self.seen = self.problems.iter().cloned().collect();
-    }
-
-    /// Makes errors of all warnings.
-    pub fn be_strict(&mut self) {
-        for problem in &mut self.problems {
-            problem.severity = Severity::Error;
-        }
-        self.seen = self.problems.iter().cloned().collect();
+    pub fn finish(self, allow: &[String], strict: bool) -> Self {
+        let mut sink = Sink::default();
+        sink.extend(None, self);
+        sink.finish(allow, strict).into()
     }
 
     /// Whether nothing was found.
@@ -297,6 +274,126 @@ impl Diagnostics {
     /// The problems, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.problems.iter()
+    }
+}
+
+/// What a run has found so far about a stream and about the subjects in it, such as the virtual
+/// clusters of a chart.
+///
+/// Errors and warnings of all steps go in here. [`finish`](Self::finish) decides once which warnings
+/// are allowed and which are errors, so that every output tells the same.
+#[derive(Debug, Default)]
+pub struct Sink {
+    entries: Vec<Entry>,
+    /// The codes that a subject allows.
+    allowed: HashMap<usize, Vec<String>>,
+}
+
+/// A diagnostic, the subject that it is about, and who can allow it.
+#[derive(Debug)]
+struct Entry {
+    subject: Option<usize>,
+    diagnostic: Diagnostic,
+    is_for_caller: bool,
+}
+
+impl Sink {
+    /// Adds a diagnostic about a subject, or about the stream.
+    pub fn push(&mut self, subject: Option<usize>, diagnostic: Diagnostic) {
+        self.entries.push(Entry {
+            subject,
+            diagnostic,
+            is_for_caller: false,
+        });
+    }
+
+    /// Adds a diagnostic about a subject that the subject itself can't allow, only the caller.
+    pub fn push_for_caller(&mut self, subject: usize, diagnostic: Diagnostic) {
+        self.entries.push(Entry {
+            subject: Some(subject),
+            diagnostic,
+            is_for_caller: true,
+        });
+    }
+
+    /// Adds several.
+    pub fn extend(
+        &mut self,
+        subject: Option<usize>,
+        diagnostics: impl IntoIterator<Item = Diagnostic>,
+    ) {
+        for diagnostic in diagnostics {
+            self.push(subject, diagnostic);
+        }
+    }
+
+    /// Adds the codes of warnings that a subject allows.
+    pub fn allow(&mut self, subject: usize, codes: impl IntoIterator<Item = String>) {
+        self.allowed.entry(subject).or_default().extend(codes);
+    }
+
+    /// Whether any of them is an error already.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        let is_error = |entry: &Entry| entry.diagnostic.severity == Severity::Error;
+        self.entries.iter().any(is_error)
+    }
+
+    /// Ends a run: leaves out the warnings that the caller or their subject allows, and makes errors
+    /// of the others where the run is strict.
+    #[must_use]
+    pub fn finish(self, allow: &[String], strict: bool) -> Finished {
+        let names =
+            |codes: &[String], code: &str| codes.iter().any(|c| c.eq_ignore_ascii_case(code));
+        let mut finished = Finished::default();
+        for entry in self.entries {
+            let mut diagnostic = entry.diagnostic;
+            if let (Severity::Warning, Some(code)) = (diagnostic.severity, diagnostic.code) {
+                let own = entry.subject.and_then(|subject| self.allowed.get(&subject));
+                let is_allowed = own.is_some_and(|own| !entry.is_for_caller && names(own, code));
+                if is_allowed || names(allow, code) {
+                    continue;
+                }
+            }
+            if strict {
+                diagnostic.severity = Severity::Error;
+            }
+            finished.entries.push((entry.subject, diagnostic));
+        }
+        finished
+    }
+}
+
+/// What a run has found, finished.
+#[derive(Debug, Default)]
+pub struct Finished {
+    entries: Vec<(Option<usize>, Diagnostic)>,
+}
+
+impl Finished {
+    /// The diagnostics of each subject, each of them once; those of the stream are under `None`.
+    #[must_use]
+    pub fn by_subject(&self) -> HashMap<Option<usize>, Diagnostics> {
+        let mut subjects: HashMap<Option<usize>, Diagnostics> = HashMap::new();
+        for (subject, diagnostic) in &self.entries {
+            let found = subjects.entry(*subject).or_default();
+            found.push(diagnostic.clone());
+        }
+        subjects
+    }
+}
+
+impl From<Finished> for Diagnostics {
+    /// All of them, each once, although several subjects may have it.
+    fn from(finished: Finished) -> Self {
+        let mut report = Self::default();
+        report.extend(
+            finished
+                .entries
+                .into_iter()
+                .map(|(_, diagnostic)| diagnostic),
+        );
+        report
     }
 }
 
@@ -334,18 +431,46 @@ impl fmt::Display for Diagnostics {
 mod tests {
     use super::*;
 
+    fn codes(report: &Diagnostics) -> Vec<(&str, Severity)> {
+        let code = |d: &Diagnostic| (d.code.unwrap_or_default(), d.severity);
+        report.problems.iter().map(code).collect()
+    }
+
     #[test]
-    fn a_problem_is_there_once_whatever_happened_to_it_before() {
+    fn a_problem_is_there_once() {
         let warning = || Diagnostic::warning("X1", "w");
-        let mut report = Diagnostics::from(warning());
-        report.allow(&["X1"]);
-        report.push(warning());
-        assert_eq!(report.counts(), (0, 1));
-        report.be_strict();
+        let report = Diagnostics::from(warning()).finish(&["x1".to_owned()], true);
+        assert!(report.is_empty());
+        let mut report = Diagnostics::from(warning()).finish(&[], true);
         report.push(Diagnostic {
             severity: Severity::Error,
             ..warning()
         });
         assert_eq!(report.counts(), (1, 0));
+    }
+
+    #[test]
+    fn warnings_are_allowed_by_their_subject_or_by_the_caller() {
+        let fill = || {
+            let mut sink = Sink::default();
+            for subject in [None, Some(0), Some(1)] {
+                let of = format!("{subject:?}");
+                sink.push(subject, Diagnostic::warning("X1", of.clone()));
+                sink.push(subject, Diagnostic::warning("X2", of));
+            }
+            sink.push(Some(0), Diagnostic::error("e"));
+            sink.push_for_caller(0, Diagnostic::warning("X3", "w"));
+            sink.allow(0, ["x1".to_owned(), "X3".to_owned()]);
+            sink
+        };
+        let by_subject = fill().finish(&[], false).by_subject();
+        let of = |subject| codes(&by_subject[&subject]);
+        let (warning, error) = (Severity::Warning, Severity::Error);
+        assert_eq!(of(None), [("X1", warning), ("X2", warning)]);
+        assert_eq!(of(Some(0)), [("X2", warning), ("", error), ("X3", warning)]);
+        assert_eq!(of(Some(1)), [("X1", warning), ("X2", warning)]);
+        let allow = ["X2".to_owned(), "X3".to_owned()];
+        let all = Diagnostics::from(fill().finish(&allow, true));
+        assert_eq!(codes(&all), [("X1", error), ("X1", error), ("", error)]);
     }
 }
