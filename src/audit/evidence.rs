@@ -1,5 +1,5 @@
-//! What the evaluator does not read and an audit needs: who wrote a policy, pods to which no policy
-//! applies, and policies of other kinds.
+//! What the evaluator does not read and an audit needs: who wrote a policy, and policies of other
+//! kinds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -45,28 +45,19 @@ impl OtherPolicy {
     }
 }
 
-/// A pod on the network of its node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HostPod {
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) labels: std::collections::BTreeMap<String, String>,
-}
-
 /// What was found in a stream.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     pub(super) policies: HashMap<PolicyName, PolicyMetadata>,
     /// Those that can allow something.
     pub(super) other_policies: Vec<OtherPolicy>,
-    pub(super) host_pods: Vec<HostPod>,
 }
 
 impl Evidence {
     /// Reads the documents of a stream that can hold any of it; objects without a namespace are
     /// put into `namespace`.
     pub(super) fn of(stream: &[u8], namespace: &str) -> Self {
-        let words = ["NetworkPolicy", "hostNetwork", "\\"].map(Finder::new);
+        let words = ["NetworkPolicy", "\\"].map(Finder::new);
         let mut evidence = Self::default();
         let (mut line, mut counted) = (1, 0);
         for document in documents::split(stream) {
@@ -121,12 +112,6 @@ impl Evidence {
                     name,
                 });
             }
-        } else if let Some(labels) = host_pod(&object, node) {
-            self.host_pods.push(HostPod {
-                namespace: in_namespace,
-                name,
-                labels,
-            });
         }
     }
 }
@@ -155,36 +140,6 @@ pub(super) fn is_new_dump(stream: &[u8], seen: &mut HashSet<Identity>) -> bool {
         });
     }
     is_new
-}
-
-/// The labels of a pod, or of a template of pods, that runs on the network of its node.
-fn host_pod(object: &Object, node: Node<'_>) -> Option<std::collections::BTreeMap<String, String>> {
-    let templates: [&[&str]; 3] = [
-        &[],
-        &["spec", "template"],
-        &["spec", "jobTemplate", "spec", "template"],
-    ];
-    let is_pod = object.kind == "Pod";
-    let template = if is_pod {
-        Some(node)
-    } else {
-        templates.iter().skip(1).find_map(|path| node.dig(path))
-    }?;
-    let text = |node: Node<'_>, path: &[&str]| Some(node.dig(path)?.text()?.into_owned());
-    if text(template, &["spec", "hostNetwork"]).as_deref() != Some("true") {
-        return None;
-    }
-    let phase = text(node, &["status", "phase"]);
-    if is_pod && matches!(phase.as_deref(), Some("Succeeded" | "Failed")) {
-        return None;
-    }
-    let labels = template
-        .dig(&["metadata", "labels"])
-        .map(Node::entries)
-        .unwrap_or_default();
-    let text = |node: Node<'_>| node.key_text().unwrap_or_default().into_owned();
-    let labels = labels.into_iter().map(|(k, v)| (k.into_owned(), text(v)));
-    Some(labels.collect())
 }
 
 /// Whether a policy of another kind can allow anything. One that only denies opens nothing.

@@ -12,6 +12,7 @@
 
 mod evidence;
 pub mod formats;
+mod large;
 pub mod live;
 mod openings;
 pub mod reach;
@@ -26,11 +27,12 @@ use crate::filter::clusters::{self, ClusterPlan, PlannedCluster};
 use crate::filter::{GeneratedPolicies, Options};
 use crate::vcluster::actors::{COMPANION_PREFIXES, MANAGED_BY, POLICY_PREFIXES};
 use crate::vcluster::policies::Role;
-use evidence::{Evidence, HostPod};
+use evidence::Evidence;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
 use manifest::documents;
 use netpol::evaluate::Policies;
 use netpol::model::cluster::ClusterModel;
+use netpol::model::pod::{Pod, PodNetwork};
 use netpol::model::policy::Policy;
 use netpol::model::reader;
 use openings::{Baseline, ControlPlanes, OtherPolicies, RELEASE, Subject};
@@ -57,6 +59,8 @@ pub struct StreamAudit {
     pub errors: Diagnostics,
     /// Policies of kinds that are not evaluated, and that can allow something.
     pub unevaluated: Vec<String>,
+    /// What is wrong with its policies, although they could be read.
+    pub warnings: Diagnostics,
     /// Whether it holds no object at all.
     pub is_empty: bool,
     /// Whether there must be a virtual cluster in it: the caller named it.
@@ -270,7 +274,7 @@ pub fn are_parts_of_one_cluster(inputs: &[Input]) -> bool {
 /// Audits the virtual clusters of a stream.
 #[must_use]
 pub fn audit(input: &Input, options: &AuditOptions) -> StreamAudit {
-    let stream = input.stream.as_slice();
+    let stream = &*large::split_lists(&input.stream);
     let mut audit = StreamAudit {
         name: input.name.clone(),
         file: input.file.clone(),
@@ -401,6 +405,7 @@ impl<'p> Scene<'p> {
         audit.unevaluated = (self.evidence.other_policies.iter())
             .map(evidence::OtherPolicy::describe)
             .collect();
+        audit.warnings = self.model.warnings().clone();
         audit.own_policies = self.own_policies().map(name_of).collect();
         if options.reach {
             audit.reach = ReachMatrix::of(&audit.clusters, &self.model, &self.namespace);
@@ -476,29 +481,35 @@ fn default_namespace(planned: &[PlannedCluster], options: &Options) -> String {
 /// The pods of virtual clusters, found by the name of the virtual cluster.
 #[derive(Debug, Default)]
 struct PodsOfClusters<'m> {
-    /// Namespaces and names of the pods that the syncer made.
-    workloads: HashMap<&'m str, Vec<(&'m str, &'m str)>>,
+    /// The pods that the syncer made.
+    workloads: HashMap<&'m str, Vec<&'m Pod>>,
     /// The pods on the network of their node.
-    on_host_network: HashMap<&'m str, Vec<&'m HostPod>>,
+    on_host_network: HashMap<&'m str, Vec<&'m Pod>>,
 }
 
 impl<'m> PodsOfClusters<'m> {
     fn of(scene: &'m Scene<'_>) -> Self {
         let mut found = Self::default();
-        for pod in scene.model.pods() {
-            if let Some(cluster) = pod.labels.get(MANAGED_BY) {
-                let pod = (pod.namespace.as_str(), pod.name.as_str());
+        let pods = scene.model.pods().iter();
+        for pod in pods.filter(|pod| pod.network != PodNetwork::Ended) {
+            let workload = pod.labels.get(MANAGED_BY);
+            if let Some(cluster) = workload {
                 found.workloads.entry(cluster).or_default().push(pod);
             }
-        }
-        for pod in &scene.evidence.host_pods {
-            let cluster = pod.labels.get(MANAGED_BY).or(pod.labels.get(RELEASE));
-            if let Some(cluster) = cluster {
+            if let (PodNetwork::Host, Some(cluster)) =
+                (pod.network, workload.or(pod.labels.get(RELEASE)))
+            {
                 found.on_host_network.entry(cluster).or_default().push(pod);
             }
         }
         found
     }
+}
+
+/// Namespaces and names of pods.
+fn names_of<'p>(pods: impl Iterator<Item = &'p Pod>) -> Vec<String> {
+    pods.map(|pod| format!("{}/{}", pod.namespace, pod.name))
+        .collect()
 }
 
 /// The policies that the config of a virtual cluster makes, and what is there of them.
@@ -598,7 +609,13 @@ impl Judge<'_> {
                 }
             } else if subject.is_some() || self.needs_companions {
                 own.baseline.add(expected.clone());
-                own.missing.push(name.name);
+                // The policies of a virtual cluster can be in several namespaces.
+                let is_at_home = policy.namespace == made.namespace;
+                own.missing.push(if is_at_home {
+                    name.name
+                } else {
+                    name.to_string()
+                });
             }
         }
         own
@@ -641,26 +658,20 @@ impl Judge<'_> {
         let namespace = self.scene.namespace_of(audit).to_owned();
         let release = audit.release.as_str();
         // Pods of a control plane are in its namespace.
-        let is_own =
-            |pod: &&&HostPod| pod.labels.contains_key(MANAGED_BY) || pod.namespace == namespace;
-        let on_host_network = self.pods.on_host_network.get(release);
-        let pods: Vec<String> = (on_host_network.into_iter().flatten())
-            .filter(is_own)
-            .map(|pod| format!("{}/{}", pod.namespace, pod.name))
-            .collect();
+        let is_own = |pod: &&Pod| pod.labels.contains_key(MANAGED_BY) || pod.namespace == namespace;
+        let pods = self.pods.on_host_network.get(release);
+        let pods = names_of(pods.into_iter().flatten().copied().filter(is_own));
         if !pods.is_empty() {
             audit.findings.push(Finding::HostNetwork { pods });
         }
         let covered: BTreeSet<&str> = baseline.iter().map(|p| p.namespace.as_str()).collect();
-        let all = self.pods.workloads.get(release).into_iter().flatten();
-        let pods: Vec<String> = all
-            .filter(|(in_namespace, _)| {
-                // Another virtual cluster of this name can be there.
-                let is_namesakes = self.known.contains(&(*in_namespace, release));
-                !covered.contains(in_namespace) && !is_namesakes
-            })
-            .map(|(namespace, name)| format!("{namespace}/{name}"))
-            .collect();
+        let is_outside = |pod: &&Pod| {
+            let place = pod.namespace.as_str();
+            // Another virtual cluster of this name can be there.
+            !covered.contains(place) && !self.known.contains(&(place, release))
+        };
+        let pods = self.pods.workloads.get(release);
+        let pods = names_of(pods.into_iter().flatten().copied().filter(is_outside));
         if !pods.is_empty() {
             audit.findings.push(Finding::OutsideOfPolicies { pods });
         }

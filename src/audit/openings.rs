@@ -38,7 +38,13 @@ struct InNamespace<'p> {
 impl<'p> FromIterator<&'p Policy> for OtherPolicies<'p> {
     fn from_iter<I: IntoIterator<Item = &'p Policy>>(policies: I) -> Self {
         let mut others = Self::default();
-        for policy in policies {
+        // A policy without rules, such as one that denies everything, opens nothing.
+        let has_rules = |policy: &&Policy| {
+            let directions = [Direction::Egress, Direction::Ingress];
+            let rules = directions.map(|direction| policy.rules(direction).unwrap_or_default());
+            rules.iter().any(|rules| !rules.is_empty())
+        };
+        for policy in policies.into_iter().filter(has_rules) {
             let place = others.by_namespace.entry(&policy.namespace).or_default();
             let workload = policy.selector.fixed(MANAGED_BY);
             let control_plane = policy.selector.fixed(RELEASE);

@@ -112,7 +112,8 @@ pub fn of_stream(stream: &StreamAudit) -> Option<Diagnostics> {
         ..Location::default()
     };
     let mut diagnostics = Diagnostics::default();
-    diagnostics.extend(stream.errors.iter().cloned().map(|mut problem| {
+    let problems = stream.errors.iter().chain(stream.warnings.iter());
+    diagnostics.extend(problems.cloned().map(|mut problem| {
         problem.place.file.clone_from(&stream.file);
         problem
     }));

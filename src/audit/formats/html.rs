@@ -113,6 +113,13 @@ fn push_problems(page: &mut String, stream: &StreamAudit) {
             xml(&stream.errors.to_string())
         );
     }
+    if !stream.warnings.is_empty() {
+        let _ = writeln!(
+            page,
+            "<p class=\"unsure\">{name}: warnings</p>\n<pre>{}</pre>",
+            xml(&stream.warnings.to_string())
+        );
+    }
     if stream.is_empty {
         let _ = writeln!(page, "<p class=\"bad\">{name}: the input is empty</p>");
     }

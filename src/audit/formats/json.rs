@@ -35,6 +35,7 @@ fn stream(stream: &StreamAudit) -> Value {
         "name": stream.name,
         "virtual_clusters": stream.clusters.iter().map(cluster).collect::<Vec<_>>(),
         "errors": stream.errors,
+        "warnings": stream.warnings,
         "empty": stream.is_empty,
         "unevaluated_policies": stream.unevaluated,
     });

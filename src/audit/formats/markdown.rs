@@ -46,6 +46,11 @@ pub fn markdown(report: &Report, all: bool) -> String {
                 code(&stream.name)
             );
         }
+        for problem in stream.warnings.iter() {
+            let name = code(&stream.name);
+            let problem = escaped(&problem.message);
+            let _ = writeln!(rows, "| | {name} | warning | {problem} |");
+        }
         if stream.is_empty {
             let _ = writeln!(rows, "| | {} | empty | |", code(&stream.name));
         }

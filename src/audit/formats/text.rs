@@ -38,6 +38,9 @@ pub fn text(report: &Report, all: bool, width: usize) -> String {
         if stream.has_nothing() {
             let _ = writeln!(text, "{name}: there is no virtual cluster in it");
         }
+        if !stream.warnings.is_empty() {
+            let _ = writeln!(text, "{}", lines(&stream.warnings.to_string()));
+        }
         if !stream.unevaluated.is_empty() {
             let place = if names_inputs { place.trim() } else { "" };
             let warning = format!(
