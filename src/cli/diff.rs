@@ -10,7 +10,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use super::Exit;
 use super::args;
 use super::explain::{SOME_RELEASE, json, width};
-use super::input;
+use super::input::{self, Input, Source};
 use super::log;
 use super::pipe;
 use super::upgrade;
@@ -18,14 +18,14 @@ use crate::explain::diff::{self, Diff};
 use crate::explain::view::{self, View};
 use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::Diagnostics;
-use manifest::documents;
 use manifest::escape;
 
 /// Says what changes in reachability between two rendered charts, or between two configs.
 ///
 /// For each policy's pods and direction: what is newly allowed, and what no longer is. Rules in
-/// another order or another spelling are no change. Each is a rendered stream or a config (values,
-/// a networkPolicy object, or a VirtualClusterTemplate), which its content tells.
+/// another order or another spelling are no change. Each is a rendered stream, a folder of manifests,
+/// or a config (values, a networkPolicy object, or a VirtualClusterTemplate), which its content tells.
+/// Of two streams it also says what changes between workloads because one of them changed.
 ///
 /// With --from-chart and --to-chart: what changes when the chart of a virtual cluster is upgraded,
 /// for the config of --config. Warnings that hold for the new chart alone are given too.
@@ -34,7 +34,7 @@ use manifest::escape;
 /// standard output), 2 a call that is wrong, or nothing to compare, 3 a file that can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
-    /// What was before; - is standard input
+    /// What was before: a file, a folder, or - for standard input
     #[arg(
         value_name = "OLD",
         required_unless_present = "from_chart",
@@ -67,10 +67,11 @@ enum Format {
     Json,
 }
 
-/// A file and what is in it.
-struct Input {
+/// A file, or all files of a folder.
+struct Side {
+    /// What the caller named.
     name: String,
-    text: Vec<u8>,
+    inputs: Vec<Input>,
     is_config: bool,
 }
 
@@ -93,7 +94,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         log("error: only one of OLD and NEW can be standard input");
         return Ok(Exit::Usage);
     }
-    let (old_input, new_input) = (input(old)?, input(new)?);
+    let (old_input, new_input) = (side(old)?, side(new)?);
     if let Some(message) = different_kinds(&old_input, &new_input) {
         log(escape::terminal(&message));
         return Ok(Exit::Usage);
@@ -126,7 +127,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Writes what changes.
 fn answer(args: &Args, old: &View, new: &View) -> anyhow::Result<Exit> {
-    let diff = Diff::between(old.model.policies(), new.model.policies());
+    let diff = Diff::between_models(&old.model, &new.model);
     let text = match args.output {
         Format::Text => diff::text(&diff, width()),
         Format::Markdown => diff::markdown(&diff),
@@ -141,11 +142,11 @@ fn answer(args: &Args, old: &View, new: &View) -> anyhow::Result<Exit> {
 }
 
 /// Why two inputs can't be compared, if one is a config and the other a rendered stream.
-fn different_kinds(old: &Input, new: &Input) -> Option<String> {
+fn different_kinds(old: &Side, new: &Side) -> Option<String> {
     if old.is_config == new.is_config || old.is_empty() || new.is_empty() {
         return None;
     }
-    let kind = |input: &Input| {
+    let kind = |input: &Side| {
         if input.is_config {
             "a config"
         } else {
@@ -167,7 +168,7 @@ fn has_nothing(view: &View) -> bool {
 }
 
 /// Says what is wrong with an input that can be read, and that it says nothing.
-fn note(input: &Input, view: &View) {
+fn note(input: &Side, view: &View) {
     if !view.model.warnings().is_empty() {
         log(view.model.warnings());
     }
@@ -184,38 +185,67 @@ fn note(input: &Input, view: &View) {
 }
 
 impl Args {
-    fn view(&self, input: &Input) -> anyhow::Result<Result<View, Diagnostics>> {
-        let (files, stream) = if input.is_config {
-            let text = String::from_utf8_lossy(&input.text).into_owned();
-            let file = ConfigFile {
-                name: input.name.clone(),
-                text,
-            };
-            (vec![file], &[][..])
-        } else {
-            (Vec::new(), &input.text[..])
-        };
+    fn view(&self, side: &Side) -> anyhow::Result<Result<View, Diagnostics>> {
+        let mut files = Vec::new();
+        let mut texts: Vec<(&str, &[u8])> = Vec::new();
+        let names: Vec<String> = side.inputs.iter().map(Input::name).collect();
+        for (input, name) in side.inputs.iter().zip(&names) {
+            if side.is_config {
+                files.push(ConfigFile {
+                    name: name.clone(),
+                    text: String::from_utf8_lossy(&input.bytes).into_owned(),
+                });
+            } else {
+                texts.push((name, &input.bytes));
+            }
+        }
         let mut options = self.policies.options(files)?;
-        if input.is_config {
+        if side.is_config {
             (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
         }
-        Ok(View::read(stream, &input.name, &options))
+        Ok(View::read_all(&texts, &options))
     }
 }
 
-impl Input {
+impl Side {
     fn is_empty(&self) -> bool {
-        documents::says_nothing(&self.text)
+        self.inputs.iter().all(Input::is_blank)
     }
 }
 
-fn input(path: &Path) -> anyhow::Result<Input> {
-    let input = input::read_one(Some(path), "a FILE")?;
-    let (name, text) = (input.name(), input.bytes);
-    let is_config = view::is_config(&text);
-    Ok(Input {
+/// Reads a file, or all manifests of a folder as one cluster. Policies of both sides belong together
+/// by their namespaces, whatever the files are called.
+fn side(path: &Path) -> anyhow::Result<Side> {
+    let inputs = input::read(&[path.to_owned()], "a FILE")?;
+    let is_config = |input: &Input| view::is_config(&input.bytes);
+    let is_file = inputs
+        .iter()
+        .all(|input| input.source.is_named() || input.source == Source::Stdin);
+    let (configs, streams): (Vec<Input>, Vec<Input>) = inputs
+        .into_iter()
+        .partition(|input| is_config(input) && !input.is_blank());
+    let name = if input::is_stdin(path) {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    if is_file && !configs.is_empty() {
+        return Ok(Side {
+            name,
+            inputs: configs,
+            is_config: true,
+        });
+    }
+    // A config says nothing of a release or a namespace, so nothing could be its counterpart.
+    for config in &configs {
+        log(format!(
+            "note: {} is a config and no manifest, so it is left out; compare configs file by file",
+            escape::terminal(&config.name())
+        ));
+    }
+    Ok(Side {
         name,
-        text,
-        is_config,
+        inputs: streams,
+        is_config: false,
     })
 }

@@ -12,8 +12,10 @@ use super::table::wrap;
 use super::words::Party;
 use manifest::escape::{markdown as escaped, markdown_code as code, terminal};
 use netpol::allowed::{AllowedTraffic, PodClass};
+use netpol::connections;
 use netpol::difference::{self, Difference};
 use netpol::evaluate::Policies;
+use netpol::model::cluster::ClusterModel;
 use netpol::model::policy::{Namespaces, Peer};
 use netpol::sets::addresses::AddressSet;
 use netpol::sets::ports::Ports;
@@ -27,6 +29,24 @@ pub struct Diff {
     /// What could not be compared: something may change there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<String>,
+    /// What changes between workloads because one of them is new, gone, or has other labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<WorkloadChange>,
+}
+
+/// What changes from one workload to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkloadChange {
+    /// The source, as namespace/name[Kind].
+    pub from: String,
+    /// The destination.
+    pub to: String,
+    /// The ports that are open now and were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newly_allowed: Option<String>,
+    /// The ports that were open and are not now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_longer_allowed: Option<String>,
 }
 
 /// What changes for some pods in one direction.
@@ -83,9 +103,30 @@ impl Diff {
         Self::from(&Difference::between(old, new))
     }
 
+    /// The same for two models: what changes because workloads changed is there too.
+    #[must_use]
+    pub fn between_models(old: &ClusterModel, new: &ClusterModel) -> Self {
+        let words = |ports: &Ports| (!ports.is_empty()).then(|| ports.to_string());
+        let found = connections::changes_of_workloads(old, new);
+        let mut diff = Self::between(old.policies(), new.policies());
+        if found.is_none() {
+            let words = "connections between workloads: too many workloads have changed";
+            diff.not_compared.push(words.to_owned());
+        }
+        let workloads = found.iter().flatten().map(|change| WorkloadChange {
+            from: change.from.to_string(),
+            to: change.to.to_string(),
+            newly_allowed: words(&change.newly_allowed),
+            no_longer_allowed: words(&change.no_longer_allowed),
+        });
+        diff.workloads.extend(workloads);
+        diff
+    }
+
     /// The same with every text in one line, fit to be shown.
     fn shown(&self) -> Self {
         Self {
+            workloads: self.workloads.clone(),
             changes: self.changes.iter().map(Change::shown).collect(),
             not_compared: (self.not_compared.iter())
                 .map(|text| terminal(text).into_owned())
@@ -96,7 +137,20 @@ impl Diff {
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.not_compared.is_empty()
+        self.changes.is_empty() && self.not_compared.is_empty() && self.workloads.is_empty()
+    }
+}
+
+impl WorkloadChange {
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let words = [
+            ("newly allowed", &self.newly_allowed),
+            ("no longer allowed", &self.no_longer_allowed),
+        ];
+        words.into_iter().filter_map(|(words, ports)| {
+            let ports = ports.as_ref()?;
+            Some(format!("{words}: {} -> {} on {ports}", self.from, self.to))
+        })
     }
 }
 
@@ -111,6 +165,7 @@ impl From<&Difference<'_>> for Diff {
         Self {
             changes: difference.changes.iter().map(Change::from).collect(),
             not_compared: not_compared.collect(),
+            workloads: Vec::new(),
         }
     }
 }
@@ -287,6 +342,16 @@ pub fn text(diff: &Diff, width: usize) -> String {
             }
         }
     }
+    if !diff.workloads.is_empty() {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(
+            text,
+            "{gap}workloads that are new, gone, or have other labels or ports:"
+        );
+    }
+    for line in diff.workloads.iter().flat_map(WorkloadChange::lines) {
+        let _ = writeln!(text, "  {}", terminal(&line));
+    }
     for words in &diff.not_compared {
         let _ = writeln!(text, "not compared: {words}");
     }
@@ -349,6 +414,12 @@ pub fn changes_as_markdown(diff: &Diff) -> String {
                 let _ = writeln!(text, "- {words}: {}", entry.in_line(party, escaped));
             }
         }
+    }
+    if !diff.workloads.is_empty() {
+        text.push_str("\n**Workloads that are new, gone, or have other labels or ports**:\n\n");
+    }
+    for line in diff.workloads.iter().flat_map(WorkloadChange::lines) {
+        let _ = writeln!(text, "- {}", escaped(&line));
     }
     for words in &diff.not_compared {
         let _ = writeln!(text, "\nNot compared: {}", escaped(words));

@@ -17,7 +17,8 @@ use crate::model::cluster::ClusterModel;
 use crate::model::pod::{Endpoint, POD, Pod, PodNetwork};
 use crate::model::policy::{Direction, Peer, Policy};
 use crate::sets::addresses::AddressSet;
-use crate::sets::ports::Ports;
+use crate::sets::ports::{NamedPort, Ports};
+use crate::sets::selector::Labels;
 
 /// The label by which a Deployment knows the pods of one of its ReplicaSets.
 const TEMPLATE_HASH: &str = "pod-template-hash";
@@ -501,4 +502,99 @@ impl Connections {
             .filter_map(|i| Some((i, self.groups.get(i)?)))
             .collect()
     }
+}
+
+/// What changes between two workloads because one of them changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairChange {
+    /// The source.
+    pub from: Workload,
+    /// The destination.
+    pub to: Workload,
+    /// The ports that are open now and were not.
+    pub newly_allowed: Ports,
+    /// The ports that were open and are not now.
+    pub no_longer_allowed: Ports,
+}
+
+/// The most pairs of workloads that are compared one by one.
+const MAX_PAIRS: usize = 50_000;
+
+/// What policies can see of a workload: the labels, namespace labels and named ports of its pods.
+type Seen<'m> = BTreeSet<(&'m Labels, &'m Labels, Option<&'m Vec<NamedPort>>)>;
+
+fn seen<'m>(model: &'m ClusterModel, owners: &Owners<'_>) -> BTreeMap<Workload, Seen<'m>> {
+    let mut seen: BTreeMap<Workload, Seen<'m>> = BTreeMap::new();
+    for pod in model.pods() {
+        let looks = (
+            &pod.labels,
+            pod.namespace_labels.as_ref(),
+            pod.ports.as_ref(),
+        );
+        seen.entry(owners.workload(pod)).or_default().insert(looks);
+    }
+    seen
+}
+
+/// What changes for workloads that are new, gone, or have other labels or ports, with all policies
+/// of each side; nothing where one side has no workload at all, and `None` where they make too many
+/// pairs. What only policies change is a matter of [`difference`](crate::difference).
+#[must_use]
+pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Vec<PairChange>> {
+    let (old_owners, new_owners) = (Owners::of(old), Owners::of(new));
+    let (before, after) = (seen(old, &old_owners), seen(new, &new_owners));
+    let all: BTreeSet<&Workload> = before.keys().chain(after.keys()).collect();
+    let different = all.into_iter().filter(|w| before.get(w) != after.get(w));
+    let focus: Vec<WorkloadName> = different
+        .map(|workload| WorkloadName {
+            namespace: Some(workload.namespace.clone()),
+            name: workload.name.clone(),
+            kind: Some(workload.kind.clone()),
+        })
+        .collect();
+    if focus.is_empty() || before.is_empty() || after.is_empty() {
+        return Some(Vec::new());
+    }
+    let wanted = Wanted {
+        focus,
+        ..Wanted::default()
+    };
+    let (before, after) = (by_pair(old, &wanted)?, by_pair(new, &wanted)?);
+    let pairs: BTreeSet<&(Workload, Workload)> = before.keys().chain(after.keys()).collect();
+    let none = Ports::default();
+    let changes = pairs.into_iter().map(|pair| {
+        let old = before.get(pair).unwrap_or(&none);
+        let new = after.get(pair).unwrap_or(&none);
+        PairChange {
+            from: pair.0.clone(),
+            to: pair.1.clone(),
+            newly_allowed: new.difference(old),
+            no_longer_allowed: old.difference(new),
+        }
+    });
+    let some = |c: &PairChange| !c.newly_allowed.is_empty() || !c.no_longer_allowed.is_empty();
+    Some(changes.filter(some).collect())
+}
+
+/// The ports that are open between workloads, or can be, whatever their addresses are.
+fn by_pair(model: &ClusterModel, wanted: &Wanted) -> Option<BTreeMap<(Workload, Workload), Ports>> {
+    let found = model.connections(wanted);
+    let mut pairs: BTreeMap<(Workload, Workload), Ports> = BTreeMap::new();
+    for connection in &found.connections {
+        let (End::Group(from), End::Group(to)) = (&connection.from, &connection.to) else {
+            continue;
+        };
+        let workloads = |place: &usize| found.groups.get(*place).map(|group| &group.workloads);
+        let ports = connection.ports.union(&connection.by_address);
+        for from in workloads(from).into_iter().flatten() {
+            for to in workloads(to).into_iter().flatten() {
+                let known = pairs.entry((from.clone(), to.clone())).or_default();
+                *known = known.union(&ports);
+            }
+            if pairs.len() > MAX_PAIRS {
+                return None;
+            }
+        }
+    }
+    Some(pairs)
 }
