@@ -63,6 +63,9 @@ impl Args {
         let exposed = output.found.iter().filter(|found| !found.isolated);
         exposed.map(not_isolated).for_each(log);
         if self.verbose {
+            if !output.notes.is_empty() {
+                log(&output.notes);
+            }
             if output.found.iter().all(|found| found.config.is_none()) {
                 log("no network-policy config was found, and the stream goes out as it came");
             }
@@ -79,14 +82,15 @@ impl Args {
 }
 
 fn report(ended: &Result<&Output<'_>, &Diagnostics>) -> Value {
-    let (result, found, actions, problems) = match ended {
+    let (result, found, actions, problems, notes) = match ended {
         Ok(output) => (
             "done",
             json!(output.found),
             json!(output.actions),
             &output.warnings,
+            json!(output.notes),
         ),
-        Err(errors) => ("rejected", json!([]), json!([]), *errors),
+        Err(errors) => ("rejected", json!([]), json!([]), *errors, json!([])),
     };
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -94,6 +98,7 @@ fn report(ended: &Result<&Output<'_>, &Diagnostics>) -> Value {
         "virtualClusters": found,
         "actions": actions,
         "problems": problems,
+        "notes": notes,
     })
 }
 

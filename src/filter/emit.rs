@@ -5,7 +5,6 @@
 //! double quotes with escapes otherwise. Where the text goes is not decided here.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::vcluster::policies::Policy;
 use manifest::escape;
+pub use manifest::yaml::write::string;
 
 /// Lines of YAML, each with its indentation.
 #[derive(Debug, Default)]
@@ -268,46 +268,6 @@ pub fn flow(policy: &Policy, annotations: &BTreeMap<String, String>) -> String {
     });
     // YAML 1.1 takes some characters for line breaks that JSON leaves as they are.
     escape::json(&value.to_string())
-}
-
-/// A string as a YAML scalar that no reader takes for another type or another text.
-#[must_use]
-pub fn string(text: &str) -> String {
-    if is_plain(text) {
-        return text.to_owned();
-    }
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            c if escape::is_hidden(c) => {
-                let code = u32::from(c);
-                let _ = match code {
-                    0..=0xff => write!(quoted, "\\x{code:02x}"),
-                    0x100..=0xffff => write!(quoted, "\\u{code:04x}"),
-                    _ => write!(quoted, "\\U{code:08x}"),
-                };
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Whether a string can stand without quotes in every version of YAML.
-fn is_plain(text: &str) -> bool {
-    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | '-'))
-        && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

@@ -143,6 +143,9 @@ pub struct Output<'s> {
     pub actions: Vec<Action>,
     /// Warnings.
     pub warnings: Diagnostics,
+    /// What the values need and the policies block, and what the values open. To a reviewer these
+    /// are warnings.
+    pub notes: Diagnostics,
 }
 
 /// Filters a stream.
@@ -166,6 +169,7 @@ pub fn render<'s>(stream: &'s [u8], options: &Options) -> Result<Output<'s>, Dia
         found: plans.summaries(),
         actions: changes.actions,
         warnings,
+        notes: plans.notes(options),
     })
 }
 
@@ -292,6 +296,16 @@ impl Plans {
                 planned.plan.comment(warnings);
             }
         }
+    }
+
+    /// What is to be said of the values, where it is not among the warnings.
+    fn notes(&self, options: &Options) -> Diagnostics {
+        let mut notes = Diagnostics::default();
+        if options.audience != Audience::Reviewer {
+            let plans = self.with_config.iter().map(|planned| &planned.plan);
+            notes.extend(plans.flat_map(|plan| plan.notes.iter().cloned()));
+        }
+        notes
     }
 
     fn summaries(&self) -> Vec<ClusterSummary> {

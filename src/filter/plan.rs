@@ -2,6 +2,7 @@
 //!
 //! Brings config, chart and options together. Knows nothing of where policies stand in the stream.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -9,9 +10,10 @@ use serde_json::Value;
 use super::Options;
 use super::widening;
 use crate::rules::{
-    annotation_disables, annotation_widens, argocd_hook,
-    config::{self, Dns, View},
+    Audience, annotation_disables, annotation_widens, argocd_hook,
+    config::{self, Dns, Field, Note, View},
     empty_project, mapped_namespaces, newer_chart, option_without_effect, target_namespace,
+    values::Values,
 };
 
 use crate::vcluster::config::document::ConfigDocument;
@@ -24,7 +26,7 @@ use crate::vcluster::policies::{
 use crate::vcluster::sources::{self, VirtualCluster};
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity, Sink};
 use manifest::schema::{self, Origin};
-use manifest::yaml::{Paths, Tree};
+use manifest::yaml::{Node, Paths, Tree};
 use netpol::cidr::Cidr;
 use netpol::validate::{self, CidrRule, FieldSpot, Use};
 
@@ -47,6 +49,8 @@ pub(super) struct Plan {
     pub(super) unwanted: Vec<String>,
     /// What is written above each policy.
     pub(super) comments: Vec<String>,
+    /// What the values need and the policies block, and what the values open.
+    pub(super) notes: Vec<Diagnostic>,
 }
 
 /// The policies of one virtual cluster and where they come from, for those who explain them.
@@ -65,6 +69,8 @@ pub struct GeneratedPolicies {
     /// The two, and the companions that were asked for. Origins have their paths as they stand in
     /// the text of the config.
     pub policies: Vec<Policy>,
+    /// What the values need and the policies block, and what the values open.
+    pub notes: Vec<Diagnostic>,
 }
 
 impl Plan {
@@ -97,6 +103,7 @@ impl Plan {
             edition: self.edition,
             enabled: self.enabled,
             policies,
+            notes: self.notes,
         }
     }
 
@@ -114,14 +121,23 @@ impl Plan {
         let about = chart.subject(cluster, options);
         let policies = policies::policies(&about, &settings);
         let companions = companions(&about, &settings, options);
-        let warnings = config::warnings(&View {
+        let view = View {
             settings: &settings,
             policies: &policies,
             dns: dns(cluster, &about, !companions.is_empty()),
             quoting: quoting(&cluster.documents),
             audience: options.audience,
-        });
-        sink.extend(Some(subject), relocate(cluster, warnings));
+            release: &cluster.name,
+            namespace: cluster.namespace.as_deref(),
+            values: Values::new(cluster.values.as_ref()),
+            planned: &OnceCell::new(),
+        };
+        sink.extend(Some(subject), relocate(cluster, config::warnings(&view)));
+        let mut notes = located_notes(cluster, config::notes(&view));
+        notes.retain(|note| !is_allowed(note, &settings, options));
+        if options.audience == Audience::Reviewer {
+            sink.extend(Some(subject), notes.clone());
+        }
         let made: Vec<Policy> = policies.iter().chain(&companions).cloned().collect();
         let mut found = Vec::new();
         if settings.enabled {
@@ -139,18 +155,14 @@ impl Plan {
         if is_rejected {
             return None;
         }
-        let unwanted = [Role::Workload, Role::ControlPlane]
-            .into_iter()
-            .filter(|role| !policies.iter().any(|p| p.role == *role))
-            .map(|role| role.policy_name(&cluster.name))
-            .collect();
         let edition = chart.edition;
         Some(Self {
             enabled: settings.enabled,
             edition,
+            unwanted: unwanted(&policies, &cluster.name),
             policies,
             companions,
-            unwanted,
+            notes,
             comments: vec![format!(
                 "vcluster-netpol: edition {edition}, config from {}.",
                 cluster.source
@@ -237,6 +249,22 @@ impl ChartFacts {
                 .unwrap_or(PROJECT_NAMESPACE_LABEL),
         }
     }
+}
+
+/// Whether the config or the caller allows a warning.
+fn is_allowed(warning: &Diagnostic, settings: &Settings, options: &Options) -> bool {
+    let Some(code) = warning.code else {
+        return false;
+    };
+    let mut allowed = settings.allow.iter().chain(&options.allow);
+    allowed.any(|allowed| allowed.eq_ignore_ascii_case(code))
+}
+
+/// The names of those of the two policies that the edition does not have.
+fn unwanted(policies: &[Policy], release: &str) -> Vec<String> {
+    let roles = [Role::Workload, Role::ControlPlane].into_iter();
+    let missing = roles.filter(|role| !policies.iter().any(|policy| policy.role == *role));
+    missing.map(|role| role.policy_name(release)).collect()
 }
 
 /// The settings of a virtual cluster. All that is wrong with the config in shape and values goes
@@ -549,6 +577,61 @@ fn relocate(cluster: &VirtualCluster, mut problems: Vec<Diagnostic>) -> Vec<Diag
         }
     }
     problems
+}
+
+/// The notes with their places: of a field of the config as [`relocate`] finds it, of another value
+/// in the text of the values.
+fn located_notes(cluster: &VirtualCluster, notes: Vec<Note>) -> Vec<Diagnostic> {
+    if notes.is_empty() {
+        return Vec::new();
+    }
+    let trees = trees(&cluster.documents);
+    let mut texts = texts(&cluster.documents, &trees);
+    let mut located = Vec::new();
+    for Note { field, mut problem } in notes {
+        problem.place = match field {
+            Field::Config(path) => place_in(&mut texts, &path),
+            Field::Value(path) => place_of_value(cluster, &mut texts, &path),
+            Field::HiddenValue(path) => Location {
+                position: None,
+                ..place_of_value(cluster, &mut texts, &path)
+            },
+        };
+        if let Some(suggestion) = &mut problem.suggestion
+            && let Some(text) = texts.first()
+        {
+            suggestion.path = text.document.path_of(&suggestion.path);
+        }
+        // A path may hold a key that a Secret keeps.
+        if quoting(&cluster.documents) == Quoting::Hide
+            && let Some(path) = &mut problem.place.path
+        {
+            *path = schema::without_free_keys(path, &[]);
+        }
+        located.push(problem);
+    }
+    located
+}
+
+/// The place of a value: in the text that says it last, or nearest to it in the text that lies over
+/// the others. Without such a text it is just its path.
+fn place_of_value(cluster: &VirtualCluster, texts: &mut [Text<'_>], path: &str) -> Location {
+    let mut nearest = None;
+    for text in texts {
+        let (Some(_), Some(paths)) = (&text.document.values, &mut text.paths) else {
+            continue;
+        };
+        let place = &text.document.origin().place;
+        if let Some(node) = paths.find(path) {
+            return place.at(path, Some(node.position()));
+        }
+        nearest.get_or_insert_with(|| place.at(path, paths.nearest(path).map(Node::position)));
+    }
+    nearest.unwrap_or_else(|| Location {
+        object: Some(format!("values of the {}", cluster.describe())),
+        path: Some(path.to_owned()),
+        ..Location::default()
+    })
 }
 
 /// The place of a field in the texts of a config.

@@ -3,15 +3,23 @@
 //! Pure: settings and the policies made of them go in, warnings come out, with paths below the
 //! config (`workload.egress[0]`). What the API server refuses is judged in [`netpol::validate`].
 
+use std::cell::OnceCell;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::values::Values;
 use super::{Audience, RULES, Rule};
+use crate::vcluster::actors::MANAGED_BY;
 use crate::vcluster::config::settings::Settings;
 use crate::vcluster::policies::{Policy, Role};
 use manifest::diagnostic::{Diagnostic, Quoting};
 use netpol::cidr::Cidr;
-use netpol::model::policy::Origin;
+use netpol::evaluate::Policies;
+use netpol::model::pod::{Endpoint, Pod};
+use netpol::model::policy::{self, Origin};
 
 /// How CoreDNS gets to names outside of the virtual cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +45,48 @@ pub struct View<'a> {
     pub quoting: Quoting,
     /// Who reads the warnings.
     pub audience: Audience,
+    /// The Helm release.
+    pub release: &'a str,
+    /// Its namespace, if anything says.
+    pub namespace: Option<&'a str>,
+    /// All values, where they are known.
+    pub values: Values<'a>,
+    /// The policies for the evaluator, once a check has asked for them.
+    pub planned: &'a OnceCell<Option<Policies>>,
+}
+
+/// A field that a warning is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// A field of the network-policy config, by its path below the config.
+    Config(String),
+    /// Another value of the chart, by its path from the root of the values.
+    Value(String),
+    /// The same, where the text can hold a password: its line must not be quoted.
+    HiddenValue(String),
+}
+
+/// A warning about what the values need or open, and the field that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The field.
+    pub field: Field,
+    /// The warning, without a place yet.
+    pub problem: Diagnostic,
+}
+
+/// What the values need and the policies block, and what the values open.
+#[must_use]
+pub fn notes(view: &View<'_>) -> Vec<Note> {
+    let mut findings = Findings::default();
+    if view.settings.enabled {
+        for rule in RULES {
+            if let Some(check) = rule.check.filter(|_| rule.audience == Audience::OnRequest) {
+                check(view, &mut findings);
+            }
+        }
+    }
+    findings.notes
 }
 
 /// The warnings that the audience reads: of public egress, of `fallbackDns`, then rule by rule.
@@ -45,7 +95,11 @@ pub fn warnings(view: &View<'_>) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
     if view.settings.enabled {
         for rule in RULES {
-            let is_read = rule.audience == Audience::Everyone || rule.audience == view.audience;
+            let is_read = match rule.audience {
+                Audience::Everyone => true,
+                Audience::Reviewer => view.audience == Audience::Reviewer,
+                Audience::OnRequest => false,
+            };
             if let Some(check) = rule.check.filter(|_| is_read) {
                 check(view, &mut findings);
             }
@@ -58,9 +112,15 @@ pub fn warnings(view: &View<'_>) -> Vec<Diagnostic> {
 #[derive(Debug, Default)]
 pub struct Findings {
     found: Vec<(Part, Diagnostic)>,
+    notes: Vec<Note>,
 }
 
 impl Findings {
+    /// Adds a warning about what the values need or open.
+    pub(super) fn note(&mut self, field: Field, problem: Diagnostic) {
+        self.notes.push(Note { field, problem });
+    }
+
     /// Adds a warning for a field of the config.
     pub(super) fn add(
         &mut self,
@@ -120,7 +180,77 @@ pub(super) struct RuleList<'a> {
     pub(super) flows: Vec<Flow<'a>>,
 }
 
+/// The fields of the config that hold rules of the user.
+const RULE_FIELDS: [&str; 4] = [
+    "workload.ingress",
+    "workload.egress",
+    "controlPlane.",
+    "extra",
+];
+
 impl<'a> View<'a> {
+    /// The policies as the evaluator takes them; `None` where one can't be read, which is an error
+    /// that is reported elsewhere.
+    pub(super) fn planned(&self) -> Option<&'a Policies> {
+        let read = |policy: &Policy| {
+            let namespace = policy.namespace.as_deref().unwrap_or_default();
+            policy::Policy::read(namespace, &policy.name, Some(&policy.spec())).ok()
+        };
+        let planned = (self.planned).get_or_init(|| {
+            self.policies
+                .iter()
+                .map(read)
+                .collect::<Option<Vec<_>>>()
+                .map(|policies| policies.into_iter().collect())
+        });
+        planned.as_ref()
+    }
+
+    /// A pod that the policy of a role is for.
+    pub(super) fn pod_of(&self, role: Role) -> Endpoint {
+        let labels: &[(&str, &str)] = match role {
+            Role::Workload => &[(MANAGED_BY, self.release)],
+            Role::ControlPlane => &[("app", "vcluster"), ("release", self.release)],
+            Role::KubeDns => &[("k8s-app", "vcluster-kube-dns"), (MANAGED_BY, self.release)],
+            Role::Snapshot => &[("app", "vcluster-snapshot")],
+        };
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let policy = self.policies.iter().find(|policy| policy.role == role);
+        let namespace = policy.and_then(|policy| policy.namespace.as_deref());
+        Endpoint::pod(Arc::new(Pod {
+            namespace: namespace.or(self.namespace).unwrap_or_default().to_owned(),
+            labels: labels.iter().map(own).collect(),
+            ..Pod::default()
+        }))
+    }
+
+    /// The rules that the user wrote for a role in one direction.
+    pub(super) fn written<'p>(
+        &self,
+        planned: &'p Policies,
+        role: Role,
+        direction: policy::Direction,
+    ) -> Vec<&'p policy::Rule> {
+        let mut written = Vec::new();
+        for (policy, planned) in self.policies.iter().zip(planned.iter()) {
+            let rules = planned.rules(direction).unwrap_or_default().iter();
+            if policy.role != role {
+                continue;
+            }
+            let origins: Vec<&Origin> = match direction {
+                policy::Direction::Ingress => policy.ingress.iter().map(|r| &r.origin).collect(),
+                policy::Direction::Egress => policy.egress.iter().map(|r| &r.origin).collect(),
+            };
+            let is_written = |origin: &Origin| {
+                let field = origin.setting().unwrap_or_default();
+                RULE_FIELDS.iter().any(|known| field.starts_with(known))
+            };
+            let found = rules.zip(origins).filter(|(_, origin)| is_written(origin));
+            written.extend(found.map(|(rule, _)| rule));
+        }
+        written
+    }
+
     /// The rules of all policies, ingress before egress.
     pub(super) fn rule_lists(&self) -> Vec<RuleList<'a>> {
         let mut lists = Vec::new();
@@ -179,6 +309,12 @@ pub(super) fn reaches(cidr: Cidr, excepts: &[Cidr], range: &str) -> bool {
     cidr.contains(range) && !excepts.iter().any(|e| e.contains(range))
 }
 
+/// The block of one address.
+pub(super) fn host_block(address: IpAddr) -> String {
+    let length = if address.is_ipv6() { 128 } else { 32 };
+    format!("{address}/{length}")
+}
+
 /// Whether a port entry includes a number, whatever the protocol.
 pub(super) fn includes(port: &NetworkPolicyPort, number: i32) -> bool {
     match &port.port {
@@ -220,6 +356,10 @@ mod tests {
             dns,
             quoting: Quoting::Show,
             audience,
+            release: "a",
+            namespace: None,
+            values: Values::default(),
+            planned: &OnceCell::new(),
         })
         .iter()
         .map(|p| format!("{} {}", p.code.unwrap(), p.place.path.as_deref().unwrap()))

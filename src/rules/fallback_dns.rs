@@ -17,11 +17,11 @@ pub static RULE: Rule = Rule {
     title: "fallbackDns out of reach",
     audience: Audience::Everyone,
     documentation: "\
-**CoreDNS can't reach `fallbackDns`.** CoreDNS queries the host's DNS first, and `fallbackDns` second. If it runs in separate pods, the rules for workloads apply to it. Without public egress towards that server it gets no answer from there. Charts before 0.31 have no policy `vc-kube-dns-NAME`, so CoreDNS can't query the host's DNS either. Then names outside of the virtual cluster may not resolve at all. With `vc-kube-dns-NAME`, only `lint` prints this warning.
+**CoreDNS can't reach `fallbackDns`.** CoreDNS in separate pods passes names outside of the virtual cluster to the resolvers of its node (`dnsPolicy: Default`), and to `fallbackDns` when those don't answer. The rules for workloads apply to both ways. Resolvers of nodes often have private or link-local addresses that the excepts of public egress close, and then `fallbackDns` is the only way. `vc-kube-dns-NAME` does not help here: it opens the way to the DNS of the host cluster, which CoreDNS uses only with `networking.advanced.fallbackHostCluster`. With `vc-kube-dns-NAME`, only `lint` prints this warning.
 
 Fix: one of
 - a rule in `workload.egress` to port 53 of the server (UDP and TCP),
-- `companions: true`, which generates `vc-kube-dns-NAME`,
+- a rule in `workload.egress` to port 53 of the nodes' resolvers,
 - a `fallbackDns` inside the public egress.",
     check: Some(check),
 };
@@ -29,9 +29,13 @@ Fix: one of
 fn check(view: &View<'_>, findings: &mut Findings) {
     match view.dns {
         Dns::Embedded => return,
-        // CoreDNS can query the host's DNS, so only its fallback is missing.
+        // As the chart has it: worth knowing, but not a mistake of the config.
         Dns::WithPolicy if view.audience != Audience::Reviewer => return,
         Dns::WithPolicy | Dns::AsWorkload => {}
+    }
+    // CoreDNS then asks the host's DNS alone.
+    if view.values.is_on("networking.advanced.fallbackHostCluster") {
+        return;
     }
     let servers: Vec<&str> = view.settings.fallback_dns.split_whitespace().collect();
     let out_of_reach: Vec<&str> = servers
@@ -54,12 +58,12 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     let (message, help) = match view.dns {
         Dns::AsWorkload => (
             format!("CoreDNS can't reach {server}, its way to names outside: {why}"),
-            "allow port 53 to it in workload.egress, or set companions: true, so that CoreDNS may \
-             ask the host's DNS",
+            "allow port 53 to it, or to the resolvers of the nodes, in workload.egress",
         ),
         _ => (
             format!("CoreDNS can't fall back to {server}: {why}"),
-            "allow port 53 to it in workload.egress, or set fallbackDns to a server within reach",
+            "allow port 53 to it in workload.egress, or set fallbackDns to a server within reach; \
+             CoreDNS asks it when the resolvers of its node don't answer",
         ),
     };
     findings.add(&RULE, Part::FallbackDns, "fallbackDns", message, help);

@@ -1,12 +1,15 @@
 //! Public egress includes the cloud's metadata service.
 
-use super::config::{Findings, Part, View, reaches};
+use std::net::IpAddr;
+
+use super::config::{Findings, Part, View, host_block, reaches};
 use super::{Audience, Rule};
 use manifest::schema;
 use netpol::cidr::Cidr;
+use netpol::metadata::METADATA_SERVICES;
 
-/// The address at which clouds hand out credentials of the node to any process that connects.
-const METADATA_SERVICE: &str = "169.254.169.254/32";
+/// The range of most of them.
+const LINK_LOCAL: &str = "169.254.0.0/16";
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -14,15 +17,15 @@ pub static RULE: Rule = Rule {
     title: "cloud metadata service within reach",
     audience: Audience::Reviewer,
     documentation: "\
-**The cloud metadata service is reachable.** The default excepts contain the private ranges, but not 169.254.0.0/16. In most clouds, any process that can connect to 169.254.169.254 gets credentials of the node.
+**A cloud metadata service is reachable.** Clouds give metadata of a machine, and often its credentials, to any process that connects to an address of the cloud. The default excepts contain the private ranges, and with them 100.100.100.200 of Alibaba Cloud. They leave open 169.254.169.254 (most clouds), 169.254.170.2 (Amazon ECS), 169.254.170.23 (Amazon EKS), 168.63.129.16 (Azure) and 192.0.0.192 (Oracle Cloud). A public egress for IPv6 can reach fd00:ec2::254 and others.
 
-Fix: repeat the default list and add the range:
+Fix: repeat the default list and add the ranges:
 ```yaml
 workload:
   publicEgress:
-    except: [100.64.0.0/10, 127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16]
+    except: [100.64.0.0/10, 127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 168.63.129.16/32, 192.0.0.192/32]
 ```
-Suppress it if the nodes are protected in another way, for example by IMDSv2 with a hop limit of 1.",
+Resolvers of nodes can be link-local too: on Google Cloud at 169.254.169.254, on AWS at 169.254.169.253. CoreDNS asks them first, and an except closes them for every port ([VNP306](#vnp306)). Suppress the warning if the nodes are protected in another way, for example by IMDSv2 with a hop limit of 1.",
     check: Some(check),
 };
 
@@ -33,13 +36,35 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     };
     let excepts = public.except.iter();
     let excepts: Vec<Cidr> = excepts.filter_map(|e| Cidr::parse(e)).collect();
-    if reaches(cidr, &excepts, METADATA_SERVICE) {
-        findings.add(
-            &RULE,
-            Part::PublicEgress,
-            &schema::join(public.field, "except"),
-            "public egress leaves the cloud's metadata service at 169.254.169.254 within reach",
-            "add 169.254.0.0/16 to except, or at least 169.254.169.254/32",
-        );
+    let reached: Vec<IpAddr> = (METADATA_SERVICES.iter())
+        .map(|service| service.address)
+        .filter(|address| reaches(cidr, &excepts, &host_block(*address)))
+        .collect();
+    if reached.is_empty() {
+        return;
     }
+    let mut ranges: Vec<String> = Vec::new();
+    for address in &reached {
+        // Nothing else that pods need has an IPv4 address of this range, apart from resolvers.
+        let range = match address {
+            IpAddr::V4(v4) if v4.is_link_local() && reaches(cidr, &[], LINK_LOCAL) => {
+                LINK_LOCAL.to_owned()
+            }
+            _ => host_block(*address),
+        };
+        if !ranges.contains(&range) {
+            ranges.push(range);
+        }
+    }
+    let reached: Vec<String> = reached.iter().map(IpAddr::to_string).collect();
+    findings.add(
+        &RULE,
+        Part::PublicEgress,
+        &schema::join(public.field, "except"),
+        format!(
+            "public egress leaves metadata services of clouds within reach: {}",
+            reached.join(", ")
+        ),
+        &format!("add {} to except", ranges.join(", ")),
+    );
 }

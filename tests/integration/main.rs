@@ -44,6 +44,7 @@ mod install;
 mod lint;
 mod migrate;
 mod names;
+mod needs;
 mod package;
 mod plugin;
 mod reach_random;
@@ -82,6 +83,7 @@ fn functions() -> Vec<Test> {
         migrate::in_place::TESTS,
         migrate::random::TESTS,
         names::TESTS,
+        needs::TESTS,
         package::TESTS,
         plugin::TESTS,
         reach_random::TESTS,

@@ -7,8 +7,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::escape;
+use crate::yaml::write;
 
 /// How much a problem weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -155,6 +157,115 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Where.
     pub place: Location,
+    /// The change that settles it, where there is one that a program can make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<Box<Suggestion>>,
+}
+
+/// A change of a text that settles a problem.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suggestion {
+    /// The field that changes, as the user writes it.
+    pub path: String,
+    /// What is done to it.
+    #[serde(flatten)]
+    pub change: Change,
+    /// What a person must fill in or look at first. With nothing of that, the change is exact.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fill_in: Vec<FillIn>,
+}
+
+/// What is done to a field.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// An item is added to the list.
+    Add(Value),
+    /// The value takes the place of what is there.
+    Set(Value),
+}
+
+/// A part of a suggestion that only a person knows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct FillIn {
+    /// The text that stands for it in the suggestion.
+    pub placeholder: String,
+    /// What it is.
+    pub meaning: String,
+}
+
+impl Suggestion {
+    /// An item that is to be added to a list.
+    #[must_use]
+    pub fn add(path: impl Into<String>, item: Value) -> Self {
+        Self {
+            path: path.into(),
+            change: Change::Add(item),
+            fill_in: Vec::new(),
+        }
+    }
+
+    /// A value that is to stand in a field.
+    #[must_use]
+    pub fn set(path: impl Into<String>, value: Value) -> Self {
+        Self {
+            path: path.into(),
+            change: Change::Set(value),
+            fill_in: Vec::new(),
+        }
+    }
+
+    /// Whether a program can make the change without asking.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.fill_in.is_empty()
+    }
+
+    /// The change in one line.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let (verb, value) = match &self.change {
+            Change::Add(item) => ("add to", item),
+            Change::Set(value) => ("set", value),
+        };
+        let mut line = format!("{verb} {}: {}", self.path, write::flow(value));
+        for part in &self.fill_in {
+            line.push_str("; fill in ");
+            line.push_str(&part.placeholder);
+            line.push_str(": ");
+            line.push_str(&part.meaning);
+        }
+        line
+    }
+
+    /// The change as YAML.
+    #[must_use]
+    pub fn yaml(&self) -> String {
+        match &self.change {
+            Change::Add(item) => write::block(&Value::Array(vec![item.clone()])),
+            Change::Set(value) => write::block(value),
+        }
+    }
+}
+
+impl fmt::Display for Suggestion {
+    /// What to do, and the YAML below it, each line of it indented. Without a line break at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.change {
+            Change::Add(_) => "add to",
+            Change::Set(_) => "set",
+        };
+        write!(f, "{verb} {}:", escape::terminal(&self.path))?;
+        for line in self.yaml().lines() {
+            write!(f, "\n  {}", escape::terminal(line))?;
+        }
+        for part in &self.fill_in {
+            let text = format!("{}: {}", part.placeholder, part.meaning);
+            write!(f, "\nfill in {}", escape::terminal(&text))?;
+        }
+        Ok(())
+    }
 }
 
 impl Diagnostic {
@@ -166,6 +277,7 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             place: Location::default(),
+            suggestion: None,
         }
     }
 
@@ -182,6 +294,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same problem with a change that settles it.
+    #[must_use]
+    pub fn suggestion(mut self, suggestion: Suggestion) -> Self {
+        self.suggestion = Some(Box::new(suggestion));
         self
     }
 
@@ -211,6 +330,11 @@ impl fmt::Display for Diagnostic {
         }
         if let Some(help) = &self.help {
             write!(f, "\n  help: {}", escape::terminal(help))?;
+        }
+        if let Some(suggestion) = &self.suggestion {
+            for line in suggestion.to_string().lines() {
+                write!(f, "\n  {line}")?;
+            }
         }
         Ok(())
     }

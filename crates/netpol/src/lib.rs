@@ -17,6 +17,7 @@
 //! | [`evaluate`], [`allowed`] | verdicts; everything that is allowed, as sets |
 //! | [`difference`] | what changes from one set of policies to another, for every kind of pod |
 //! | [`connections`] | every connection that is allowed, between workloads and with the outside |
+//! | [`metadata`] | the addresses at which clouds give out metadata |
 //! | [`query`], [`verdict`] | questions in words, and their answers |
 //! | [`other_pods`] | every pod that is not of a system, as one end of a connection |
 //! | [`denial`] | the rule that is nearest to a denied connection, and the one that would allow it |
@@ -36,6 +37,7 @@ pub mod difference;
 pub mod evaluate;
 pub mod kubernetes;
 pub mod matrix;
+pub mod metadata;
 pub mod model;
 pub mod other_pods;
 pub mod probe;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, Report, message};
+use super::{Outcome, Report, help_in_one_line, message};
 use manifest::escape;
 
 /// The Markdown of a report.
@@ -41,7 +41,7 @@ pub(super) fn write(report: &Report<'_>) -> String {
             text,
             "| {severity} | {} | {place} | {} |",
             escape::markdown(&message(diagnostic)),
-            escape::markdown(diagnostic.help.as_deref().unwrap_or_default())
+            escape::markdown(&help_in_one_line(diagnostic))
         );
     }
     text

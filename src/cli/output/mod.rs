@@ -212,16 +212,25 @@ fn message(diagnostic: &Diagnostic) -> String {
     }
 }
 
-/// The message, and behind a line break what to do.
+/// The message, and behind line breaks what to do.
 fn message_with_help(diagnostic: &Diagnostic) -> String {
-    match &diagnostic.help {
-        Some(help) => format!(
-            "{}\nhelp: {}",
-            escape::terminal(&message(diagnostic)),
-            escape::terminal(help)
-        ),
-        None => escape::terminal(&message(diagnostic)).into_owned(),
+    let mut text = escape::terminal(&message(diagnostic)).into_owned();
+    if let Some(help) = &diagnostic.help {
+        text.push_str("\nhelp: ");
+        text.push_str(&escape::terminal(help));
     }
+    if let Some(suggestion) = &diagnostic.suggestion {
+        text.push('\n');
+        text.push_str(&suggestion.to_string());
+    }
+    text
+}
+
+/// What to do, in one line.
+fn help_in_one_line(diagnostic: &Diagnostic) -> String {
+    let suggestion = diagnostic.suggestion.as_ref().map(|s| s.in_one_line());
+    let parts: Vec<String> = diagnostic.help.iter().cloned().chain(suggestion).collect();
+    parts.join("; ")
 }
 
 #[cfg(test)]

@@ -134,6 +134,9 @@ fn like_a_compiler(problem: &Diagnostic, texts: &Texts<'_>) -> String {
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(escape::terminal(help).into_owned()));
     }
+    if let Some(suggestion) = &problem.suggestion {
+        group = group.element(Level::HELP.message(suggestion.to_string()));
+    }
     Renderer::styled()
         .decor_style(DecorStyle::Ascii)
         .render(&[group])

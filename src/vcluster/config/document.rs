@@ -397,14 +397,7 @@ impl ConfigDocument {
     #[must_use]
     pub fn nearest(&self, field: &str, paths: &mut Paths<'_>) -> Option<Position> {
         let path = self.path_of(field);
-        let mut path = path.as_str();
-        while let Some(end) = path.rfind(['.', '[']) {
-            path = path.get(..end)?;
-            if let Some(node) = paths.find(path) {
-                return Some(node.position());
-            }
-        }
-        None
+        paths.nearest(&path).map(Node::position)
     }
 
     /// The path of a field below the config, as the user would write it.

@@ -14,6 +14,7 @@ pub mod dialect;
 mod paths;
 mod repair;
 pub mod scalar;
+pub mod write;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

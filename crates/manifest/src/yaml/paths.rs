@@ -84,6 +84,19 @@ impl<'a> Paths<'a> {
         }
         Some(node)
     }
+
+    /// The node of the longest part of a path that leads anywhere, apart from the whole path and
+    /// the root.
+    pub fn nearest(&mut self, path: &str) -> Option<Node<'a>> {
+        let mut path = path;
+        while let Some(end) = path.rfind(['.', '[']) {
+            path = path.get(..end)?;
+            if let Some(node) = self.find(path) {
+                return Some(node);
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! They mean addresses as such, whoever has them. Pods are known to policies by their labels too,
 //! so a question about pods names pods.
 
+use crate::metadata::METADATA_SERVICES;
 use crate::model::cluster::ClusterModel;
 use crate::sets::addresses::{AddressSet, parse_net};
 
@@ -35,20 +36,6 @@ const PRIVATE: [&str; 5] = [
     "fc00::/7",
 ];
 
-/// The addresses at which clouds give a machine its metadata, credentials among them: AWS (also
-/// for tasks and pods), Google Cloud, Azure, Oracle and Alibaba, as their documentation lists them.
-const METADATA: [&str; 9] = [
-    "169.254.169.254",
-    "169.254.170.2",
-    "169.254.170.23",
-    "168.63.129.16",
-    "192.0.0.192",
-    "100.100.100.200",
-    "fd00:ec2::254",
-    "fd00:ec2::23",
-    "fd20:ce::254",
-];
-
 /// A word and the addresses that it means.
 #[derive(Debug)]
 pub struct AddressWord {
@@ -74,7 +61,7 @@ pub static ADDRESS_WORDS: [AddressWord; 6] = [
     },
     AddressWord {
         name: "metadata",
-        addresses: |_| set(&METADATA),
+        addresses: |_| metadata(),
     },
     AddressWord {
         name: NODE,
@@ -123,6 +110,12 @@ fn set(cidrs: &[&str]) -> AddressSet {
     cidrs.iter().filter_map(|cidr| parse_net(cidr)).collect()
 }
 
+/// The metadata services of clouds.
+fn metadata() -> AddressSet {
+    let addresses = METADATA_SERVICES.iter().map(|service| service.address);
+    addresses.collect()
+}
+
 fn all_but(whole: &str, special: &[&str]) -> AddressSet {
     set(&[whole]).difference(&set(special))
 }
@@ -133,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_listed_address_is_one() {
-        for cidr in NOT_PUBLIC.iter().chain(&PRIVATE).chain(&METADATA) {
+        for cidr in NOT_PUBLIC.iter().chain(&PRIVATE) {
             assert!(parse_net(cidr).is_some(), "{cidr}");
         }
         assert!(private().intersection(&internet()).is_empty());
