@@ -26,6 +26,7 @@
 //! | `rules` | the warnings: what is accepted, but may not do what is meant |
 //! | `filter` | from the bytes of a stream to the bytes that Helm installs |
 //! | `check` | the model that the command `check` asks |
+//! | `tenant` | the worst tenant: the most that a virtual cluster's pods reach, whatever they do |
 //! | `explain` | policies in words and pictures: who, why, and what is open |
 //! | `audit` | whether the virtual clusters of a stream are isolated, and why not |
 //! | `list` | every connection that is allowed |
@@ -67,6 +68,7 @@ pub mod list;
 pub mod migrate;
 #[doc(hidden)]
 pub mod rules;
+pub mod tenant;
 #[doc(hidden)]
 pub mod values_files;
 #[doc(hidden)]

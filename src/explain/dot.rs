@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::explained::{Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
 use super::table::wrap;
+use super::tenant::NOT_EXACT;
 use super::words::Party;
 use super::{Explanation, NO_POLICY, Section};
 use manifest::escape::dot as escaped;
@@ -70,6 +71,22 @@ fn push_notes(text: &mut String, sections: &[Section<'_>], has_policies: bool) {
     for finding in sections.iter().flat_map(|section| &section.findings) {
         push_note(&mut notes, "- ", &finding.what);
         push_note(&mut notes, "  to close: ", &finding.close);
+    }
+    for tenant in sections.iter().filter_map(|section| section.tenant) {
+        push_note(&mut notes, "", &format!("The worst tenant: {}", tenant.may));
+        for line in tenant.most() {
+            push_note(&mut notes, "- ", &line);
+        }
+        if let Some(words) = tenant.without_holes() {
+            push_note(&mut notes, "- ", words);
+        }
+        for hole in &tenant.holes {
+            push_note(&mut notes, "- ", &hole.what);
+            push_note(&mut notes, "  to close: ", &hole.close);
+        }
+        if !tenant.exact {
+            push_note(&mut notes, "- ", NOT_EXACT);
+        }
     }
     if !notes.is_empty() {
         let _ = writeln!(text, "  labelloc=b\n  labeljust=l\n  label=\"{notes}\"");

@@ -3,7 +3,7 @@
 //!
 //! Each finding names the rules that open it and how to close it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::explained::is_every_namespace;
 use super::words::Party;
 use crate::vcluster::actors::MANAGED_BY;
-use netpol::allowed::{AllowRule, AllowedTraffic, Known};
-use netpol::evaluate::{Decision, Extent, Policies, RuleRef, Why};
+use netpol::allowed::{AllowRule, AllowedTraffic};
+use netpol::evaluate::{Extent, Policies, RuleRef, Why};
 use netpol::model::pod::{Endpoint, Pod};
 use netpol::model::policy::{Direction, Namespaces, Origin, Peer, Policy};
 use netpol::sets::addresses::{AddressSet, parse_net};
@@ -24,9 +24,6 @@ const METADATA: [(&str, &str); 2] = [
     ("169.254.169.254", "169.254.0.0/16"),
     ("fd00:ec2::254", "fd00:ec2::254/128"),
 ];
-
-/// The label that a tenant's pod brings along to the host cluster, whatever its value.
-const TENANTS_LABEL: &str = "app";
 
 /// Something that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,18 +50,6 @@ impl Subject {
     fn endpoint(&self) -> Endpoint {
         Endpoint::pod(Arc::clone(&self.pod))
     }
-
-    /// Whether it is any pod that a tenant runs.
-    fn is_tenants(&self) -> bool {
-        self.pod.labels.len() == 1 && self.pod.labels.contains_key(MANAGED_BY)
-    }
-
-    /// The same pod with one more label.
-    fn with(&self, key: &str, value: &str) -> Endpoint {
-        let mut pod = Pod::clone(&self.pod);
-        pod.labels.insert(key.to_owned(), value.to_owned());
-        Endpoint::pod(Arc::new(pod))
-    }
 }
 
 /// Everything that is found, one finding after the other for each kind of pod. `cluster_of` says
@@ -84,9 +69,6 @@ pub fn find<'p>(
     found.extend(metadata(policies, &subjects));
     for subject in &subjects {
         found.extend(from_any_namespace(policies, subject));
-    }
-    for tenant in subjects.iter().filter(|s| s.is_tenants()) {
-        found.extend(borrowed_labels(policies, tenant, &subjects));
     }
     found
 }
@@ -338,178 +320,6 @@ fn from_any_namespace(policies: &Policies, subject: &Subject) -> Vec<Finding> {
         });
     }
     found
-}
-
-/// What a tenant gains by a label that the syncer brings from the tenant's pod to the host's.
-fn borrowed_labels(policies: &Policies, tenant: &Subject, subjects: &[Subject]) -> Vec<Finding> {
-    let lenders = Lenders::of(policies, tenant, subjects);
-    let old = Known::from(policies.allowance(&tenant.pod, Direction::Egress));
-    let mut found = Vec::new();
-    for value in borrowable_values(policies, tenant) {
-        let posing = tenant.with(TENANTS_LABEL, value);
-        let mut gains = gains_out(policies, tenant, &old, &posing);
-        gains.extend(lenders.gains(policies, value, &posing));
-        if gains.is_empty() {
-            continue;
-        }
-        let (gains, rules): (Vec<String>, Vec<_>) = gains.into_iter().unzip();
-        let label = format!("{TENANTS_LABEL}={value}");
-        found.push(Finding {
-            cluster: tenant.cluster.clone(),
-            what: format!(
-                "a tenant's pod can have {label}, for the label {TENANTS_LABEL} comes along to the \
-                 host cluster; such a pod among the {} {}",
-                tenant.name,
-                listed(&gains)
-            ),
-            rules: names(&rules.concat()),
-            close: format!(
-                "let an admission policy of the host cluster refuse {label} on pods with \
-                 {MANAGED_BY}"
-            ),
-        });
-    }
-    found
-}
-
-/// The values of the label that policies of the tenant's namespace ask for.
-fn borrowable_values<'p>(policies: &'p Policies, tenant: &Subject) -> Vec<&'p str> {
-    let mut selectors: Vec<&Selector> = Vec::new();
-    let own_namespace = &tenant.pod.namespace;
-    for policy in policies.iter().filter(|p| p.namespace == *own_namespace) {
-        selectors.push(&policy.selector);
-        for rule in policy.rules(Direction::Ingress).unwrap_or_default() {
-            for peer in rule.peers.iter().flatten() {
-                if let Peer::Pods {
-                    namespaces: Namespaces::Own(_),
-                    pods,
-                } = peer
-                {
-                    selectors.push(pods);
-                }
-            }
-        }
-    }
-    let mut known = HashSet::new();
-    let values = selectors.iter().filter_map(|s| s.fixed(TENANTS_LABEL));
-    values.filter(|value| known.insert(*value)).collect()
-}
-
-/// What a tenant gains in one place, in words, and the rules that open it.
-type Gain<'p> = (String, Vec<RuleRef<'p>>);
-
-/// What a tenant may talk to by the label, and may not without it.
-fn gains_out<'p>(
-    policies: &'p Policies,
-    tenant: &Subject,
-    old: &Known,
-    posing: &Endpoint,
-) -> Vec<Gain<'p>> {
-    let Some(pod) = posing.pod.as_deref() else {
-        return Vec::new();
-    };
-    let mut gains = Vec::new();
-    for grant in policies.grants(pod, Direction::Egress) {
-        // Most rules are the tenant's without the label too.
-        let Some(rule) = grant
-            .rule
-            .filter(|r| !r.policy.selector.matches(&tenant.pod.labels))
-        else {
-            continue;
-        };
-        let more: AllowedTraffic = std::iter::once(&grant).collect();
-        if !more.difference_from(old).is_empty() {
-            let peer = grant.peer.map_or_else(Party::everyone, Party::peer);
-            let gain = format!("may talk to {} on {}", peer.who, grant.ports);
-            gains.push((gain, vec![rule]));
-        }
-    }
-    gains
-}
-
-/// The pods that let in every pod with a label, beside what they let in of a plain tenant.
-struct Lenders<'p, 's> {
-    /// The pods whose rules ask for a value of the label.
-    by_value: HashMap<&'p str, Vec<usize>>,
-    /// The pods whose rules ask for the label and take any value.
-    of_any_value: Vec<usize>,
-    pods: Vec<(&'s Subject, Decision<'p>)>,
-}
-
-impl<'p, 's> Lenders<'p, 's> {
-    fn of(policies: &'p Policies, tenant: &Subject, subjects: &'s [Subject]) -> Self {
-        let mut lenders = Self {
-            by_value: HashMap::new(),
-            of_any_value: Vec::new(),
-            pods: Vec::new(),
-        };
-        let plain = tenant.endpoint();
-        let every = Ports::all_numbers();
-        let pods = subjects.iter().filter(|s| {
-            s.pod.namespace == tenant.pod.namespace && s.pod.labels != tenant.pod.labels
-        });
-        for subject in pods {
-            let place = lenders.pods.len();
-            let mut asked = HashSet::new();
-            for policy in policies.isolating(&subject.pod, Direction::Ingress) {
-                let rules = policy.rules(Direction::Ingress).unwrap_or_default();
-                for peer in rules.iter().flat_map(|rule| rule.peers.iter().flatten()) {
-                    if let Peer::Pods { pods, .. } = peer {
-                        asked.extend(pods.asked_values(TENANTS_LABEL));
-                    }
-                }
-            }
-            if asked.is_empty() {
-                continue;
-            }
-            for value in asked {
-                match value {
-                    Some(value) => lenders.by_value.entry(value).or_default().push(place),
-                    None => lenders.of_any_value.push(place),
-                }
-            }
-            let old = policies.decide(Direction::Ingress, &subject.endpoint(), &plain, &every);
-            lenders.pods.push((subject, old));
-        }
-        lenders
-    }
-
-    /// What the label brings a tenant that poses with it.
-    fn gains(&self, policies: &'p Policies, value: &str, posing: &Endpoint) -> Vec<Gain<'p>> {
-        let by_value = self.by_value.get(value).into_iter().flatten();
-        let asked: BTreeSet<usize> = by_value.chain(&self.of_any_value).copied().collect();
-        let pods = asked.into_iter().filter_map(|place| self.pods.get(place));
-        pods.filter_map(|(subject, old)| gain_in(policies, subject, old, posing))
-            .collect()
-    }
-}
-
-/// What a pod lets in of a tenant with the label, and not of one without it.
-fn gain_in<'p>(
-    policies: &'p Policies,
-    subject: &Subject,
-    old: &Decision<'p>,
-    posing: &Endpoint,
-) -> Option<Gain<'p>> {
-    let every = Ports::all_numbers();
-    let new = policies.decide(Direction::Ingress, &subject.endpoint(), posing, &every);
-    let gain = new.open.ports().difference(&old.open.ports());
-    if gain.is_empty() {
-        return None;
-    }
-    // Both ends have to agree; it is said what comes of it.
-    let out = policies.decide(Direction::Egress, posing, &subject.endpoint(), &every);
-    let out = out.open.ports();
-    let limit = if out.intersection(&gain) == gain {
-        String::new()
-    } else {
-        format!(" (though its own egress lets it use no more than {out})")
-    };
-    let ports = new.open.ports();
-    let text = format!("is let in to {} on {ports}{limit}", subject.name);
-    let known: HashSet<(*const Policy, usize)> = old.rules.iter().map(RuleRef::key).collect();
-    let rules = new.rules.into_iter().filter(|r| !known.contains(&r.key()));
-    Some((text, rules.collect()))
 }
 
 /// `a, b and c`.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::explained::{Cause, Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
 use super::findings::Finding;
 use super::heading;
+use super::tenant::{NOT_EXACT, TenantReport};
 use super::words::Party;
 use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use manifest::escape::{markdown as escaped, markdown_code as code};
@@ -26,7 +27,7 @@ pub fn markdown(explanation: &Explanation) -> String {
     }
     if let [_, _, ..] = sections.as_slice() {
         let _ = writeln!(text, "\n| {} |", OVERVIEW.join(" | "));
-        text.push_str("|---|---|---|---|---|---|\n");
+        text.push_str("|---|---|---|---|---|---|---|\n");
         for section in &sections {
             let cells = section.overview().map(|cell| escaped(&cell));
             let _ = writeln!(text, "| {} |", cells.join(" | "));
@@ -73,6 +74,9 @@ fn push_section(text: &mut String, section: &Section<'_>, is_one_of_many: bool) 
         push_policy(text, policy);
     }
     push_findings(text, &section.findings);
+    if let Some(tenant) = section.tenant {
+        push_tenant(text, tenant);
+    }
 }
 
 fn push_policy(text: &mut String, policy: &Explained) {
@@ -128,6 +132,30 @@ fn push_findings(text: &mut String, findings: &[&Finding]) {
         let _ = writeln!(text, "- **{}**", escaped(&finding.what));
         let _ = writeln!(text, "  By {}.", rules.join(", "));
         let _ = writeln!(text, "  To close it: {}.", escaped(&finding.close));
+    }
+}
+
+fn push_tenant(text: &mut String, tenant: &TenantReport) {
+    let _ = writeln!(text, "\n## The worst tenant\n\n{}.\n", escaped(&tenant.may));
+    for line in tenant.most() {
+        let _ = writeln!(text, "- {}", escaped(&line));
+    }
+    if let Some(words) = tenant.without_holes() {
+        let _ = writeln!(text, "- **{words}**");
+    }
+    for hole in &tenant.holes {
+        let _ = writeln!(text, "- **{}**", escaped(&hole.what));
+        if let Some(witness) = &hole.witness {
+            let _ = writeln!(text, "  With {}.", code(witness));
+        }
+        if !hole.rules.is_empty() {
+            let rules: Vec<String> = hole.rules.iter().map(|r| code(r)).collect();
+            let _ = writeln!(text, "  By {}.", rules.join(", "));
+        }
+        let _ = writeln!(text, "  To close it: {}.", escaped(&hole.close));
+    }
+    if !tenant.exact {
+        let _ = writeln!(text, "- {NOT_EXACT}");
     }
 }
 

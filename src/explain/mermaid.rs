@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::explained::{Explained, Line, OPEN_COLOR, OPEN_MEANING, OPEN_SIGN, RuleKind};
+use super::tenant::NOT_EXACT;
 use super::words::Party;
 use super::{Explanation, NO_POLICY, Section};
 use manifest::escape::{markdown, mermaid as escaped, mermaid_comment};
@@ -54,6 +55,9 @@ pub fn mermaid(explanation: &Explanation) -> String {
             let _ = writeln!(text, "\n- **{}**", markdown(&finding.what));
             let _ = writeln!(text, "  To close it: {}.", markdown(&finding.close));
         }
+        for line in tenant_lines(section) {
+            let _ = writeln!(text, "\n- {}", markdown(&line));
+        }
     }
     text
 }
@@ -64,7 +68,28 @@ fn comments(section: Option<&Section<'_>>) -> String {
         let _ = writeln!(text, "%% open: {}", mermaid_comment(&finding.what));
         let _ = writeln!(text, "%%   to close: {}", mermaid_comment(&finding.close));
     }
+    for line in section.map(tenant_lines).unwrap_or_default() {
+        let _ = writeln!(text, "%% {}", mermaid_comment(&line));
+    }
     text
+}
+
+/// The worst tenant, line by line.
+fn tenant_lines(section: &Section<'_>) -> Vec<String> {
+    let Some(tenant) = section.tenant else {
+        return Vec::new();
+    };
+    let mut lines = vec![format!("the worst tenant: {}", tenant.may)];
+    lines.extend(tenant.most());
+    lines.extend(tenant.without_holes().map(str::to_owned));
+    for hole in &tenant.holes {
+        lines.push(format!("hole: {}", hole.what));
+        lines.push(format!("to close: {}", hole.close));
+    }
+    if !tenant.exact {
+        lines.push(NOT_EXACT.to_owned());
+    }
+    lines
 }
 
 /// The flowcharts of a section.

@@ -19,6 +19,7 @@ mod mermaid;
 pub mod origins;
 mod svg;
 pub mod table;
+pub mod tenant;
 mod text;
 pub mod view;
 pub mod words;
@@ -28,10 +29,12 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::filter::GeneratedPolicies;
+use crate::tenant::{Tenant, worst_tenants};
 use explained::{Explained, Line, RuleKind};
 use findings::Finding;
 use manifest::escape::terminal;
 use netpol::model::policy::Direction;
+use tenant::TenantReport;
 use view::View;
 
 pub use dot::dot;
@@ -54,6 +57,8 @@ pub struct Explanation {
     pub policies: Vec<Explained>,
     /// What is open and may not be expected.
     pub findings: Vec<Finding>,
+    /// The worst tenant of each virtual cluster.
+    pub tenants: Vec<TenantReport>,
 }
 
 /// A virtual cluster that has a config, or policies.
@@ -74,6 +79,8 @@ pub(crate) struct Section<'e> {
     pub(crate) policies: Vec<&'e Explained>,
     /// What is found in them.
     pub(crate) findings: Vec<&'e Finding>,
+    /// Its worst tenant.
+    pub(crate) tenant: Option<&'e TenantReport>,
 }
 
 impl Section<'_> {
@@ -93,7 +100,7 @@ impl Section<'_> {
     }
 
     /// One row of an overview: what is in the section, as numbers.
-    fn overview(&self) -> [String; 6] {
+    fn overview(&self) -> [String; 7] {
         let absent = self.policies.iter();
         let absent = absent.filter(|policy| policy.presence.note().is_some());
         [
@@ -108,6 +115,7 @@ impl Section<'_> {
             self.count(|rule| rule.kind == RuleKind::User).to_string(),
             self.count(|rule| rule.open_to.is_some()).to_string(),
             self.findings.len().to_string(),
+            (self.tenant.map_or(0, |tenant| tenant.holes.len())).to_string(),
         ]
     }
 }
@@ -116,13 +124,14 @@ impl Section<'_> {
 const NO_POLICY: &str = "No NetworkPolicy: every pod may talk to everyone";
 
 /// The headings of an overview.
-const OVERVIEW: [&str; 6] = [
+const OVERVIEW: [&str; 7] = [
     "virtual cluster",
     "policies",
     "missing or outdated",
     "rules of the user",
     "open rules",
     "findings",
+    "holes",
 ];
 
 impl Explanation {
@@ -140,6 +149,7 @@ impl Explanation {
                 })
                 .collect(),
             findings: findings::find(policies, |policy| view.cluster_of(policy)),
+            tenants: tenants(view),
         }
     }
 
@@ -169,6 +179,7 @@ impl Explanation {
                     close: terminal(&finding.close).into_owned(),
                 })
                 .collect(),
+            tenants: self.tenants.iter().map(TenantReport::shown).collect(),
         }
     }
 
@@ -179,6 +190,7 @@ impl Explanation {
             cluster,
             policies: Vec::new(),
             findings: Vec::new(),
+            tenant: None,
         };
         let mut sections: Vec<Section<'_>> =
             self.clusters.iter().map(|c| section(Some(c))).collect();
@@ -199,6 +211,12 @@ impl Explanation {
         for finding in &self.findings {
             if let Some(section) = sections.get_mut(place(&finding.cluster)) {
                 section.findings.push(finding);
+            }
+        }
+        for tenant in &self.tenants {
+            let place = places.get(tenant.cluster.as_str());
+            if let Some(section) = place.and_then(|place| sections.get_mut(*place)) {
+                section.tenant = Some(tenant);
             }
         }
         sections
@@ -227,6 +245,16 @@ fn clusters(view: &View) -> Vec<Cluster> {
         }
     }
     clusters
+}
+
+/// The worst tenant of each virtual cluster.
+fn tenants(view: &View) -> Vec<TenantReport> {
+    let (ids, tenants): (Vec<String>, Vec<Tenant>) = view.tenants().into_iter().unzip();
+    let answers = worst_tenants(&view.model, &tenants);
+    let pairs = ids.into_iter().zip(&answers);
+    pairs
+        .map(|(id, answer)| TenantReport::of(id, answer))
+        .collect()
 }
 
 fn shown(texts: &[String]) -> Vec<String> {

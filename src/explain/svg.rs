@@ -11,6 +11,7 @@ use super::explained::{Explained, Line, OPEN_COLOR, OPEN_MEANING, OPEN_SIGN, Rul
 use super::findings::Finding;
 use super::heading;
 use super::table::{length, wrap};
+use super::tenant::{NOT_EXACT, TenantReport};
 use super::words::Party;
 use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use manifest::escape::xml as escaped;
@@ -169,7 +170,7 @@ fn push_sign(body: &mut String, (x, y): (usize, usize), sign: &str, class: &str)
 
 /// One row for each virtual cluster, with a link to its frame; gives the y below it.
 fn push_overview(body: &mut String, top: usize, sections: &[Section<'_>]) -> usize {
-    let rows: Vec<[String; 6]> = sections.iter().map(Section::overview).collect();
+    let rows: Vec<[String; 7]> = sections.iter().map(Section::overview).collect();
     let first = rows.iter().map(|row| length(&row[0])).max().unwrap_or(0);
     let column = |i: usize| match i {
         0 => MARGIN,
@@ -249,7 +250,34 @@ fn push_section(body: &mut String, top: usize, section: &Section<'_>) -> usize {
     for policy in &section.policies {
         y = push_policy(body, y + GAP, policy);
     }
-    push_findings(body, y, &section.findings)
+    y = push_findings(body, y, &section.findings);
+    match section.tenant {
+        Some(tenant) => push_tenant(body, y, tenant),
+        None => y,
+    }
+}
+
+fn push_tenant(body: &mut String, top: usize, tenant: &TenantReport) -> usize {
+    let mut y = paragraph(body, top + 2 * GAP, "The worst tenant", Style::Title);
+    y = paragraph(body, y, &tenant.may, Style::Plain);
+    for line in tenant.most() {
+        y = paragraph(body, y, &line, Style::Faint);
+    }
+    if let Some(words) = tenant.without_holes() {
+        y = paragraph(body, y + 6, words, Style::Strong);
+    }
+    for hole in &tenant.holes {
+        y = paragraph(body, y + 6, &hole.what, Style::Plain);
+        if let Some(witness) = &hole.witness {
+            y = paragraph(body, y, &format!("with {witness}"), Style::Faint);
+        }
+        let close = format!("to close it: {}", hole.close);
+        y = paragraph(body, y, &close, Style::Faint);
+    }
+    if !tenant.exact {
+        y = paragraph(body, y + 6, NOT_EXACT, Style::Alarm);
+    }
+    y
 }
 
 fn push_findings(body: &mut String, top: usize, findings: &[&Finding]) -> usize {

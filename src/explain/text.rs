@@ -6,6 +6,7 @@ use super::explained::{Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
 use super::findings::Finding;
 use super::heading;
 use super::table::{length, table, wrap};
+use super::tenant::{NOT_EXACT, TenantReport};
 use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use netpol::model::policy::Direction;
 
@@ -63,6 +64,9 @@ fn push_section(text: &mut String, section: &Section<'_>, is_one_of_many: bool, 
         push_policy(text, policy, width);
     }
     push_findings(text, &section.findings, width);
+    if let Some(tenant) = section.tenant {
+        push_tenant(text, tenant, width);
+    }
 }
 
 fn push_policy(text: &mut String, policy: &Explained, width: usize) {
@@ -98,6 +102,30 @@ fn push_findings(text: &mut String, findings: &[&Finding], width: usize) {
         push_item(text, "* ", &finding.what, width);
         push_item(text, "  by:       ", &finding.rules.join(", "), width);
         push_item(text, "  to close: ", &finding.close, width);
+    }
+}
+
+fn push_tenant(text: &mut String, tenant: &TenantReport, width: usize) {
+    text.push_str("\nThe worst tenant\n================\n");
+    push_item(text, "", &tenant.may, width);
+    for line in tenant.most() {
+        push_item(text, "  ", &line, width);
+    }
+    if let Some(words) = tenant.without_holes() {
+        push_item(text, "* ", words, width);
+    }
+    for hole in &tenant.holes {
+        push_item(text, "* ", &hole.what, width);
+        if let Some(witness) = &hole.witness {
+            push_item(text, "  with:     ", witness, width);
+        }
+        if !hole.rules.is_empty() {
+            push_item(text, "  by:       ", &hole.rules.join(", "), width);
+        }
+        push_item(text, "  to close: ", &hole.close, width);
+    }
+    if !tenant.exact {
+        push_item(text, "* ", NOT_EXACT, width);
     }
 }
 

@@ -10,8 +10,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::explained::Presence;
 use super::origins;
 use crate::filter::{self, GeneratedPolicies, Options};
+use crate::tenant::Tenant;
 use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES};
 use crate::vcluster::edition::Edition;
+use crate::vcluster::policies::Role;
 use manifest::diagnostic::{Diagnostic, Diagnostics};
 use manifest::documents;
 use manifest::yaml::{Node, Tree};
@@ -129,6 +131,40 @@ impl View {
     #[must_use]
     pub fn cluster_of(&self, policy: &Policy) -> Option<&str> {
         self.clusters.get(&name_of(policy)).map(String::as_str)
+    }
+
+    /// The tenants, each with the identifier of its virtual cluster. Of those without a config only
+    /// the policies are known.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<(String, Tenant)> {
+        let mut known = HashSet::new();
+        let mut tenants = Vec::new();
+        for made in &self.made {
+            let mut policies = made.policies.iter();
+            let workload = policies.find(|policy| policy.role == Role::Workload);
+            let namespace = workload.map_or(&made.namespace, |policy| &policy.namespace);
+            let tenant = Tenant {
+                name: made.name.clone(),
+                namespace: namespace.as_ref().unwrap_or(&self.namespace).clone(),
+                powers: made.powers.clone(),
+            };
+            let id = self.id_of(made);
+            if known.insert(id.clone()) {
+                tenants.push((id, tenant));
+            }
+        }
+        for policy in self.model.policies().iter() {
+            let mut prefixes = POLICY_PREFIXES.iter();
+            let name = prefixes.find_map(|prefix| policy.name.strip_prefix(prefix));
+            let id = self.cluster_of(policy);
+            if let (Some(name), Some(id)) = (name, id)
+                && known.insert(id.to_owned())
+            {
+                let tenant = Tenant::with_defaults(name, &policy.namespace);
+                tenants.push((id.to_owned(), tenant));
+            }
+        }
+        tenants
     }
 
     /// What policies and findings call a virtual cluster.

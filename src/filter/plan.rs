@@ -16,6 +16,7 @@ use crate::rules::{
     values::Values,
 };
 
+use crate::tenant::powers::Powers;
 use crate::vcluster::config::document::ConfigDocument;
 use crate::vcluster::config::settings::{PublicEgress, Settings, merge};
 use crate::vcluster::edition::{self, ChartVersion, Edition};
@@ -66,6 +67,8 @@ pub struct GeneratedPolicies {
     pub edition: Edition,
     /// Whether the config enables them.
     pub enabled: bool,
+    /// What the values let the tenant do beside choosing labels.
+    pub powers: Powers,
     /// The two, and the companions that were asked for. Origins have their paths as they stand in
     /// the text of the config.
     pub policies: Vec<Policy>,
@@ -96,7 +99,9 @@ impl Plan {
                 note_user(documents, &mut texts, origin, comment);
             }
         }
+        let namespace = cluster.namespace.as_deref();
         GeneratedPolicies {
+            powers: Powers::of(cluster.values.as_ref(), &cluster.name, namespace),
             name: cluster.name,
             namespace: cluster.namespace,
             source: cluster.source,

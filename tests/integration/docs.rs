@@ -183,7 +183,7 @@ fn check_and_explain() {
             format!("{}:/usr/bin:/bin", home.join("bin").display()),
         ));
     };
-    assert_eq!(run("explain.md", ALL[0], with_chart), 5);
+    assert_eq!(run("explain.md", ALL[0], with_chart), 6);
     assert_eq!(run("check.md", ALL[0], with_chart), 5);
     assert_eq!(run("lint.md", ALL[0], on_path), 2);
     assert_eq!(run("audit.md", ALL[0], with_chart), 2);

@@ -43,11 +43,10 @@ fn what_is_open_by_default_is_found() {
         "everyone may come in to control plane of a on 8443/TCP",
         "workloads of a can reach 169.254.169.254",
         "every pod with app=loft, in whatever namespace, may come in to control plane of a",
-        "a tenant's pod can have app=vcluster-snapshot",
     ] {
         assert!(found.contains(part), "{part}:\n{found}");
     }
-    assert_eq!(found.lines().count(), 5, "{found}");
+    assert_eq!(found.lines().count(), 4, "{found}");
 }
 
 fn what_a_config_closes_is_not_said_to_be_open() {
@@ -74,17 +73,52 @@ fn what_a_config_opens_is_said_with_its_field() {
     assert!(close("fd00:ec2::254").contains("workload.egress[0]"));
 }
 
+/// The holes of the only virtual cluster.
+fn holes(config: &str, companions: bool) -> String {
+    let tenants = explanation(config, companions).tenants;
+    let found = tenants.iter().flat_map(|tenant| &tenant.holes);
+    let found: Vec<String> = found
+        .map(|hole| format!("{}: {}", hole.kind, hole.what))
+        .collect();
+    found.join("\n")
+}
+
 fn a_label_is_a_way_out_only_where_a_policy_gives_one() {
-    let alone = findings(DEFAULTS, false);
-    assert!(
-        alone.contains("no more than 1053,8443/TCP, 1053/UDP"),
-        "{alone}"
+    let alone = holes(DEFAULTS, false);
+    assert!(alone.starts_with("host-network: "), "{alone}");
+    assert_eq!(alone.lines().count(), 1, "its own egress stops it: {alone}");
+    let with = holes(DEFAULTS, true);
+    for part in [
+        "a pod with app=vcluster-snapshot may talk to control plane of a on ",
+        "may talk to everyone on 443,6443,8443/TCP",
+        "a pod with k8s-app=vcluster-kube-dns may talk to DNS of the host",
+    ] {
+        assert!(with.contains(part), "{part}:\n{with}");
+    }
+}
+
+fn values_open_and_close_holes() {
+    let values = |more: &str| format!("policies: {{networkPolicy: {{enabled: true}}{more}");
+    let closed = holes(&values(", podSecurityStandard: baseline}"), false);
+    assert_eq!(closed, "");
+    let synced = values(
+        ", podSecurityStandard: restricted}\nsync: {toHost: {networkPolicies: {enabled: true}, \
+         namespaces: {enabled: true, mappings: {byName: {x: host-x, 'y-*': 'h-*'}}}, customResources: \
+         {ciliumnetworkpolicies.cilium.io: {enabled: true}}}}",
     );
-    let with = findings(DEFAULTS, true);
-    assert!(
-        with.contains("may talk to everyone on 443,6443,8443/TCP and is let in"),
-        "{with}"
-    );
+    let found = holes(&synced, false);
+    for kind in [
+        "synced-policies",
+        "policy-resources",
+        "namespace-patterns",
+        "no-policy",
+        "labels",
+    ] {
+        assert!(found.contains(&format!("{kind}: ")), "{kind}:\n{found}");
+    }
+    assert!(!found.contains("host-network"), "{found}");
+    let private = values("}\nprivateNodes: {enabled: true}");
+    assert_eq!(holes(&private, false), "");
 }
 
 fn rules_that_a_stream_has_otherwise_than_its_config_have_no_cause() {
@@ -234,6 +268,7 @@ crate::registry::tests! {
         what_a_config_closes_is_not_said_to_be_open,
         what_a_config_opens_is_said_with_its_field,
         a_label_is_a_way_out_only_where_a_policy_gives_one,
+        values_open_and_close_holes,
         rules_that_a_stream_has_otherwise_than_its_config_have_no_cause,
         no_form_is_broken_by_what_a_name_may_hold,
     ],

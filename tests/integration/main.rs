@@ -50,6 +50,7 @@ mod plugin;
 mod reach_random;
 mod reachability;
 mod run_report;
+mod tenant;
 mod torture;
 mod upgrade;
 mod validation;
@@ -88,6 +89,7 @@ fn functions() -> Vec<Test> {
         plugin::TESTS,
         reach_random::TESTS,
         registry::TESTS,
+        tenant::TESTS,
         torture::TESTS,
         upgrade::TESTS,
     ]

@@ -200,6 +200,17 @@ impl<'g, 'a: 'g> FromIterator<&'g AllowRule<'a>> for AllowedTraffic {
 }
 
 impl AllowedTraffic {
+    /// Everyone on every port: what a pod lets through that no policy isolates.
+    #[must_use]
+    pub fn everything() -> Self {
+        let rule = AllowRule {
+            rule: None,
+            peer: None,
+            ports: Ports::all(),
+        };
+        std::iter::once(&rule).collect()
+    }
+
     /// The ports that are open to everyone.
     #[must_use]
     pub fn everyone(&self) -> &Ports {

@@ -268,6 +268,20 @@ impl Ports {
         part
     }
 
+    /// The same set at a destination whose owner chooses which numbers its names stand for: each
+    /// name can be any number of its protocol.
+    #[must_use]
+    pub fn with_any_number_for_names(&self) -> Self {
+        let mut ports = self.clone();
+        for protocol in Protocol::ALL {
+            let of = ports.of_mut(protocol);
+            if !of.names.is_empty() {
+                of.numbers = every_number();
+            }
+        }
+        ports.with_names_of_whole_protocols()
+    }
+
     /// Whether some name in it still waits for its pod.
     #[must_use]
     pub fn has_names(&self) -> bool {

@@ -251,6 +251,30 @@ impl Selector {
         examples
     }
 
+    /// One set of labels that it matches, with as few labels as possible, which can be written in a
+    /// manifest.
+    #[must_use]
+    pub fn example(&self) -> Option<Labels> {
+        let mut labels = Labels::new();
+        let mut previous: Option<&str> = None;
+        for (key, _) in &self.requirements {
+            if previous.replace(key) == Some(key.as_str()) {
+                continue;
+            }
+            let left = self.values_of(key);
+            if left.missing {
+                continue;
+            }
+            let value = if left.all_but {
+                unnamed_value(|value| left.values.contains(value))
+            } else {
+                (*left.values.first()?).to_owned()
+            };
+            labels.insert(key.clone(), value);
+        }
+        Some(labels)
+    }
+
     /// The keys that it speaks of, each with the values that it names; one entry for each
     /// requirement.
     pub fn named_values(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
@@ -329,6 +353,32 @@ impl Selector {
         name.missing = false;
         name.is_possible() && self.can_match()
     }
+}
+
+/// A value that a label can have and that is not named.
+fn unnamed_value(is_named: impl Fn(&str) -> bool) -> String {
+    let numbered = (0..).map(|number| format!("any-{number}"));
+    let mut values = std::iter::once("any".to_owned()).chain(numbered);
+    values.find(|value| !is_named(value)).unwrap_or_default()
+}
+
+/// The same labels for the selectors, with values that can be written in a manifest: a value that
+/// stands for all others becomes one that no selector names.
+#[must_use]
+pub fn writable(mut labels: Labels, selectors: &[&Selector]) -> Labels {
+    for (key, value) in &mut labels {
+        if value == ANY_VALUE {
+            let is_named = |text: &str| {
+                let named = selectors.iter().flat_map(|s| s.named_values());
+                let mut named = named
+                    .filter(|(k, _)| k == key)
+                    .flat_map(|(_, values)| values);
+                named.any(|known| known == text)
+            };
+            *value = unnamed_value(is_named);
+        }
+    }
+    labels
 }
 
 /// The values that a label may have.
