@@ -18,15 +18,16 @@ use crate::rules::{
 
 use crate::tenant::powers::Powers;
 use crate::vcluster::config::document::ConfigDocument;
+use crate::vcluster::config::fields;
 use crate::vcluster::config::settings::{PublicEgress, Settings, merge};
 use crate::vcluster::edition::{self, ChartVersion, Edition};
 use crate::vcluster::mapped::{self, MappedNamespaces};
 use crate::vcluster::policies::{
     self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
 };
-use crate::vcluster::sources::{self, VirtualCluster};
+use crate::vcluster::sources::{self, Source, VirtualCluster};
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity, Sink};
-use manifest::schema::{self, Origin};
+use manifest::schema::{self, Origin, Shape};
 use manifest::yaml::{Node, Paths, Tree};
 use netpol::cidr::Cidr;
 use netpol::validate::{self, CidrRule, FieldSpot, Use};
@@ -284,17 +285,49 @@ fn checked_settings(
     let shape = cluster.documents.iter().flat_map(|d| &d.problems);
     let shape: Vec<Diagnostic> = shape.cloned().collect();
     let (settings, mut found) = settings_of(&cluster.documents, cluster, options);
-    let has_shape = !shape.iter().any(is_error);
-    if !has_shape {
-        // That a value of the wrong type can't be decoded has been said, and better.
+    let mut errors = shape.iter().filter(|p| is_error(p)).peekable();
+    let is_accepted = errors.peek().is_none() && !found.iter().any(is_error);
+    // That a value of the wrong type can't be decoded has been said, and better.
+    if errors.peek().is_some() {
         found.retain(|p| p.place.path.as_deref() != Some(""));
     }
-    let is_accepted = has_shape && !found.iter().any(is_error);
-    sink.extend(Some(subject), shape);
-    sink.extend(Some(subject), relocate(cluster, found));
+    found = relocate(cluster, found);
+    let wrong: Vec<&str> = errors.filter_map(|p| p.place.path.as_deref()).collect();
+    found.retain(|p| {
+        let path = p.place.path.as_deref().unwrap_or_default();
+        !wrong
+            .iter()
+            .any(|wrong| is_within(path, wrong) || is_within(wrong, path))
+    });
+    let mut all: Vec<Diagnostic> = shape.iter().cloned().chain(found).collect();
+    if cluster.origin == Source::Secret
+        && let Some(problem) = all.iter_mut().find(|p| is_error(p))
+    {
+        hint_at_own_file(problem, cluster);
+    }
+    sink.extend(Some(subject), all);
     let settings = settings?;
     sink.allow(subject, settings.allow.iter().cloned());
     if is_accepted { Some(settings) } else { None }
+}
+
+/// Whether a field is another one or inside of it.
+fn is_within(path: &str, outer: &str) -> bool {
+    let rest = path.strip_prefix(outer);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Says how to see an error of a Secret, whose values are not shown, in a file of one's own.
+fn hint_at_own_file(problem: &mut Diagnostic, cluster: &VirtualCluster) {
+    let hint = format!(
+        "values of a Secret are not shown; `vcluster-netpol lint values.yaml` shows the line in your \
+         own file, and `helm get values {}` prints the values of an installed release",
+        cluster.name
+    );
+    problem.help = Some(match problem.help.take() {
+        Some(help) => format!("{help} ({hint})"),
+        None => hint,
+    });
 }
 
 fn companions(subject: &Subject<'_>, settings: &Settings, options: &Options) -> Vec<Policy> {
@@ -369,6 +402,11 @@ fn settings_of(
         .reduce(merge)
         .filter(|config| !config.is_null())
         .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let config = if documents.iter().any(ConfigDocument::has_errors) {
+        judgeable(config)
+    } else {
+        config
+    };
     let (mut settings, mut found) = match Settings::from_json(config, quoting) {
         Ok(settings) => settings,
         Err(errors) => return (None, errors),
@@ -378,6 +416,18 @@ fn settings_of(
         found.extend(judge(&settings, cluster, quoting, options));
     }
     (Some(settings), found)
+}
+
+/// A config without the values of the wrong type, which have been told. With the policies enabled,
+/// so that what else is wrong is told at once.
+fn judgeable(config: Value) -> Value {
+    let is_unclear = config.get("enabled").is_some_and(|on| !on.is_boolean());
+    let fit = schema::fitting(config, Shape::Object(&fields::NETWORK_POLICY));
+    let mut config = fit.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    if let Some(fields) = config.as_object_mut().filter(|_| is_unclear) {
+        fields.insert("enabled".to_owned(), Value::Bool(true));
+    }
+    config
 }
 
 /// Whether the values of a config may be shown.
@@ -844,6 +894,37 @@ fn hook_annotations<'k>(
     keys.filter_map(problem).collect()
 }
 
+/// The value that names a policy's namespace, where that is not the virtual cluster's own.
+fn values_field_of_namespace(policy: &Policy, cluster: &VirtualCluster) -> Option<&'static str> {
+    if policy.namespace == cluster.namespace {
+        return None;
+    }
+    match workload_namespace(cluster) {
+        Some(target) if Some(target) == policy.namespace.as_deref() => Some(TARGET_NAMESPACE),
+        _ => Some(mapped::MAPPINGS),
+    }
+}
+
+/// What is wrong with the annotations of a policy that come from the global ones: those of the
+/// config have been judged where they are written.
+fn judge_global_annotations(
+    policy: &Policy,
+    cluster: &VirtualCluster,
+    ctx: &validate::Context<'_>,
+) -> Vec<Diagnostic> {
+    let at = FieldSpot::new(GLOBAL_ANNOTATIONS, None);
+    let mut problems = validate::annotations(&policy.annotations, &at, ctx);
+    if cluster.helm4 {
+        let lost = validate::annotations_through_helm_4(&policy.annotations, &at, ctx);
+        // The keys of the Secret are not shown.
+        problems.extend(lost.into_iter().map(|mut problem| {
+            problem.place.path = Some(GLOBAL_ANNOTATIONS.to_owned());
+            problem
+        }));
+    }
+    problems
+}
+
 /// What the API server would refuse of a whole policy: names and labels come from the stream too.
 ///
 /// The config's part has been judged where it is written. What is left are names and labels of
@@ -864,20 +945,12 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
         use_of: Use::AsTheyAre,
     };
     let metadata = FieldSpot::new("metadata", None);
-    let mut problems: Vec<Diagnostic> =
-        validate::name(&policy.name, &metadata.field("name"), &context(&public))
-            .into_iter()
-            .collect();
+    let name = validate::name(&policy.name, &metadata.field("name"), &context(&public));
+    let mut problems: Vec<Diagnostic> = name.into_iter().collect();
     if let Some(namespace) = &policy.namespace {
-        let is_other = policy.namespace != cluster.namespace;
-        let (origin, at) = if is_other {
-            let field = match workload_namespace(cluster) {
-                Some(target) if target == namespace => TARGET_NAMESPACE,
-                _ => mapped::MAPPINGS,
-            };
-            (&secret, FieldSpot::new(field, None))
-        } else {
-            (&public, metadata.field("namespace"))
+        let (origin, at) = match values_field_of_namespace(policy, cluster) {
+            Some(field) => (&secret, FieldSpot::new(field, None)),
+            None => (&public, metadata.field("namespace")),
         };
         problems.extend(validate::namespace(namespace, &at, &context(origin)));
     }
@@ -888,25 +961,7 @@ fn judge_policy(policy: &Policy, cluster: &VirtualCluster, cidr: CidrRule) -> Ve
         let label = BTreeMap::from([(key.clone(), value.clone())]);
         problems.extend(validate::labels(&label, &labels_at, &context(origin)));
     }
-    // Those of the config have been judged, so what is wrong here comes from the global ones.
-    let annotations_at = FieldSpot::new(GLOBAL_ANNOTATIONS, None);
-    problems.extend(validate::annotations(
-        &policy.annotations,
-        &annotations_at,
-        &context(&secret),
-    ));
-    if cluster.helm4 {
-        let lost = validate::annotations_through_helm_4(
-            &policy.annotations,
-            &annotations_at,
-            &context(&secret),
-        );
-        // The keys of the Secret are not shown.
-        problems.extend(lost.into_iter().map(|mut problem| {
-            problem.place.path = Some(GLOBAL_ANNOTATIONS.to_owned());
-            problem
-        }));
-    }
+    problems.extend(judge_global_annotations(policy, cluster, &context(&secret)));
     let spec_at = FieldSpot::new("spec", None);
     let spec = validate::policy(&policy.spec(), &spec_at, &context(&of_config));
     problems.extend(spec);

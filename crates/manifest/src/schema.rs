@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::diagnostic::{Diagnostic, Location, Position, Quoting};
 use crate::yaml::{Node, Scalar};
+use serde_json::{Map, Value};
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +129,58 @@ impl Origin {
         message: impl Into<String>,
     ) -> Diagnostic {
         Diagnostic::warning(code, message).at(self.place.at(path, position))
+    }
+}
+
+/// A value without the parts that do not have their shape, so that the others can be judged too.
+/// `None` where the value itself does not have it.
+///
+/// An item of a list that does not fit becomes an empty one, so that the others keep their places.
+#[must_use]
+pub fn fitting(value: Value, shape: Shape) -> Option<Value> {
+    let is_number = |value: &Value| value.is_i64() || value.is_u64();
+    match (shape, value) {
+        (Shape::Object(object) | Shape::NameOr(_, object), Value::Object(fields)) => {
+            let fields = fields.into_iter().filter_map(|(name, value)| {
+                let value = fitting(value, object.field(&name)?.shape)?;
+                Some((name, value))
+            });
+            Some(Value::Object(fields.collect()))
+        }
+        (Shape::Map(values), Value::Object(entries)) => {
+            let entries = entries.into_iter();
+            let fit = entries.filter_map(|(key, value)| Some((key, fitting(value, *values)?)));
+            Some(Value::Object(fit.collect()))
+        }
+        (Shape::List(items), Value::Array(list)) => {
+            let item = |value| fitting(value, *items).unwrap_or_else(|| empty(*items));
+            Some(Value::Array(list.into_iter().map(item).collect()))
+        }
+        (Shape::Integer | Shape::Long | Shape::IntOrString, value) if is_number(&value) => {
+            Some(value)
+        }
+        (
+            Shape::String
+            | Shape::StringOrNull
+            | Shape::OneOf(_)
+            | Shape::NameOr(..)
+            | Shape::Time
+            | Shape::IntOrString,
+            Value::String(text),
+        ) => Some(Value::String(text)),
+        (Shape::StringOrNull, Value::Null) => Some(Value::Null),
+        (Shape::Bool, Value::Bool(value)) => Some(Value::Bool(value)),
+        (Shape::Any, value) => Some(value),
+        _ => None,
+    }
+}
+
+/// What stands for an item of a list that does not have its shape.
+fn empty(shape: Shape) -> Value {
+    match shape {
+        Shape::Object(_) | Shape::Map(_) => Value::Object(Map::new()),
+        Shape::List(_) => Value::Array(Vec::new()),
+        _ => Value::String(String::new()),
     }
 }
 
@@ -593,6 +646,7 @@ fn is_time(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::yaml::Tree;
+    use serde_json::json;
 
     static PORT: Object = Object {
         name: "Port",
@@ -633,6 +687,38 @@ mod tests {
             )
         })
         .collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_lists_keep_their_places() {
+        static INNER: Object = Object {
+            name: "inner",
+            fields: &[
+                Field::new("on", Shape::Bool, ""),
+                Field::new("port", Shape::IntOrString, ""),
+            ],
+        };
+        static OUTER: Object = Object {
+            name: "outer",
+            fields: &[
+                Field::new("list", Shape::List(&Shape::Object(&INNER)), ""),
+                Field::new("words", Shape::List(&Shape::String), ""),
+                Field::new("map", Shape::Map(&Shape::StringOrNull), ""),
+            ],
+        };
+        let value = json!({
+            "list": [{"on": "yes", "port": 1.5}, "x", {"on": true, "port": "http", "more": 1}],
+            "words": ["a", 1],
+            "map": {"a": null, "b": 2, "c": "d"},
+            "unknown": 1,
+        });
+        let fit = json!({
+            "list": [{}, {}, {"on": true, "port": "http"}],
+            "words": ["a", ""],
+            "map": {"a": null, "c": "d"},
+        });
+        assert_eq!(fitting(value, Shape::Object(&OUTER)), Some(fit));
+        assert_eq!(fitting(json!([]), Shape::Object(&OUTER)), None);
     }
 
     #[test]

@@ -105,6 +105,13 @@ impl ConfigDocument {
         Ok(document)
     }
 
+    /// Whether anything is wrong with its shape.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        let is_error = |p: &Diagnostic| p.severity == Severity::Error;
+        self.problems.iter().any(is_error)
+    }
+
     /// Finds the config in the text.
     fn choose(
         &mut self,

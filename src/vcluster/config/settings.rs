@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::host_fit::{ApiServer, HostFit, PlatformFit, RawHostDns};
 use super::public_egress::{RawIpBlock, RawPublicEgress, public_egress};
 use crate::rules::{deprecated_field, missing_enabled};
-use manifest::diagnostic::{Diagnostic, Quoting, Severity};
+use manifest::diagnostic::{Diagnostic, Quoting};
 use netpol::cidr::Cidr;
 
 pub use super::public_egress::{DEFAULT_CIDR, DEFAULT_EXCEPT, PublicEgress};
@@ -152,10 +152,11 @@ struct RawOutgoing {
 }
 
 impl Settings {
-    /// The settings of a config whose shape has been checked, and what is to be said of it.
+    /// The settings of a config whose shape has been checked, and what is to be said of it. Where an
+    /// error is among that, the settings serve only to find further mistakes.
     ///
     /// # Errors
-    /// When a deprecated field and its successor contradict each other, or a value does not decode.
+    /// When a value does not decode.
     pub fn from_json(
         config: Value,
         quoting: Quoting,
@@ -171,12 +172,12 @@ impl Settings {
                 Diagnostic::error(format!("the config can't be decoded: {detail}")),
             )]
         })?;
-        raw.settle(quoting)
+        Ok(raw.settle(quoting))
     }
 }
 
 impl Raw {
-    fn settle(self, quoting: Quoting) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
+    fn settle(self, quoting: Quoting) -> (Settings, Vec<Diagnostic>) {
         let mut problems = Vec::new();
         let control_plane_egress = successor(
             (self.control_plane.egress, "controlPlane.egress"),
@@ -212,12 +213,6 @@ impl Raw {
         if self.enabled.is_none() {
             problems.push(missing_enabled());
         }
-        let (errors, warnings): (Vec<_>, Vec<_>) = problems
-            .into_iter()
-            .partition(|p| p.severity == Severity::Error);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
         let settings = Settings {
             enabled: self.enabled.unwrap_or(false),
             fallback_dns: self
@@ -239,7 +234,7 @@ impl Raw {
             allow: self.allow,
             host,
         };
-        Ok((settings, warnings))
+        (settings, problems)
     }
 }
 
@@ -365,6 +360,7 @@ pub fn merge(under: Value, over: Value) -> Value {
 mod tests {
     use super::*;
     use crate::vcluster::config::fields;
+    use manifest::diagnostic::Severity;
     use manifest::schema::Shape;
     use serde_json::json;
 
@@ -454,9 +450,13 @@ mod tests {
                 "workload": {"egress": [{"ports": [{"port": 1}]}]},
             })
         };
-        assert!(Settings::from_json(config(1), Quoting::Show).is_ok());
-        let errors = Settings::from_json(config(2), Quoting::Show).unwrap_err();
-        assert_eq!(errors[0].place.path.as_deref(), Some("extraWorkloadRules"));
+        let errors = |port| {
+            let (_, found) = Settings::from_json(config(port), Quoting::Show).unwrap();
+            let errors = found.into_iter().filter(|p| p.severity == Severity::Error);
+            errors.map(|p| p.place.path.unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(errors(1), Vec::<String>::new());
+        assert_eq!(errors(2), ["extraWorkloadRules"]);
     }
 
     #[test]
