@@ -191,7 +191,7 @@ fn code(text: &str) -> Result<String, String> {
                 code,
             )
         })
-        .filter(|(distance, _)| *distance <= 2)
+        .filter(|(distance, _)| *distance <= 1)
         .min();
     Err(match near {
         Some((_, code)) => format!("there is no warning {shown}; did you mean {code}?"),

@@ -1,12 +1,12 @@
 //! `completions` and `man`: what the definitions of the command line say, for shells and for `man`.
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser};
+use clap::Parser;
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
-use super::Cli;
 use super::Exit;
+use super::help;
 use super::log;
 use super::pipe;
 
@@ -31,7 +31,7 @@ pub(super) struct Man {
 /// Prints the completions.
 pub(super) fn completions(args: &Completions) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
-    let mut command = Cli::command();
+    let mut command = help::command();
     let name = command.get_name().to_owned();
     clap_complete::generate(args.shell, &mut command, name, &mut text);
     print(&text)
@@ -39,7 +39,7 @@ pub(super) fn completions(args: &Completions) -> anyhow::Result<Exit> {
 
 /// Prints a manual page.
 pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
-    let mut program = Cli::command();
+    let mut program = help::command();
     program.build();
     let command = match &args.command {
         None => Some(&program),

@@ -13,6 +13,7 @@ mod exec;
 mod explain;
 mod file;
 mod filter;
+mod help;
 mod input;
 mod kubectl;
 mod lint;
@@ -31,8 +32,8 @@ use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
-use clap::{ColorChoice, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ColorChoice, FromArgMatches as _, Parser, Subcommand};
 
 use manifest::escape;
 
@@ -115,7 +116,8 @@ pub fn run() -> ExitCode {
     if std::env::args_os().len() <= 1 && !has_options {
         return end(filter::run(&filter::Args::default()));
     }
-    let cli = match Cli::try_parse() {
+    let parsed = help::command().try_get_matches();
+    let cli = match parsed.and_then(|words| Cli::from_arg_matches(&words)) {
         Ok(cli) => cli,
         Err(error) => return misused(&shown(error)),
     };
@@ -182,7 +184,8 @@ fn misused(error: &clap::Error) -> ExitCode {
     // Helm 4 names its plugin to it, gives it a stream, and shows nobody what it says on stderr.
     let by_helm4 = filter::is_called_by_helm4();
     if error.use_stderr() && filter && by_helm4 && !std::io::stdin().is_terminal() {
-        let message = error.render().to_string();
+        let tip = one_word(error).unwrap_or_default();
+        let message = format!("{}\n{tip}", error.render().to_string().trim_end());
         let ended = pipe::read_stdin().map_err(Into::into).and_then(|stream| {
             filter::refuse(
                 &stream,
@@ -197,7 +200,28 @@ fn misused(error: &clap::Error) -> ExitCode {
         log(format!("error: can't write: {error}"));
         return Exit::Io.into();
     }
+    if let Some(tip) = one_word(error) {
+        log(tip);
+    }
     u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)
+}
+
+/// What to write where an option and its value came as one word, as happens with Helm's
+/// --post-renderer-args.
+fn one_word(error: &clap::Error) -> Option<String> {
+    let word = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(word) if error.kind() == ErrorKind::UnknownArgument => word,
+        _ => return None,
+    };
+    let (option, value) = word.split_once(' ')?;
+    let value = value.trim();
+    if !option.starts_with("--") || value.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "the option and its value came as one word; write {option}={value}, or two words (with \
+         Helm: --post-renderer-args={option}={value})"
+    ))
 }
 
 /// The same error, with the words of the call that it quotes fit to be shown.

@@ -255,9 +255,29 @@ fn utf_16_is_read() {
     }
 }
 
+/// Nobody types a chart: without a file, a terminal is an error that says what to do.
+fn a_terminal_is_no_input() {
+    for words in ["", "lint", "explain", "audit"] {
+        let call = format!("{} {words}", env!("CARGO_BIN_EXE_vcluster-netpol"));
+        // It gives the program a terminal of its own, and passes on the exit code.
+        let output = Command::new("script")
+            .args(["-qec", &call, "/dev/null"])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("script of util-linux");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "{words}: {shown}");
+        assert!(
+            shown.contains("standard input is a terminal"),
+            "{words}: {shown}"
+        );
+    }
+}
+
 crate::registry::tests! {
     fast: [
         the_schema_agrees,
         utf_16_is_read,
+        a_terminal_is_no_input,
     ],
 }

@@ -43,7 +43,7 @@ pub(super) enum Format {
     Sarif,
     /// Annotations in the log of a GitHub workflow
     Github,
-    /// `JUnit` XML, for the test reports of CI systems
+    /// JUnit XML, for the test reports of CI systems
     Junit,
     /// For a comment on a pull request, or a job summary
     Markdown,
