@@ -24,8 +24,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::explain::diff::Diff;
 use crate::explain::origins;
 use crate::filter::clusters::{self, ClusterPlan, PlannedCluster};
-use crate::filter::{GeneratedPolicies, Options};
+use crate::filter::{GeneratedPolicies, Options, Requirement};
 use crate::vcluster::actors::{COMPANION_PREFIXES, MANAGED_BY, POLICY_PREFIXES};
+use crate::vcluster::mapped::MappedNamespaces;
 use crate::vcluster::policies::Role;
 use evidence::Evidence;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
@@ -282,9 +283,11 @@ pub fn audit(input: &Input, options: &AuditOptions) -> StreamAudit {
         is_named: input.is_named,
         ..StreamAudit::default()
     };
-    // Companions are compared where they are there.
+    // Companions are compared where they are there. An annotation that opens more than the Secret
+    // proves nothing, as with --require.
     let filter = Options {
         companions: true,
+        require: Requirement::Policies,
         ..options.filter.clone()
     };
     let planned = match clusters::clusters(stream, &filter) {
@@ -547,7 +550,7 @@ impl Judge<'_> {
     fn cluster(&self, planned: &PlannedCluster) -> ClusterAudit {
         let mut audit = ClusterAudit::of(planned);
         if let ClusterPlan::Policies(made) = &planned.plan {
-            self.compare(made, &mut audit);
+            self.compare(made, &planned.mapped, &mut audit);
         } else {
             let present = self.own_names(&audit);
             audit.findings.extend(without_policies(planned, present));
@@ -557,7 +560,12 @@ impl Judge<'_> {
     }
 
     /// Compares what a config makes with what is there.
-    fn compare(&self, made: &GeneratedPolicies, audit: &mut ClusterAudit) {
+    fn compare(
+        &self,
+        made: &GeneratedPolicies,
+        mapped: &MappedNamespaces,
+        audit: &mut ClusterAudit,
+    ) {
         let own = self.own_policies(made);
         if !own.missing.is_empty() {
             audit.findings.push(Finding::Missing {
@@ -571,6 +579,14 @@ impl Judge<'_> {
         audit.companions = own.companions;
         self.widened(&own.baseline, &own.subjects, audit);
         self.uncovered(&own.baseline, audit);
+        let mut namespaces = mapped.exact.clone();
+        namespaces.retain(|name| own.baseline.iter().all(|policy| policy.namespace != *name));
+        if mapped.has_patterns || !namespaces.is_empty() {
+            audit.findings.push(Finding::MappedNamespaces {
+                namespaces,
+                has_patterns: mapped.has_patterns,
+            });
+        }
         self.unevaluated(audit);
     }
 
@@ -715,7 +731,9 @@ impl Judge<'_> {
     fn without_a_config(&self) -> Vec<ClusterAudit> {
         let names: HashSet<&str> = self.known.iter().map(|(_, release)| *release).collect();
         let mut found: BTreeSet<(&str, &str)> = BTreeSet::new();
-        for policy in self.scene.own_policies() {
+        let unexpected = (self.scene.own_policies())
+            .filter(|policy| !self.scene.expected.contains_key(&name_of(policy)));
+        for policy in unexpected {
             found.extend(own_release(policy).map(|release| (policy.namespace.as_str(), release)));
         }
         for pod in self.scene.model.pods() {

@@ -90,6 +90,13 @@ pub enum Finding {
         /// Their namespaces and names.
         pods: Vec<String>,
     },
+    /// The values put workloads into namespaces where the virtual cluster has no policy.
+    MappedNamespaces {
+        /// Those that the values name.
+        namespaces: Vec<String>,
+        /// Whether the values have patterns, whose namespaces only the cluster knows.
+        has_patterns: bool,
+    },
     /// Its own policies allow other traffic than the config says.
     Different {
         /// From what the config says to what is there.
@@ -155,6 +162,7 @@ impl Finding {
             Self::Missing { .. } => Verdict::Missing,
             Self::NoEnforcement { .. }
             | Self::HostNetwork { .. }
+            | Self::MappedNamespaces { .. }
             | Self::OutsideOfPolicies { .. } => Verdict::NotEnforced,
             Self::Different { .. } => Verdict::Different,
             Self::Widened { .. } => Verdict::Widened,

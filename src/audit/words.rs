@@ -35,6 +35,20 @@ pub fn message(finding: &Finding) -> String {
             "workloads run in namespaces where the virtual cluster has no policy: {}",
             listed(pods)
         ),
+        Finding::MappedNamespaces {
+            namespaces,
+            has_patterns,
+        } => {
+            let mut names = namespaces.clone();
+            if *has_patterns {
+                names.push("those of a pattern, which only the cluster knows".to_owned());
+            }
+            format!(
+                "the values put workloads into namespaces where the virtual cluster has no policy \
+                 (sync.toHost.namespaces): {}",
+                listed(&names)
+            )
+        }
         Finding::Different { .. } => {
             "its policies allow other traffic than the config says".to_owned()
         }
@@ -119,6 +133,11 @@ pub fn help(finding: &Finding) -> Option<String> {
              write policies for these namespaces"
                 .to_owned()
         }
+        Finding::MappedNamespaces { .. } => {
+            "set mappedNamespaces: true in an annotation vcluster-netpol/config or with --config, \
+             and list the namespaces by name: then each gets a policy for its workloads"
+                .to_owned()
+        }
         Finding::Different { .. } => {
             "upgrade the release with --post-renderer vcluster-netpol, which replaces the policies"
                 .to_owned()
@@ -135,18 +154,25 @@ pub fn help(finding: &Finding) -> Option<String> {
              (policies.networkPolicy)"
                 .to_owned()
         }
-        Finding::Unknown(Unknown::Rejected { .. }) => {
-            "correct the config; lint shows the places".to_owned()
+        Finding::Unknown(Unknown::Rejected { problems }) => {
+            help_of(problems, "correct the config; lint shows the places")
         }
-        Finding::Unknown(Unknown::Unreadable { .. }) => {
-            "the API server would reject it: correct the template that renders it".to_owned()
-        }
+        Finding::Unknown(Unknown::Unreadable { problems }) => help_of(
+            problems,
+            "the API server would reject it: correct the template that renders it",
+        ),
         Finding::Unknown(Unknown::UnevaluatedPolicies { .. }) => {
             "look at these policies; without --strict, those of other kinds are a warning"
                 .to_owned()
         }
     };
     Some(help)
+}
+
+/// What the first of some problems says, or else `general`.
+fn help_of(problems: &Diagnostics, general: &str) -> String {
+    let mut own = problems.iter().filter_map(|problem| problem.help.clone());
+    own.next().unwrap_or_else(|| general.to_owned())
 }
 
 /// A few names, and how many more there are.

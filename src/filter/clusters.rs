@@ -8,6 +8,7 @@ use super::isolation::NotIsolated;
 use super::krm::SoleList;
 use super::plan::{GeneratedPolicies, Plan};
 use super::{ClusterSummary, Options, Planned};
+use crate::vcluster::mapped::MappedNamespaces;
 use crate::vcluster::running::Running;
 use crate::vcluster::sources::{self, Source, VirtualCluster};
 use manifest::diagnostic::{Diagnostics, Location, Severity, Sink};
@@ -21,6 +22,8 @@ pub struct PlannedCluster {
     pub plan: ClusterPlan,
     /// The object that speaks of it first.
     pub place: Location,
+    /// The other host namespaces that its workloads run in.
+    pub mapped: MappedNamespaces,
 }
 
 /// What the config of a virtual cluster makes.
@@ -77,6 +80,7 @@ pub fn clusters(stream: &[u8], options: &Options) -> Result<Vec<PlannedCluster>,
     planned.extend(enabled.into_iter().map(|planned| PlannedCluster {
         summary: super::summary(&planned.cluster, &planned.plan),
         place: planned.cluster.place.clone(),
+        mapped: mapped(&planned.cluster),
         plan: if planned.plan.enabled {
             ClusterPlan::Policies(planned.plan.made(planned.cluster))
         } else {
@@ -87,6 +91,7 @@ pub fn clusters(stream: &[u8], options: &Options) -> Result<Vec<PlannedCluster>,
         summary: NotIsolated::running(running, options).found,
         plan: ClusterPlan::WithoutConfig,
         place: running.place.clone(),
+        mapped: MappedNamespaces::default(),
     }));
     Ok(planned)
 }
@@ -99,6 +104,11 @@ fn errors_of(sink: Sink) -> Diagnostics {
     errors
 }
 
+fn mapped(cluster: &VirtualCluster) -> MappedNamespaces {
+    let namespace = cluster.namespace.as_deref();
+    MappedNamespaces::of(cluster.values.as_ref(), &cluster.name, namespace)
+}
+
 /// A virtual cluster whose Secret or annotation has no network-policy config.
 fn silent(cluster: &VirtualCluster, options: &Options) -> PlannedCluster {
     PlannedCluster {
@@ -109,6 +119,7 @@ fn silent(cluster: &VirtualCluster, options: &Options) -> PlannedCluster {
             Source::Annotation | Source::Files => ClusterPlan::WithoutConfig,
         },
         place: cluster.place.clone(),
+        mapped: mapped(cluster),
     }
 }
 
@@ -127,5 +138,6 @@ fn rejected(cluster: &VirtualCluster, errors: Diagnostics, options: &Options) ->
         summary,
         plan: ClusterPlan::Rejected(errors),
         place: cluster.place.clone(),
+        mapped: mapped(cluster),
     }
 }

@@ -1,14 +1,23 @@
 //! `audit`: fleets, and clusters that kubectl sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use vcluster_netpol::audit::verdict::Finding;
+use vcluster_netpol::audit::{AuditOptions, Input};
 use vcluster_netpol::{Options, render};
 
+use crate::reach_random::{naive_block, naive_selector, policy};
 use crate::support::cluster::Cluster;
 use crate::support::helm::{ALL, FILTER, Run, kubectl};
 use crate::support::release::script;
@@ -288,14 +297,255 @@ fn the_real_kubectl_is_understood() {
     }
 }
 
+/// The chart rendered by the real Helms: without the post-renderer its policies are missing.
+fn an_upgrade_without_the_post_renderer_is_seen() {
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/charts/vcluster-mini");
+    for helm in ALL {
+        let words = ["template", "a", chart, "--namespace=team"];
+        let on = "--set=policies.networkPolicy.enabled=true";
+        for (more, verdict) in [
+            (vec![on], "missing"),
+            (vec![on, helm.filtered()], "isolated"),
+            (vec![], "off"),
+            (vec![helm.filtered()], "off"),
+        ] {
+            let printed = helm
+                .run(words.into_iter().chain(more.iter().copied()))
+                .printed();
+            let run = audit(&["--output=json"], Path::new("."), &printed);
+            let expected = BTreeMap::from([("a".to_owned(), verdict.to_owned())]);
+            assert_eq!(verdicts(&run), expected, "{helm} {more:?}: {}", run.stderr);
+        }
+    }
+}
+
+// ---- the second opinion ----
+
+type Labels = BTreeMap<String, String>;
+
+/// Somebody at the other end: a pod with the labels of its namespace, or an address.
+enum Peer {
+    Pod(&'static str, Labels, Labels),
+    Address(IpAddr),
+}
+
+/// Whether a policy of a namespace lets a packet through to or from a peer, by the plainest reading.
+fn lets_through(
+    (home, spec): &(String, NetworkPolicySpec),
+    egress: bool,
+    peer: &Peer,
+    (protocol, port): (&str, u16),
+) -> bool {
+    let is_peer = |wanted: &NetworkPolicyPeer| match (peer, &wanted.ip_block) {
+        (Peer::Address(address), Some(block)) => naive_block(block, *address),
+        (Peer::Pod(namespace, of_namespace, labels), None) => {
+            let is_home = match &wanted.namespace_selector {
+                None => namespace == home,
+                Some(selector) => naive_selector(selector, of_namespace),
+            };
+            let pods = wanted.pod_selector.clone().unwrap_or_default();
+            is_home && naive_selector(&pods, labels)
+        }
+        _ => false,
+    };
+    let is_port = |wanted: &NetworkPolicyPort| {
+        let numbers = match &wanted.port {
+            None => return wanted.protocol.as_deref().unwrap_or("TCP") == protocol,
+            Some(IntOrString::Int(low)) => *low..=wanted.end_port.unwrap_or(*low),
+            // A tenant gives its ports the names that it likes.
+            Some(IntOrString::String(_)) => NAMED..=NAMED,
+        };
+        wanted.protocol.as_deref().unwrap_or("TCP") == protocol && numbers.contains(&port.into())
+    };
+    let rule = |peers: &Option<Vec<NetworkPolicyPeer>>, ports: &Option<Vec<NetworkPolicyPort>>| {
+        let peers = peers.as_ref().filter(|list| !list.is_empty());
+        let ports = ports.as_ref().filter(|list| !list.is_empty());
+        peers.is_none_or(|list| list.iter().any(is_peer))
+            && ports.is_none_or(|list| list.iter().any(is_port))
+    };
+    if egress {
+        spec.egress.iter().flatten().any(|r| rule(&r.to, &r.ports))
+    } else {
+        spec.ingress
+            .iter()
+            .flatten()
+            .any(|r| rule(&r.from, &r.ports))
+    }
+}
+
+/// Whether it has a say in a direction.
+fn applies((_, spec): &(String, NetworkPolicySpec), egress: bool) -> bool {
+    let types = spec.policy_types.iter().flatten();
+    let named: Vec<&str> = types.map(String::as_str).collect();
+    match (named.is_empty(), egress) {
+        (true, true) => spec.egress.as_ref().is_some_and(|rules| !rules.is_empty()),
+        (true, false) => true,
+        (false, true) => named.contains(&"Egress"),
+        (false, false) => named.contains(&"Ingress"),
+    }
+}
+
+/// The port that pods give a name to.
+const NAMED: i32 = 7777;
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// Every choice of the labels that random selectors ask for, beside some that are given.
+fn every_label(given: &[(&str, &str)]) -> Vec<Labels> {
+    let choices = [None, Some("x"), Some("y"), Some("z")];
+    let pairs = choices
+        .iter()
+        .flat_map(|a| choices.iter().map(move |b| (*a, *b)));
+    pairs
+        .map(|(a, b)| {
+            let mut all = labels(given);
+            all.extend(a.map(|a| ("a".to_owned(), a.to_owned())));
+            all.extend(b.map(|b| ("b".to_owned(), b.to_owned())));
+            all
+        })
+        .collect()
+}
+
+fn peers() -> Vec<Peer> {
+    let managed_by = "vcluster.loft.sh/managed-by";
+    let own = |labels: Labels| Peer::Pod("one", Labels::new(), labels);
+    let mut all: Vec<Peer> = every_label(&[(managed_by, "v")])
+        .into_iter()
+        .map(own)
+        .collect();
+    all.extend(every_label(&[]).into_iter().map(own));
+    all.push(own(labels(&[("app", "vcluster"), ("release", "v")])));
+    for namespace in every_label(&[]) {
+        let pods = every_label(&[]).into_iter();
+        all.extend(pods.map(|pod| Peer::Pod("elsewhere", namespace.clone(), pod)));
+    }
+    let addresses = [
+        "10.0.0.0",
+        "10.0.0.4",
+        "10.0.0.5",
+        "10.0.0.7",
+        "10.0.0.77",
+        "10.9.9.9",
+        "8.8.8.8",
+        "172.16.0.1",
+        "192.168.0.1",
+        "224.0.0.1",
+        "fd00::4",
+        "fd00::77",
+        "::",
+        "2001::1",
+    ];
+    all.extend(addresses.map(|address| Peer::Address(address.parse().expect("an address"))));
+    all
+}
+
+/// Whether a policy opens something to the pods of virtual cluster v that `own` does not.
+fn opens(own: &[(String, NetworkPolicySpec)], other: &(String, NetworkPolicySpec)) -> bool {
+    let mut subjects = every_label(&[("vcluster.loft.sh/managed-by", "v")]);
+    subjects.push(labels(&[("app", "vcluster"), ("release", "v")]));
+    let selects = |(home, spec): &(String, NetworkPolicySpec), pod: &Labels| {
+        home == "one" && naive_selector(&spec.pod_selector.clone().unwrap_or_default(), pod)
+    };
+    let ports = [1, 2, 53, 80, 443, 1053, 7777, 8080, 8443, 65535];
+    let packets: Vec<(&str, u16)> = ["TCP", "UDP", "SCTP"]
+        .into_iter()
+        .flat_map(|protocol| ports.map(|port| (protocol, port)))
+        .collect();
+    let peers = peers();
+    subjects
+        .iter()
+        .filter(|pod| selects(other, pod))
+        .any(|pod| {
+            let own: Vec<_> = own.iter().filter(|policy| selects(policy, pod)).collect();
+            [true, false]
+                .into_iter()
+                .filter(|egress| applies(other, *egress))
+                .any(|egress| {
+                    peers.iter().any(|peer| {
+                        packets.iter().any(|packet| {
+                            lets_through(other, egress, peer, *packet)
+                                && !own
+                                    .iter()
+                                    .any(|own| lets_through(own, egress, peer, *packet))
+                        })
+                    })
+                })
+        })
+}
+
+/// Random policies beside those of a virtual cluster: those that open something are named, and no
+/// others.
+fn what_widens_is_named_and_nothing_else() {
+    let base = isolated("v").replace("team-v", "one");
+    let own: Vec<(String, NetworkPolicySpec)> = serde_yaml::Deserializer::from_str(&base)
+        .map(|document| -> Value { serde::Deserialize::deserialize(document).expect("YAML") })
+        .filter(|object| object["kind"] == "NetworkPolicy")
+        .map(|policy| {
+            let spec = serde_json::from_value(policy["spec"].clone());
+            ("one".to_owned(), spec.expect("a spec"))
+        })
+        .collect();
+    assert_eq!(own.len(), 2);
+    let others = prop::collection::vec((policy(), select(vec!["", "v", "w"])), 1..4);
+    let mut runner = TestRunner::new(Config::with_cases(60));
+    let judged = runner.run(&others, |others| {
+        let mut stream = base.clone();
+        let mut expected = BTreeSet::new();
+        for (i, ((namespace, mut spec), managed_by)) in others.into_iter().enumerate() {
+            if !managed_by.is_empty() {
+                spec["podSelector"]["matchLabels"]["vcluster.loft.sh/managed-by"] =
+                    json!(managed_by);
+            }
+            let name = format!("p{i}");
+            let object = json!({
+                "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+                "metadata": {"name": name, "namespace": namespace}, "spec": spec,
+            });
+            let _ = write!(stream, "---\n{object}\n");
+            let typed = (namespace, serde_json::from_value(spec).expect("a spec"));
+            if opens(&own, &typed) {
+                expected.insert(name);
+            }
+        }
+        let input = Input {
+            name: "random".to_owned(),
+            file: None,
+            stream: stream.clone().into_bytes(),
+            is_named: true,
+        };
+        let audited = vcluster_netpol::audit::audit(&input, &AuditOptions::default());
+        let named: BTreeSet<String> = audited
+            .clusters
+            .iter()
+            .flat_map(|c| &c.findings)
+            .filter_map(|finding| match finding {
+                Finding::Widened { policy, .. } => Some(policy.name.clone()),
+                _ => None,
+            })
+            .collect();
+        prop_assert_eq!(named, expected, "{}\n{}", audited.errors, stream);
+        Ok(())
+    });
+    if let Err(error) = judged {
+        panic!("{error}");
+    }
+}
+
 crate::registry::tests! {
     fast: [
         a_fleet_is_named_by_what_is_wrong,
         a_live_cluster_is_judged,
         a_cluster_that_does_not_enforce_isolates_nobody,
         what_cannot_be_read_of_a_cluster_is_unknown,
+        what_widens_is_named_and_nothing_else,
     ],
     slow: [
+        an_upgrade_without_the_post_renderer_is_seen,
         the_real_kubectl_is_understood,
     ],
 }

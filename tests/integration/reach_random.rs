@@ -288,7 +288,7 @@ fn rules(side: &'static str) -> impl Strategy<Value = Option<Vec<Value>>> {
     prop::option::of(prop::collection::vec(rule, 0..3))
 }
 
-fn policy() -> impl Strategy<Value = (String, Value)> {
+pub(crate) fn policy() -> impl Strategy<Value = (String, Value)> {
     (
         select(NAMESPACES.to_vec()),
         selector(),

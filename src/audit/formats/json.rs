@@ -75,6 +75,9 @@ fn finding(finding: &Finding) -> Value {
         | Finding::Unknown(Unknown::UnevaluatedPolicies { policies }) => {
             set("policies", value!(policies));
         }
+        Finding::MappedNamespaces { namespaces, .. } => {
+            set("namespaces", value!(namespaces));
+        }
         Finding::HostNetwork { pods } | Finding::OutsideOfPolicies { pods } => {
             set("pods", value!(pods));
         }
