@@ -7,12 +7,13 @@
 use std::ops::Range;
 
 use crate::explain::view;
-use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity};
 use manifest::documents::{self, BOM, Document, Start};
 use manifest::line_index::LineIndex;
 use manifest::schema::Origin;
 use manifest::yaml::{self, Node, Tree};
 use netpol::kubernetes;
+use netpol::model::tier::{Dialect, TierPolicy};
 use netpol::validate::document::{is_meant_as_policy, policy_document};
 use netpol::validate::{CidrRule, Context, Use};
 
@@ -128,7 +129,7 @@ impl Lint<'_> {
         let policies: Vec<Node<'_>> = objects
             .iter()
             .copied()
-            .filter(|node| is_meant_as_policy(*node))
+            .filter(|node| is_meant_as_policy(*node) || tier_of(*node).is_some())
             .collect();
         if policies.is_empty() {
             return;
@@ -141,7 +142,10 @@ impl Lint<'_> {
         for policy in policies {
             let mut place = place.clone();
             place.object = Some(describe(policy));
-            self.policy(policy, place, start);
+            match tier_of(policy) {
+                Some(dialect) => self.tier_policy(policy, dialect, &place, start),
+                None => self.policy(policy, place, start),
+            }
         }
     }
 
@@ -202,6 +206,22 @@ impl Lint<'_> {
             }));
     }
 
+    /// A policy of the whole cluster: what the server rejects is an error, what it takes although it
+    /// can't be meant is a warning.
+    fn tier_policy(&mut self, node: Node<'_>, dialect: Dialect, place: &Location, start: Position) {
+        self.findings.policies += 1;
+        let (_, problems) = TierPolicy::read(dialect, &kind_of(node), node);
+        let problems = problems.into_iter().map(|problem| {
+            let position = problem.position.map(|at| shifted(at, start));
+            let mut found = Diagnostic::error(problem.message).at(place.at(problem.path, position));
+            if !problem.is_rejected {
+                found.severity = Severity::Warning;
+            }
+            found
+        });
+        self.findings.report.extend(problems);
+    }
+
     /// An empty stream is an error: a check that checks nothing must not be green. The server names
     /// the same field.
     fn nothing(&mut self) {
@@ -245,6 +265,11 @@ impl Lint<'_> {
         }
         position
     }
+}
+
+/// What a policy of the whole cluster is, if the node is one.
+fn tier_of(node: Node<'_>) -> Option<Dialect> {
+    Dialect::of(&kind_of(node), &node.get("apiVersion")?.text()?)
 }
 
 /// Whether a text is what kubectl reads as JSON, whose rules differ in places from YAML's.
@@ -291,6 +316,9 @@ fn describe(node: Node<'_>) -> String {
     let name = text("name")
         .or_else(|| text("generateName"))
         .unwrap_or("without a name".into());
+    if tier_of(node).is_some() {
+        return format!("{} {name}", kind_of(node));
+    }
     match text("namespace").filter(|namespace| !namespace.is_empty()) {
         Some(namespace) => format!("{} {namespace}/{name}", kubernetes::KIND),
         None => format!("{} {name}", kubernetes::KIND),

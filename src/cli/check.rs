@@ -40,8 +40,8 @@ const WANTED: &str = "manifests with policies, or a rendered chart: a FILE, a fo
 ///
 /// A rendered chart without policies is judged by those that the filter would add.
 ///
-/// Exit code: 0 allowed (or every expectation passed), 1 denied (or an expectation failed), 2 a
-/// question that can't be answered, 3 a file that can't be read.
+/// Exit code: 0 allowed (or every expectation passed), 1 denied (or an expectation failed), or a
+/// manifest is rejected, 2 a question that can't be answered, 3 a file that can't be read.
 #[derive(Debug, Parser)]
 #[command(group = ArgGroup::new("question").required(true).args(["from", "probes", "expect"]))]
 pub(super) struct Args {
@@ -96,6 +96,18 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
+/// Why a manifest can't be judged: it is no YAML, or a policy or config in it has no meaning.
+#[derive(Debug)]
+struct RejectedManifest(String);
+
+impl fmt::Display for RejectedManifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RejectedManifest {}
+
 /// Runs the command. A question that can't be answered is an error of usage, never a no.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     match answer(args) {
@@ -106,7 +118,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
                 log(unusable);
                 Ok(Exit::Usage)
             }
-            Err(error) => Err(error),
+            Err(error) => match error.downcast::<RejectedManifest>() {
+                Ok(rejected) => {
+                    log(rejected);
+                    Ok(Exit::Rejected)
+                }
+                Err(error) => Err(error),
+            },
         },
     }
 }
@@ -243,6 +261,11 @@ fn unusable(message: impl fmt::Display) -> anyhow::Error {
     Unusable(escape::terminal(&format!("error: {message}")).into_owned()).into()
 }
 
+/// A manifest that is rejected ends every command with the same exit code.
+fn rejected(report: impl fmt::Display) -> anyhow::Error {
+    RejectedManifest(report.to_string()).into()
+}
+
 /// A report brings its own words for how much it weighs.
 fn refused(report: impl fmt::Display) -> anyhow::Error {
     Unusable(report.to_string()).into()
@@ -289,14 +312,17 @@ impl Args {
         });
         let manifests: Vec<Manifest> = manifests.collect();
         let namespace = self.release.namespace.as_deref();
-        let check = CheckModel::read(&manifests, namespace).map_err(refused)?;
-        if !check.model.warnings().is_empty() {
-            log(check.model.warnings());
+        let check = CheckModel::read(&manifests, namespace).map_err(rejected)?;
+        for warnings in [check.model.warnings(), check.model.not_understood()] {
+            if !warnings.is_empty() {
+                log(warnings);
+            }
         }
-        let has_policies = check.model.policies().iter().next().is_some();
+        let policies = check.model.policies();
+        let has_policies = policies.iter().next().is_some() || policies.tiers().next().is_some();
         if check.rejected.has_errors() {
             if !has_policies {
-                return Err(refused(&check.rejected));
+                return Err(rejected(&check.rejected));
             }
             log(&check.rejected);
             log_note("a config is rejected; the policies in the manifests are judged as they are");

@@ -164,13 +164,19 @@ fn different_kinds(old: &Side, new: &Side) -> Option<String> {
 
 /// Whether nothing in an input says which connections are allowed.
 fn has_nothing(view: &View) -> bool {
-    view.made.is_empty() && view.model.policies().iter().next().is_none()
+    let policies = view.model.policies();
+    view.made.is_empty() && policies.iter().next().is_none() && policies.tiers().next().is_none()
 }
 
 /// Says what is wrong with an input that can be read, and that it says nothing.
 fn note(input: &Side, view: &View) {
-    if !view.model.warnings().is_empty() {
-        log(view.model.warnings());
+    for warnings in [view.model.warnings(), view.model.not_understood()] {
+        if !warnings.is_empty() {
+            log(warnings);
+        }
+    }
+    if let Some(note) = view.cluster_policies() {
+        log(note);
     }
     let name = escape::terminal(&input.name);
     if input.is_empty() {

@@ -97,6 +97,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if !view.warnings.is_empty() {
         log(&view.warnings);
     }
+    if let Some(note) = view.cluster_policies() {
+        log(note);
+    }
     let explanation = Explanation::of(&view);
     let text = match args.output {
         Format::Text => explain::text(&explanation, width()),

@@ -141,7 +141,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             escape::terminal(&names.join(", "))
         )));
     }
-    if view.model.policies().iter().next().is_none() {
+    let policies = view.model.policies();
+    if policies.iter().next().is_none() && policies.tiers().next().is_none() {
         log("note: there is no NetworkPolicy, so every connection is allowed");
     }
     let text = match args.matrix {

@@ -120,6 +120,20 @@ impl Diff {
             no_longer_allowed: words(&change.no_longer_allowed),
         });
         diff.workloads.extend(workloads);
+        let (before, after) = (old.policies(), new.policies());
+        for (policies, others) in [(before, after), (after, before)] {
+            let changed = policies
+                .tiers()
+                .filter(|p| !others.tiers().any(|other| other == *p));
+            for policy in changed {
+                let words = format!(
+                    "{policy}, which changes: policies of the whole cluster are not compared"
+                );
+                if !diff.not_compared.contains(&words) {
+                    diff.not_compared.push(words);
+                }
+            }
+        }
         diff
     }
 

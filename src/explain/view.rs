@@ -81,6 +81,7 @@ impl View {
         let mut model = reader::read_all(files.iter().copied(), &namespace)?;
         let presence = presence(&model, &made, &makes, &namespace, stream, options);
         warnings.extend(model.warnings().iter().cloned());
+        warnings.extend(model.not_understood().iter().cloned());
         let policies = model.policies_mut();
         let replaces = !options.overrides.files.is_empty();
         let put = makes.iter().filter(|policy| {
@@ -110,6 +111,24 @@ impl View {
             warnings,
             presence,
             clusters,
+        })
+    }
+
+    /// That there are policies of the whole cluster, for commands that do not judge them.
+    #[must_use]
+    pub fn cluster_policies(&self) -> Option<String> {
+        let names: Vec<String> = self
+            .model
+            .policies()
+            .tiers()
+            .map(ToString::to_string)
+            .collect();
+        (!names.is_empty()).then(|| {
+            let names = manifest::escape::terminal(&names.join(", ")).into_owned();
+            format!(
+                "note: policies of the whole cluster are not taken into account here ({names}); ask \
+                 check or list"
+            )
         })
     }
 

@@ -249,7 +249,7 @@ fn what_cannot_be_answered_is_no_answer() {
     assert_eq!(check(&["--from", "internet", "--to", "workload"], "").0, 2);
     let broken = "kind: NetworkPolicy\nmetadata: {name: p}\nspec: {ingress: [{from: [{}]}]}\n";
     let (code, _, err) = check(&["--from", "10.0.0.1", "--to", "10.0.0.2"], broken);
-    assert_eq!(code, 2);
+    assert_eq!(code, 1);
     assert!(err.contains("spec.ingress[0].from[0]"), "{err}");
 }
 

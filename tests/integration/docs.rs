@@ -189,6 +189,7 @@ fn check_and_explain() {
     assert_eq!(run("audit.md", ALL[0], with_chart), 2);
     assert_eq!(run("config.md", ALL[0], on_path), 1);
     assert_eq!(run("list.md", ALL[0], with_chart), 2);
+    assert_eq!(run("cluster-policies.md", ALL[0], with_chart), 1);
 }
 
 /// docs/integrations.md says that kubectl ignores functions: change it if kubectl runs them.

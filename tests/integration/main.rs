@@ -51,6 +51,7 @@ mod reach_random;
 mod reachability;
 mod run_report;
 mod tenant;
+mod tiers_random;
 mod torture;
 mod upgrade;
 mod validation;
@@ -90,6 +91,7 @@ fn functions() -> Vec<Test> {
         reach_random::TESTS,
         registry::TESTS,
         tenant::TESTS,
+        tiers_random::TESTS,
         torture::TESTS,
         upgrade::TESTS,
     ]

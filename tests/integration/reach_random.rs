@@ -30,27 +30,27 @@ use vcluster_netpol::vcluster::actors::VOCABULARY;
 type Labels = BTreeMap<String, String>;
 
 #[derive(Debug, Clone)]
-struct NaivePod {
-    namespace: String,
-    name: String,
-    labels: Labels,
-    addresses: Vec<IpAddr>,
-    ports: Vec<(String, &'static str, u16)>,
+pub(crate) struct NaivePod {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) labels: Labels,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) ports: Vec<(String, &'static str, u16)>,
 }
 
 #[derive(Debug, Clone)]
-struct NaiveWorld {
-    namespaces: BTreeMap<String, Labels>,
-    pods: Vec<NaivePod>,
-    policies: Vec<(String, Value)>,
+pub(crate) struct NaiveWorld {
+    pub(crate) namespaces: BTreeMap<String, Labels>,
+    pub(crate) pods: Vec<NaivePod>,
+    pub(crate) policies: Vec<(String, Value)>,
 }
 
 /// One packet: who, from and to which address, protocol, port.
-struct Packet<'p> {
-    from: (Option<&'p NaivePod>, IpAddr),
-    to: (Option<&'p NaivePod>, IpAddr),
-    protocol: &'static str,
-    port: u16,
+pub(crate) struct Packet<'p> {
+    pub(crate) from: (Option<&'p NaivePod>, IpAddr),
+    pub(crate) to: (Option<&'p NaivePod>, IpAddr),
+    pub(crate) protocol: &'static str,
+    pub(crate) port: u16,
 }
 
 // ---- the second opinion ----
@@ -86,7 +86,7 @@ fn bits(address: IpAddr) -> (u32, u128) {
     }
 }
 
-fn naive_cidr(cidr: &str, address: IpAddr) -> bool {
+pub(crate) fn naive_cidr(cidr: &str, address: IpAddr) -> bool {
     let (net, prefix) = cidr.split_once('/').unwrap();
     let (width, net) = bits(net.parse().unwrap());
     let (own_width, own) = bits(address);
@@ -162,6 +162,21 @@ fn naive_direction(model: &NaiveWorld, egress: bool, packet: &Packet<'_>) -> boo
     if peer.0.is_some_and(|other| std::ptr::eq(other, pod)) {
         return true;
     }
+    naive_network_policies(model, egress, packet).unwrap_or(true)
+}
+
+/// Whether the NetworkPolicies let the packet through; `None` if none isolates the pod.
+pub(crate) fn naive_network_policies(
+    model: &NaiveWorld,
+    egress: bool,
+    packet: &Packet<'_>,
+) -> Option<bool> {
+    let (subject, peer) = if egress {
+        (packet.from, packet.to)
+    } else {
+        (packet.to, packet.from)
+    };
+    let pod = subject.0?;
     let mut isolated = false;
     for (namespace, spec) in &model.policies {
         let spec: NetworkPolicySpec = serde_json::from_value(spec.clone()).unwrap();
@@ -192,17 +207,17 @@ fn naive_direction(model: &NaiveWorld, egress: bool, packet: &Packet<'_>) -> boo
             })
         };
         if open {
-            return true;
+            return Some(true);
         }
     }
-    !isolated
+    isolated.then_some(false)
 }
 
 // ---- random worlds ----
 
 const NAMESPACES: [&str; 3] = ["one", "two", "three"];
-const PORTS: [u16; 5] = [1, 53, 80, 8080, 65535];
-const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+pub(crate) const PORTS: [u16; 5] = [1, 53, 80, 8080, 65535];
+pub(crate) const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 const PORT_NAMES: [&str; 2] = ["http", "dns"];
 const CIDRS: [&str; 9] = [
     "0.0.0.0/0",
@@ -215,7 +230,7 @@ const CIDRS: [&str; 9] = [
     "fd00::4/126",
     "128.0.0.0/1",
 ];
-const OUTSIDE: [&str; 6] = [
+pub(crate) const OUTSIDE: [&str; 6] = [
     "0.0.0.0",
     "10.0.0.77",
     "10.9.9.9",
@@ -304,7 +319,7 @@ pub(crate) fn policy() -> impl Strategy<Value = (String, Value)> {
         })
 }
 
-fn model() -> impl Strategy<Value = NaiveWorld> {
+pub(crate) fn model() -> impl Strategy<Value = NaiveWorld> {
     let named = (
         select(PORT_NAMES.to_vec()),
         select(PROTOCOLS.to_vec()),
@@ -353,7 +368,7 @@ fn model() -> impl Strategy<Value = NaiveWorld> {
 }
 
 /// The model as a manifest: JSON is YAML, and one document for all is a List.
-fn manifest_of(model: &NaiveWorld) -> String {
+pub(crate) fn manifest_of(model: &NaiveWorld) -> String {
     let namespaces = model.namespaces.iter().map(|(name, labels)| {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     });
@@ -401,7 +416,7 @@ fn holds(decision: &Decision<'_>, address: IpAddr, port: &Ports) -> bool {
 }
 
 /// A hundred worlds, or as many as PROPTEST_CASES says.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_some() {
         return default;

@@ -11,14 +11,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::allowed::PodClass;
-use crate::evaluate::{Decision, RuleRef};
+use crate::evaluate::{Decision, Part, RuleRef};
 use crate::matrix::Class;
-use crate::model::cluster::ClusterModel;
+use crate::model::cluster::{ClusterModel, NAMESPACE_NAME_LABEL};
 use crate::model::pod::{Endpoint, POD, Pod, PodNetwork};
-use crate::model::policy::{Direction, Peer, Policy};
+use crate::model::policy::{Direction, Namespaces, Peer, Policy};
+use crate::model::tier::Action;
 use crate::sets::addresses::AddressSet;
+use crate::sets::label_classes::namespace_selector;
 use crate::sets::ports::{NamedPort, Ports};
-use crate::sets::selector::Labels;
+use crate::sets::selector::{Labels, Selector};
+use crate::tiers::TierRuleRef;
 
 /// The label by which a Deployment knows the pods of one of its ReplicaSets.
 const TEMPLATE_HASH: &str = "pod-template-hash";
@@ -342,14 +345,13 @@ impl Search<'_> {
         let workloads: BTreeSet<Workload> =
             class.pods.iter().map(|pod| owners.workload(pod)).collect();
         let restricts = |direction| {
-            let pod = class.pods.first();
-            pod.is_some_and(|pod| {
-                self.model
-                    .policies()
-                    .isolating(pod, direction)
-                    .next()
-                    .is_some()
-            })
+            let policies = self.model.policies();
+            let Some(pod) = class.pods.first() else {
+                return false;
+            };
+            let mut tiers = policies.tiers().filter(|policy| policy.selects(pod));
+            policies.isolating(pod, direction).next().is_some()
+                || tiers.any(|policy| !policy.rules(direction).is_empty())
         };
         Group {
             workloads: workloads.into_iter().collect(),
@@ -368,9 +370,10 @@ impl Search<'_> {
         let source = Endpoint::pod(Arc::clone(source));
         let destination = Endpoint::pod(Arc::clone(destination));
         let policies = self.model.policies();
-        if !self.is_named(to, Direction::Ingress, &source)
-            || !self.is_named(from, Direction::Egress, &destination)
-        {
+        let has_tiers = policies.tiers().next().is_some();
+        let are_named = self.is_named(to, Direction::Ingress, &source)
+            && self.is_named(from, Direction::Egress, &destination);
+        if !has_tiers && !are_named {
             return None;
         }
         let ingress = policies.decide(Direction::Ingress, &destination, &source, &self.every);
@@ -424,11 +427,10 @@ impl Search<'_> {
         let Some(pod) = self.classes.get(place).and_then(|class| class.pods.first()) else {
             return Vec::new();
         };
+        if self.model.policies().tiers().next().is_some() {
+            return self.outside_of_tiers(place, pod, direction);
+        }
         let allowed = self.model.policies().allowance(pod, direction);
-        let of_interest = |ports: &Ports| match &self.wanted.ports {
-            Some(wanted) => ports.intersection(wanted),
-            None => ports.clone(),
-        };
         let mut ends: Vec<(End, Ports)> = vec![(End::Everyone, allowed.everyone().clone())];
         for (addresses, ports) in allowed.addresses().pieces() {
             let addresses = addresses.difference(&self.known);
@@ -443,6 +445,67 @@ impl Search<'_> {
                 ends.push((End::Pods(class.clone()), ports));
             }
         }
+        self.with_outside(place, direction, ends)
+    }
+
+    /// The same where policies of the whole cluster decide too. What they say of pods that the model
+    /// does not have is asked of one pod of each kind that the NetworkPolicies name, and of one pod
+    /// without labels.
+    fn outside_of_tiers(
+        &self,
+        place: usize,
+        pod: &Arc<Pod>,
+        direction: Direction,
+    ) -> Vec<Connection> {
+        let policies = self.model.policies();
+        let me = Endpoint::pod(Arc::clone(pod));
+        let decide = |peer: &Endpoint| policies.decide(direction, &me, peer, &self.every);
+        let elsewhere = Endpoint::outside(AddressSet::all().difference(&self.known));
+        let mut ends: Vec<(End, Ports)> = match decide(&elsewhere).open {
+            Part::Ports(ports) => vec![(End::Addresses(elsewhere.addresses), ports)],
+            Part::AddressPortSet(region) => (region.pieces())
+                .map(|(addresses, ports)| (End::Addresses(addresses.clone()), ports.clone()))
+                .collect(),
+        };
+        let any = PodClass {
+            namespaces: Namespaces::Labelled(Selector::default()),
+            pods: Selector::default(),
+        };
+        let allowed = policies.allowance(pod, direction);
+        let classes = allowed
+            .pods()
+            .map(|(class, _)| class)
+            .filter(|class| !self.has_pods(class));
+        for class in classes.chain([&any]) {
+            let namespaces = namespace_selector(&class.namespaces);
+            let example = |selector: &Selector| selector.examples().into_iter().next();
+            let (Some(labels), Some(namespace)) = (example(&class.pods), example(&namespaces))
+            else {
+                continue;
+            };
+            let namespace_name = namespace.get(NAMESPACE_NAME_LABEL).cloned();
+            let peer = Endpoint::pod(Arc::new(Pod {
+                labels,
+                namespace: namespace_name.unwrap_or_default(),
+                namespace_labels: Arc::new(namespace),
+                ..Pod::default()
+            }));
+            ends.push((End::Pods(class.clone()), decide(&peer).open.ports()));
+        }
+        self.with_outside(place, direction, ends)
+    }
+
+    /// The connections of a group with these ends, on the wanted ports.
+    fn with_outside(
+        &self,
+        place: usize,
+        direction: Direction,
+        ends: Vec<(End, Ports)>,
+    ) -> Vec<Connection> {
+        let of_interest = |ports: &Ports| match &self.wanted.ports {
+            Some(wanted) => ports.intersection(wanted),
+            None => ports.clone(),
+        };
         let connection = |(end, ports): (End, Ports)| {
             let ports = of_interest(&ports);
             let (from, to) = match direction {
@@ -478,11 +541,17 @@ impl Search<'_> {
 
 /// The ports that are open, or would be with another address of the peer.
 fn possible(decision: &Decision<'_>, every: &Ports) -> Ports {
+    let by_tier = decision
+        .tiers_depend_on_address
+        .iter()
+        .filter_map(TierRuleRef::rule);
+    let by_tier = by_tier.filter(|rule| rule.action != Action::Deny);
+    let by_tier: Vec<Ports> = by_tier.map(|rule| rule.ports.intersection(every)).collect();
     let by_address = decision.depends_on_address.iter().filter_map(RuleRef::rule);
     let by_address: Vec<Ports> = by_address
         .map(|rule| rule.ports.intersection(every))
         .collect();
-    Ports::union_of(by_address.iter().chain([&decision.open.ports()]))
+    Ports::union_of((by_address.iter().chain(&by_tier)).chain([&decision.open.ports()]))
 }
 
 impl Connections {

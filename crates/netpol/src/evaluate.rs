@@ -9,16 +9,20 @@ use std::fmt;
 
 use crate::model::pod::{Endpoint, Pod};
 use crate::model::policy::{Direction, Peer, Policy, Rule};
+use crate::model::tier::{Action, TierPolicy};
 use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::ports::Ports;
 use crate::sets::selector::{Labels, Selector};
+use crate::tiers::TierRuleRef;
 
 /// Policies, found by namespace.
 #[derive(Debug, Clone, Default)]
 pub struct Policies {
     all: Vec<Policy>,
     by_namespace: HashMap<String, Namespace>,
+    /// Those of the whole cluster, in the order in which they are asked.
+    tiers: Vec<TierPolicy>,
 }
 
 /// The policies of one namespace, as places among all.
@@ -121,6 +125,8 @@ pub enum Why {
     NotIsolated,
     /// Policies select the pod; their rules decide.
     Rules,
+    /// Rules of policies of the whole cluster decide, at least on a part.
+    Tiers,
 }
 
 /// A part of what was asked: these ports, at these addresses where addresses tell it apart.
@@ -178,6 +184,11 @@ pub struct Decision<'a> {
     pub depends_on_address: Vec<RuleRef<'a>>,
     /// Rules that might open more, if only the names of the destination's ports were known.
     pub depends_on_port_names: Vec<RuleRef<'a>>,
+    /// The rules of policies of the whole cluster that decide on a part of it.
+    pub tier_rules: Vec<TierRuleRef<'a>>,
+    /// Rules of policies of the whole cluster that would decide, if only the address of the peer
+    /// were known.
+    pub tiers_depend_on_address: Vec<TierRuleRef<'a>>,
 }
 
 impl Decision<'_> {
@@ -192,6 +203,8 @@ impl Decision<'_> {
             rules: Vec::new(),
             depends_on_address: Vec::new(),
             depends_on_port_names: Vec::new(),
+            tier_rules: Vec::new(),
+            tiers_depend_on_address: Vec::new(),
         }
     }
 
@@ -201,6 +214,13 @@ impl Decision<'_> {
         let mut ports = vec![self.open.ports()];
         let by_address = self.depends_on_address.iter();
         for rule in by_address.filter_map(RuleRef::rule) {
+            ports.push(rule.ports.intersection(asked));
+        }
+        let by_tier = self
+            .tiers_depend_on_address
+            .iter()
+            .filter_map(TierRuleRef::rule);
+        for rule in by_tier.filter(|rule| rule.action != Action::Deny) {
             ports.push(rule.ports.intersection(asked));
         }
         let by_name = self.depends_on_port_names.iter();
@@ -301,7 +321,9 @@ impl Policies {
             }
         }
         // A policy may select other pods than the one that it replaces.
+        let tiers = std::mem::take(&mut self.tiers);
         *self = all.into_iter().collect();
+        self.tiers = tiers;
     }
 
     /// Notes what made the rules of policies, as [`Policy::note_origins`] does, by name.
@@ -317,6 +339,20 @@ impl Policies {
                 policy.note_origins(maker);
             }
         }
+    }
+
+    /// Adds a policy of the whole cluster. One of the same kind and name is replaced.
+    pub fn add_tier(&mut self, policy: TierPolicy) {
+        (self.tiers).retain(|known| (&known.kind, &known.name) != (&policy.kind, &policy.name));
+        let order = |p: &TierPolicy| (p.tier, p.priority, p.kind.clone(), p.name.clone());
+        let own = order(&policy);
+        let place = self.tiers.partition_point(|known| order(known) < own);
+        self.tiers.insert(place, policy);
+    }
+
+    /// The policies of the whole cluster, in the order in which they are asked.
+    pub fn tiers(&self) -> impl Iterator<Item = &TierPolicy> {
+        self.tiers.iter()
     }
 
     /// All of them, in the order in which they were added.
@@ -359,7 +395,23 @@ impl Policies {
             Direction::Ingress => subject,
         };
         let asked = at_destination(ports, destination);
-        let open = |why| Decision::open(direction, why, asked.clone().into_owned());
+        let below = self.decide_below(direction, subject, peer, &asked, destination);
+        if self.tiers.is_empty() {
+            return below;
+        }
+        self.with_tiers(below, subject, peer, &asked)
+    }
+
+    /// What the NetworkPolicies say.
+    fn decide_below(
+        &self,
+        direction: Direction,
+        subject: &Endpoint,
+        peer: &Endpoint,
+        asked: &Ports,
+        destination: &Endpoint,
+    ) -> Decision<'_> {
+        let open = |why| Decision::open(direction, why, asked.clone());
         let Some(pod) = &subject.pod else {
             return open(Why::NotAPod);
         };
@@ -370,7 +422,7 @@ impl Policies {
         if policies.is_empty() {
             return open(Why::NotIsolated);
         }
-        let mut tally = Tally::new(&asked, subject, peer);
+        let mut tally = Tally::new(asked, subject, peer);
         for &policy in &policies {
             let rules = policy.rules(direction).unwrap_or_default();
             for (index, rule) in rules.iter().enumerate() {
@@ -527,6 +579,8 @@ impl<'a, 'q> Tally<'a, 'q> {
             rules: self.rules,
             depends_on_address,
             depends_on_port_names,
+            tier_rules: Vec::new(),
+            tiers_depend_on_address: Vec::new(),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | [`sets`] | addresses, ports, selectors: the sets in which everything else is expressed |
 //! | [`model`] | namespaces, pods and policies, read from manifests |
 //! | [`evaluate`], [`allowed`] | verdicts; everything that is allowed, as sets |
+//! | [`tiers`] | what ClusterNetworkPolicy and AdminNetworkPolicy make of a verdict |
 //! | [`difference`] | what changes from one set of policies to another, for every kind of pod |
 //! | [`connections`] | every connection that is allowed, between workloads and with the outside |
 //! | [`metadata`] | the addresses at which clouds give out metadata |
@@ -43,5 +44,6 @@ pub mod other_pods;
 pub mod probe;
 pub mod query;
 pub mod sets;
+pub mod tiers;
 pub mod validate;
 pub mod verdict;

@@ -8,6 +8,7 @@ use crate::allowed::{AllowedTraffic, PodClass};
 use crate::evaluate::{Decision, Part, Policies, RuleRef, Why, at_destination};
 use crate::model::pod::Endpoint;
 use crate::model::policy::{Direction, Namespaces, Peer, Rule};
+use crate::model::tier::Action;
 use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::bits::Bits;
@@ -119,7 +120,17 @@ impl OtherPods {
                 }
             }
         }
-        let sure = self.sure(&policies.allowance(pod, direction));
+        let mut sure = self.sure(&policies.allowance(pod, direction));
+        // A rule for the whole cluster may be about some of these pods, so it counts both ways.
+        for policy in policies.tiers().filter(|policy| policy.selects(pod)) {
+            for rule in policy.rules(direction) {
+                match rule.action {
+                    Action::Accept => open.push(rule.ports.intersection(&asked)),
+                    Action::Deny => sure = sure.difference(&rule.ports),
+                    Action::Pass => {}
+                }
+            }
+        }
         Decision {
             direction,
             why: Why::Rules,
@@ -129,6 +140,8 @@ impl OtherPods {
             rules,
             depends_on_address: Vec::new(),
             depends_on_port_names,
+            tier_rules: Vec::new(),
+            tiers_depend_on_address: Vec::new(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::model::policy::{Direction, Policy};
 use crate::other_pods::OtherPods;
 use crate::query::{End, EndpointSpec, OTHER_PODS, PortSpec, QueryError, QueryScope};
 use crate::sets::ports::Ports;
+use crate::tiers::TierRuleRef;
 use manifest::escape;
 
 /// The version of the JSON output. It changes when a field changes its meaning or goes away.
@@ -222,7 +223,9 @@ impl<'m> Answer<'m> {
             let address = address.map(|rule| format!("the peer's address may be in {rule}"));
             let names = decision.depends_on_port_names.iter();
             let names = names.map(|rule| format!("a port may have the name in {rule}"));
-            for caveat in address.chain(names) {
+            let tiers = decision.tiers_depend_on_address.iter();
+            let tiers = tiers.map(|rule| format!("the peer's address may be in {rule}"));
+            for caveat in tiers.chain(address).chain(names) {
                 if !caveats.contains(&caveat) {
                     caveats.push(caveat);
                 }
@@ -258,10 +261,13 @@ impl<'m> Answer<'m> {
         for decision in self.decisions(direction) {
             let rules = decision.rules.iter().map(ToString::to_string);
             let policies = decision.policies.iter().map(ToString::to_string);
-            let own: Vec<String> = if decision.rules.is_empty() {
+            let tiers = decision.tier_rules.iter().map(ToString::to_string);
+            let own: Vec<String> = if !decision.rules.is_empty() {
+                tiers.chain(rules).collect()
+            } else if decision.tier_rules.is_empty() {
                 policies.collect()
             } else {
-                rules.collect()
+                tiers.collect()
             };
             for name in own {
                 if !names.contains(&name) {
@@ -287,6 +293,13 @@ impl<'m> Answer<'m> {
             return Vec::new();
         };
         let (egress, ingress) = (&pair.verdict.egress, &pair.verdict.ingress);
+        // No rule of a NetworkPolicy allows what a policy of the whole cluster denies.
+        if [egress, ingress]
+            .iter()
+            .any(|decision| decision.why == Why::Tiers)
+        {
+            return Vec::new();
+        }
         let denied = [(egress, (from, to)), (ingress, (to, from))].into_iter();
         let denied = denied.filter(|(decision, _)| decision.extent() != Extent::All);
         let additions = denied
@@ -498,7 +511,8 @@ fn decision_in_words(decision: &Decision<'_>, is_many: bool) -> String {
         (Why::OtherPods, _) => {
             text.push_str("open: policies of other pods are not relied on\n");
         }
-        (Why::Rules, Extent::All) => text.push_str("open\n"),
+        (Why::Rules | Why::Tiers, Extent::All) => text.push_str("open\n"),
+        (Why::Tiers, Extent::Nothing) => text.push_str("closed\n"),
         (Why::Rules, Extent::Nothing) => {
             let _ = writeln!(
                 text,
@@ -506,11 +520,29 @@ fn decision_in_words(decision: &Decision<'_>, is_many: bool) -> String {
                 shown(&policies.join(", "))
             );
         }
-        (Why::Rules, Extent::Part) => {
-            let _ = writeln!(text, "open in part ({})", shown(&policies.join(", ")));
+        (Why::Rules | Why::Tiers, Extent::Part) => {
+            let names = shown(&policies.join(", "));
+            let names = if names.is_empty() {
+                names
+            } else {
+                format!(" ({names})")
+            };
+            let _ = writeln!(text, "open in part{names}");
             let some = if is_many { " for some" } else { "" };
             let _ = writeln!(text, "          open{some}:   {}", shown(&decision.open));
             let _ = writeln!(text, "          closed{some}: {}", shown(&decision.closed));
+        }
+    }
+    for (word, rules) in [
+        ("by", &decision.tier_rules),
+        (
+            "unless the peer's address is in",
+            &decision.tiers_depend_on_address,
+        ),
+    ] {
+        for rule in rules {
+            let what = rule.rule().map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(text, "          {word} {}: {}", shown(rule), shown(&what));
         }
     }
     for rule in &decision.rules {
@@ -571,8 +603,34 @@ struct DecisionJson {
     rules: Vec<RuleJson>,
     depends_on_address: Vec<RuleJson>,
     depends_on_port_names: Vec<RuleJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cluster_rules: Vec<TierRuleJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cluster_rules_depending_on_address: Vec<TierRuleJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nearest: Option<NearestJson>,
+}
+
+#[derive(Serialize)]
+struct TierRuleJson {
+    kind: String,
+    policy: String,
+    direction: String,
+    index: usize,
+    rule: String,
+}
+
+fn tier_rule_json(rule: &TierRuleRef<'_>) -> TierRuleJson {
+    TierRuleJson {
+        kind: rule.policy.kind.clone(),
+        policy: rule.policy.name.clone(),
+        direction: rule.direction.to_string(),
+        index: rule.index,
+        rule: rule
+            .rule()
+            .map(|rule| format!("{rule:#}"))
+            .unwrap_or_default(),
+    }
 }
 
 #[derive(Serialize)]
@@ -624,14 +682,20 @@ fn rule_json(rule: &RuleRef<'_>) -> RuleJson {
         policy: rule.policy.name.clone(),
         direction: rule.direction.to_string(),
         index: rule.index,
-        rule: rule.rule().map(ToString::to_string).unwrap_or_default(),
+        rule: rule
+            .rule()
+            .map(|rule| format!("{rule:#}"))
+            .unwrap_or_default(),
         comment: rule.rule().and_then(|rule| rule.comment.clone()),
         cause: origin.map(ToString::to_string),
     }
 }
 
 fn decision_json(decision: &Decision<'_>) -> DecisionJson {
-    let part = |part: &Part| part.to_string();
+    let part = |part: &Part| match part {
+        Part::Ports(ports) => ports.to_string(),
+        Part::AddressPortSet(region) => format!("{region:#}"),
+    };
     let rules = |rules: &[RuleRef<'_>]| rules.iter().map(rule_json).collect();
     DecisionJson {
         extent: extent_word(decision.extent()),
@@ -641,6 +705,7 @@ fn decision_json(decision: &Decision<'_>) -> DecisionJson {
             Why::NotIsolated => "not isolated",
             Why::OtherPods => "policies of other pods are not relied on",
             Why::Rules => "rules",
+            Why::Tiers => "rules for the whole cluster",
         },
         open: part(&decision.open),
         closed: part(&decision.closed),
@@ -648,6 +713,10 @@ fn decision_json(decision: &Decision<'_>) -> DecisionJson {
         rules: rules(&decision.rules),
         depends_on_address: rules(&decision.depends_on_address),
         depends_on_port_names: rules(&decision.depends_on_port_names),
+        cluster_rules: decision.tier_rules.iter().map(tier_rule_json).collect(),
+        cluster_rules_depending_on_address: (decision.tiers_depend_on_address.iter())
+            .map(tier_rule_json)
+            .collect(),
         nearest: None,
     }
 }

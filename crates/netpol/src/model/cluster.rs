@@ -39,6 +39,7 @@ pub struct ClusterModel {
     nodes: AddressSet,
     policies: Policies,
     warnings: Diagnostics,
+    not_understood: Diagnostics,
 }
 
 impl ClusterModel {
@@ -127,6 +128,19 @@ impl ClusterModel {
     #[must_use]
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
+    }
+
+    /// The policies of kinds that are not understood: nothing here takes them into account.
+    #[must_use]
+    pub fn not_understood(&self) -> &Diagnostics {
+        &self.not_understood
+    }
+
+    /// The same model with warnings of policies that are not understood.
+    #[must_use]
+    pub fn with_not_understood(mut self, not_understood: Diagnostics) -> Self {
+        self.not_understood = not_understood;
+        self
     }
 
     /// The same model with these warnings.

@@ -4,3 +4,4 @@ pub mod cluster;
 pub mod pod;
 pub mod policy;
 pub mod reader;
+pub mod tier;

@@ -13,6 +13,7 @@ use crate::kubernetes;
 use crate::model::cluster::{ClusterModel, Draft};
 use crate::model::pod::{POD, Pod, PodNetwork};
 use crate::model::policy::{Direction, Policy};
+use crate::model::tier::{self, TierPolicy};
 use crate::sets::addresses::parse_address;
 use crate::sets::ports::{NamedPort, Protocol};
 use crate::sets::selector::Labels;
@@ -73,8 +74,10 @@ pub fn read_all<'t>(
         drafts: Vec::new(),
         nodes: Vec::new(),
         policies: Vec::new(),
+        tiers: Vec::new(),
         named: HashMap::new(),
         warnings: Diagnostics::default(),
+        not_understood: Diagnostics::default(),
     };
     for (file, text) in files {
         reader.file = file;
@@ -87,8 +90,12 @@ pub fn read_all<'t>(
             reader.document(line, body)?;
         }
     }
-    let policies: Policies = reader.policies.into_iter().collect();
+    let mut policies: Policies = reader.policies.into_iter().collect();
+    for policy in reader.tiers {
+        policies.add_tier(policy);
+    }
     let model = ClusterModel::new(reader.namespaces, reader.drafts, policies);
+    let model = model.with_not_understood(reader.not_understood);
     let nodes = reader.nodes.into_iter().collect();
     Ok(model.with_nodes(nodes).with_warnings(reader.warnings))
 }
@@ -100,9 +107,11 @@ struct Reader<'r> {
     drafts: Vec<Draft>,
     nodes: Vec<IpAddr>,
     policies: Vec<Policy>,
+    tiers: Vec<TierPolicy>,
     /// The place of each policy in the list, by namespace and name.
     named: HashMap<(String, String), usize>,
     warnings: Diagnostics,
+    not_understood: Diagnostics,
 }
 
 impl Reader<'_> {
@@ -174,6 +183,9 @@ impl Reader<'_> {
             }
             (kubernetes::KIND, "" | kubernetes::GROUP | kubernetes::OLD_GROUP) => {
                 return self.policy(node, line);
+            }
+            (kind, _) if kind.ends_with("NetworkPolicy") => {
+                self.cluster_policy(node, line, kind, &version);
             }
             (kind, "" | "apps" | "batch") => {
                 if let Some((_, path)) = TEMPLATES.iter().find(|(known, _)| *known == kind)
@@ -286,6 +298,47 @@ impl Reader<'_> {
         ));
         self.add(policy, &place);
         Ok(())
+    }
+
+    /// Reads a policy of the whole cluster, or says that it is of a kind that is not understood.
+    fn cluster_policy(&mut self, node: Node<'_>, line: usize, kind: &str, version: &str) {
+        let name = text(node, &["metadata", "name"]).unwrap_or_default();
+        let place = Location {
+            object: Some(format!("{kind} {name} of {}", self.file)),
+            stream_line: Some(line),
+            ..Location::default()
+        };
+        let Some(dialect) = tier::Dialect::of(kind, version) else {
+            let message = format!(
+                "a {kind} of {version} is not understood, so what it allows or denies is not taken \
+                 into account"
+            );
+            self.not_understood.push(warning(message, place));
+            return;
+        };
+        let (policy, problems) = TierPolicy::read(dialect, kind, node);
+        for problem in problems {
+            let message = if problem.is_rejected {
+                format!("the API server rejects this policy: {}", problem.message)
+            } else {
+                problem.message
+            };
+            let position = problem.position.map(|at| of_the_file(at, line));
+            self.warnings
+                .push(warning(message, place.at(problem.path, position)));
+        }
+        let same = self.tiers.iter().find(|known| {
+            (known.tier, known.priority) == (policy.tier, policy.priority)
+                && known.name != policy.name
+        });
+        if let Some(same) = same {
+            let message = format!(
+                "{same} has the same tier and priority: where both match, Kubernetes does not define \
+                 which one decides; here it is the first by name"
+            );
+            self.warnings.push(warning(message, place));
+        }
+        self.tiers.push(policy);
     }
 
     /// Adds a policy. In a cluster the last of one name is the one that counts.
