@@ -48,6 +48,8 @@ struct Mention {
     number: usize,
     document: Document,
     before: Option<Document>,
+    /// Whether its objects are in the index already.
+    is_read: bool,
 }
 
 /// An object of a document that has one of our words.
@@ -120,7 +122,8 @@ impl Index {
         let mut needles = Prefilter::new(stream);
         let mut before: Option<Document> = None;
         for (i, document) in documents.into_iter().enumerate() {
-            if needles.hit(&document.span) {
+            let is_read = needles.hit(&document.span);
+            if is_read {
                 index.read(stream, i + 1, &document, before.as_ref());
             }
             if needles.mentions_vcluster(&document.span) {
@@ -128,6 +131,7 @@ impl Index {
                     number: i + 1,
                     document: document.clone(),
                     before: before.clone(),
+                    is_read,
                 });
             }
             before = Some(document);
@@ -168,7 +172,14 @@ impl Index {
         for mention in &self.mentions {
             let document = &mention.document;
             let body = stream.get(document.body.clone()).unwrap_or_default();
-            if release.find(body).is_some() && accepts(body) {
+            if release.find(body).is_none() || !accepts(body) {
+                continue;
+            }
+            if mention.is_read {
+                index
+                    .objects
+                    .extend_from_slice(self.of_document(mention.number));
+            } else {
                 index.read(stream, mention.number, document, mention.before.as_ref());
             }
         }
@@ -179,6 +190,14 @@ impl Index {
         };
         index.objects.retain(labelled);
         index.objects
+    }
+
+    /// The objects of a document. Objects are in the order of their documents.
+    fn of_document(&self, number: usize) -> &[IndexedObject] {
+        let objects = &self.objects;
+        let first = objects.partition_point(|object| object.location.number < number);
+        let end = objects.partition_point(|object| object.location.number <= number);
+        objects.get(first..end).unwrap_or_default()
     }
 
     fn read(

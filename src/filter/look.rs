@@ -8,13 +8,8 @@ use base64::Engine as _;
 
 use super::escapes::{self, Escaped};
 use super::prefilter::ANNOTATION;
+use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES, SECRET_PREFIX};
 use netpol::kubernetes;
-
-/// How the names of our policies begin.
-const POLICY_NAMES: [&str; 4] = ["vc-work-", "vc-cp-", "vc-kube-dns-", "vc-snapshot-"];
-
-/// How the name of a config Secret begins.
-const SECRET_NAME: &str = "vc-config-";
 
 /// Names are no longer than 253 bytes, in base64 338.
 const MAX_BINARY: usize = 400;
@@ -270,8 +265,9 @@ impl Look {
         let secret = matches!(word, "Secret" | "SecretList");
         let policy =
             word == kubernetes::KIND || word.strip_suffix("List") == Some(kubernetes::KIND);
-        let secret_name = word.starts_with(SECRET_NAME);
-        let policy_name = POLICY_NAMES.iter().any(|name| word.starts_with(name));
+        let secret_name = word.starts_with(SECRET_PREFIX);
+        let mut names_of_policies = POLICY_PREFIXES.iter().chain(&COMPANION_PREFIXES);
+        let policy_name = names_of_policies.any(|name| word.starts_with(name));
         let name = |wanted: bool| wanted.then(|| word.chars().take(253).collect::<String>());
         if self.property {
             let anchored = &mut self.anchored;
@@ -366,59 +362,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_of_ours_is_known_in_every_style() {
+    fn a_secret_of_ours_is_known_in_every_style() {
+        for text in [
+            "kind: Secret\nmetadata:\n  name: vc-config-a\n",
+            "{kind: Secret, metadata: {name: vc-config-a}}",
+            "{\"k\\u0069nd\":\"S\\u0065cret\",\"name\" :\n\"vc\\u002dconfig-a\"}",
+            "kind: !!str Secret\nname: &n 'vc-config-a'\n",
+            "kind: # a kind\n  Secret\nname: |-\n  vc-config-a\n",
+            "? kind\n: Secret\n? name\n: vc-config-a\n",
+            "kind: !!binary U2VjcmV0\nname: !!binary dmMtY29uZmlnLWE=\n",
+            "kind: *k\nx: &k Secret\nname: vc-config-a\n",
+            "kind: Secret\u{85}name: vc-config-a\u{2028}",
+            "kind: Secret\rname: \"vc-\\\n  \\\n  config-a\"\r",
+            "kind: List\nitems:\n- kind: Secret\n  metadata: {name: vc-config-a}\n",
+            "kind: ConfigMap\nkind: Secret\nname: vc-config-a\n",
+        ] {
+            let found = of(text.as_bytes());
+            assert_eq!(found.as_deref(), Some("Secret vc-config-a"), "{text}");
+        }
+    }
+
+    #[test]
+    fn policies_and_annotated_objects_are_known_in_every_style() {
         for (text, look) in [
-            (
-                "kind: Secret\nmetadata:\n  name: vc-config-a\n",
-                "Secret vc-config-a",
-            ),
-            (
-                "{kind: Secret, metadata: {name: vc-config-a}}",
-                "Secret vc-config-a",
-            ),
             (
                 "{\"metadata\":{\"name\":\"vc-cp-a\"},\"kind\":\"NetworkPolicy\"}",
                 "NetworkPolicy vc-cp-a",
-            ),
-            (
-                "{\"k\\u0069nd\":\"S\\u0065cret\",\"name\" :\n\"vc\\u002dconfig-a\"}",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: !!str Secret\nname: &n 'vc-config-a'\n",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: # a kind\n  Secret\nname: |-\n  vc-config-a\n",
-                "Secret vc-config-a",
-            ),
-            (
-                "? kind\n: Secret\n? name\n: vc-config-a\n",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: !!binary U2VjcmV0\nname: !!binary dmMtY29uZmlnLWE=\n",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: *k\nx: &k Secret\nname: vc-config-a\n",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: Secret\u{85}name: vc-config-a\u{2028}",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: Secret\rname: \"vc-\\\n  \\\n  config-a\"\r",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: List\nitems:\n- kind: Secret\n  metadata: {name: vc-config-a}\n",
-                "Secret vc-config-a",
-            ),
-            (
-                "kind: ConfigMap\nkind: Secret\nname: vc-config-a\n",
-                "Secret vc-config-a",
             ),
             (
                 "{\"vcluster-netpol\\/config\": \"\", kind: Pod}",

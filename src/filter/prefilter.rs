@@ -12,19 +12,20 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 
 use super::escapes::{self, Escaped};
+use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES, SECRET_PREFIX};
 
 /// The annotation that holds a config.
 pub const ANNOTATION: &str = "vcluster-netpol/config";
 
-/// The words that a document of ours has: the annotation, and the `vc-` of the Secret
-/// (`vc-config-NAME`) and of the policies (`vc-work-NAME`, `vc-cp-NAME`).
+/// The words that a document of ours has: the annotation, and what the names of the Secret and of
+/// the policies begin with, which is `vc-` for all of them.
 const WORDS: [&[u8]; 6] = [
     ANNOTATION.as_bytes(),
-    b"vc-config-",
-    b"vc-work-",
-    b"vc-cp-",
-    b"vc-kube-dns-",
-    b"vc-snapshot-",
+    SECRET_PREFIX.as_bytes(),
+    POLICY_PREFIXES[0].as_bytes(),
+    POLICY_PREFIXES[1].as_bytes(),
+    COMPANION_PREFIXES[0].as_bytes(),
+    COMPANION_PREFIXES[1].as_bytes(),
 ];
 
 /// Longer than the longest word.
