@@ -193,6 +193,13 @@ impl Repository {
                  elsewhere; put the file into the repository"
             ));
         }
+        if let Some((reference, path)) = name.strip_prefix('$').and_then(|n| n.split_once('/')) {
+            return Err(format!(
+                "{name} is in another source of the application (ref: {reference}), and Argo CD \
+                 gives a config management plugin only the source that it renders; put {path} into \
+                 the application's repository, or its content into the parameter `values`"
+            ));
+        }
         if let Some(problem) = ends_early(Path::new(name)) {
             return Err(problem);
         }

@@ -306,6 +306,7 @@ fn files_lie_in_the_repository_with(helm: Helm) {
         ("../../../outside.yaml", "leads out of"),
         ("link.yaml", "leads out of"),
         ("http://127.0.0.1:1/values.yaml", "nothing is fetched"),
+        ("$values/team/values.yaml", "put team/values.yaml into"),
         ("on.yaml,../../shared.yaml", "a comma"),
     ] {
         let run = checkout.with(helm, &values_files(&[name]));
