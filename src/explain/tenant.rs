@@ -340,10 +340,17 @@ fn by_labels(namespace: &str, labels: &Labels, gains: &[Gain]) -> TenantHole {
         what: format!("a pod {pod}{place} {}", words.join(", and ")),
         witness: Some(format!("metadata: {{{}}}", metadata.join(", "))),
         rules,
-        close: format!(
-            "let an admission policy of the host cluster refuse pods {pod} that have {MANAGED_BY}, or \
-             narrow the rules"
-        ),
+        close: {
+            let hardened = if gains.iter().any(|gain| gain.is_built_in) {
+                "set hardened: true in the config of the annotation or of --config, or "
+            } else {
+                ""
+            };
+            format!(
+                "{hardened}let an admission policy of the host cluster refuse pods {pod} that have \
+                 {MANAGED_BY}, or narrow the rules"
+            )
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use netpol::allowed::{AllowRule, AllowedTraffic, Known, PodClass};
 use netpol::evaluate::{Policies, RuleRef};
 use netpol::model::cluster::ClusterModel;
 use netpol::model::pod::{Endpoint, Pod};
-use netpol::model::policy::{Direction, Namespaces, Peer, Policy};
+use netpol::model::policy::{Direction, Namespaces, Origin, Peer, Policy};
 use netpol::sets::addresses::AddressSet;
 use netpol::sets::label_classes::namespace_selector;
 use netpol::sets::ports::Ports;
@@ -33,6 +33,14 @@ pub struct Gain {
     pub ports: Ports,
     /// The rules that open it, by the names of their policies; none where nothing restricts an end.
     pub rules: Vec<String>,
+    /// Whether a rule among them is built in, so that only an option of the config narrows it.
+    pub is_built_in: bool,
+}
+
+/// Whether a rule is there without a user who wrote it.
+fn is_built_in(rule: &RuleRef<'_>) -> bool {
+    let origin = rule.rule().and_then(|rule| rule.origin.as_ref());
+    matches!(origin, Some(Origin::BuiltIn | Origin::Default(_)))
 }
 
 /// The other end of a gain.
@@ -178,7 +186,7 @@ impl<'p> Found<'_, 'p> {
             let plain = self.space.plain();
             let known = self.model.policies().allowance(plain, direction);
             let more = AllowedTraffic::everything().difference(&known);
-            self.own_gain(direction, &labels, &more, &[]);
+            self.own_gain(direction, &labels, &more, None);
         }
     }
 
@@ -197,8 +205,7 @@ impl<'p> Found<'_, 'p> {
             for allowed in allow_rules(policy, direction) {
                 let more: AllowedTraffic = std::iter::once(&allowed).collect();
                 let more = more.difference_from(&known);
-                let rules = Vec::from_iter(allowed.rule.as_ref().map(name));
-                self.own_gain(direction, &labels, &more, &rules);
+                self.own_gain(direction, &labels, &more, allowed.rule.as_ref());
             }
         }
     }
@@ -208,13 +215,14 @@ impl<'p> Found<'_, 'p> {
         direction: Direction,
         labels: &Labels,
         more: &AllowedTraffic,
-        rules: &[String],
+        rule: Option<&RuleRef<'_>>,
     ) {
         let gain = |peer, ports: &Ports| Gain {
             direction,
             peer,
             ports: ports.clone(),
-            rules: rules.to_vec(),
+            rules: rule.map(name).into_iter().collect(),
+            is_built_in: rule.is_some_and(is_built_in),
         };
         let everyone = more.everyone();
         if !everyone.is_empty() {
@@ -370,6 +378,7 @@ impl<'p> Found<'_, 'p> {
         let is_gain = !ways.is_empty();
         for way in ways {
             let rules = way.rules.iter().flatten().map(name);
+            let is_built_in = way.rules.iter().flatten().any(is_built_in);
             let gain = Gain {
                 direction,
                 peer: GainedPeer::PodsOf {
@@ -382,6 +391,7 @@ impl<'p> Found<'_, 'p> {
                 },
                 ports: way.ports.difference(&plain),
                 rules: rules.collect(),
+                is_built_in,
             };
             self.push(way.labels, gain);
         }

@@ -183,6 +183,7 @@ fn check_and_explain() {
             format!("{}:/usr/bin:/bin", home.join("bin").display()),
         ));
     };
+    assert_eq!(run("do-i-need-this.md", ALL[0], with_chart), 1);
     assert_eq!(run("explain.md", ALL[0], with_chart), 6);
     assert_eq!(run("check.md", ALL[0], with_chart), 5);
     assert_eq!(run("lint.md", ALL[0], on_path), 2);
@@ -190,6 +191,7 @@ fn check_and_explain() {
     assert_eq!(run("config.md", ALL[0], on_path), 1);
     assert_eq!(run("list.md", ALL[0], with_chart), 2);
     assert_eq!(run("cluster-policies.md", ALL[0], with_chart), 1);
+    assert_eq!(run("vcluster-cli.md", ALL[0], with_chart), 2);
 }
 
 /// docs/integrations.md says that kubectl ignores functions: change it if kubectl runs them.
