@@ -89,6 +89,8 @@ pub struct ClusterAudit {
     pub findings: Vec<Finding>,
     /// The object that speaks of it first.
     pub place: Location,
+    /// What its values need and the policies block, and what they open. The verdict is not about it.
+    pub notes: Vec<Diagnostic>,
 }
 
 impl StreamAudit {
@@ -131,6 +133,7 @@ impl ClusterAudit {
             companions: Vec::new(),
             findings: Vec::new(),
             place: planned.place.clone(),
+            notes: policies_of(planned).map_or_else(Vec::new, |made| made.notes.clone()),
         }
     }
 }
@@ -763,6 +766,7 @@ impl Judge<'_> {
             companions: Vec::new(),
             findings: Vec::new(),
             place: Location::default(),
+            notes: Vec::new(),
         };
         let present = self.own_names(&audit);
         audit.findings.push(Finding::Unknown(Unknown::NoConfig {

@@ -56,7 +56,8 @@ pub(super) struct Args {
     /// Each input is a stream of its own, whatever is in it
     #[arg(long, conflicts_with = "live")]
     separate: bool,
-    /// Show the isolated virtual clusters too; json and html always do
+    /// Show the isolated virtual clusters too, and what is to be said of the values of each: traffic
+    /// that they need and the policies block, and what they open; json and html always do
     #[arg(long)]
     all: bool,
     /// The form
@@ -141,15 +142,15 @@ fn print(report: &Report, args: &Args) -> std::io::Result<()> {
         Format::Json => json(&formats::json(report)).map_err(std::io::Error::other)?,
         Format::Markdown => formats::markdown(report, args.all),
         Format::Html => formats::html(report),
-        Format::Sarif => return shared(report).print(output::Format::Sarif),
-        Format::Github => return shared(report).print(output::Format::Github),
-        Format::Junit => return shared(report).print(output::Format::Junit),
+        Format::Sarif => return shared(report, args).print(output::Format::Sarif),
+        Format::Github => return shared(report, args).print(output::Format::Github),
+        Format::Junit => return shared(report, args).print(output::Format::Junit),
     };
     pipe::answer(text.as_bytes())
 }
 
 /// The audit for the formats that all commands share.
-fn shared(report: &Report) -> output::Report<'static> {
+fn shared(report: &Report, args: &Args) -> output::Report<'static> {
     let mut subjects = Vec::new();
     for stream in &report.streams {
         let about = formats::diagnostics::of_stream(stream);
@@ -163,7 +164,7 @@ fn shared(report: &Report) -> output::Report<'static> {
             name: cluster.title(),
             file: stream.file.clone(),
             outcome: outcome(cluster.verdict() == Verdict::Isolated),
-            diagnostics: formats::diagnostics::of_cluster(cluster, stream),
+            diagnostics: formats::diagnostics::of_cluster(cluster, stream, args.all),
         }));
     }
     output::Report {

@@ -59,9 +59,10 @@ pub const UNEVALUATED: (&str, &str, &str) = (
     "Look at these policies. With `--strict` the verdict is `unknown` where they apply.",
 );
 
-/// The reasons for which a virtual cluster is not isolated.
+/// The reasons for which a virtual cluster is not isolated, and with `notes` what is to be said of
+/// its values.
 #[must_use]
-pub fn of_cluster(cluster: &ClusterAudit, stream: &StreamAudit) -> Diagnostics {
+pub fn of_cluster(cluster: &ClusterAudit, stream: &StreamAudit, notes: bool) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     diagnostics.extend(cluster.findings.iter().map(|finding| {
         let verdict = finding.verdict();
@@ -84,6 +85,12 @@ pub fn of_cluster(cluster: &ClusterAudit, stream: &StreamAudit) -> Diagnostics {
             None => problem,
         }
     }));
+    if notes {
+        diagnostics.extend(cluster.notes.iter().cloned().map(|mut note| {
+            note.place.file.clone_from(&stream.file);
+            note
+        }));
+    }
     diagnostics
 }
 

@@ -60,6 +60,7 @@ pub fn html(report: &Report) -> String {
             push_details(&mut page, cluster, stream);
         }
     }
+    push_notes(&mut page, report);
     for stream in &report.streams {
         if let Some(reach) = &stream.reach {
             push_reach(&mut page, reach, stream);
@@ -168,6 +169,36 @@ fn push_finding(page: &mut String, finding: &Finding) {
     }
     if let Some(help) = help(finding) {
         let _ = writeln!(page, "<p class=\"help\">What to do: {}</p>", xml(&help));
+    }
+}
+
+/// What the values need and the policies block, and what they open.
+fn push_notes(page: &mut String, report: &Report) {
+    let with_notes = report
+        .clusters()
+        .filter(|cluster| !cluster.notes.is_empty());
+    for (i, cluster) in with_notes.enumerate() {
+        if i == 0 {
+            page.push_str("<h2>What the values need and policies block, and what they open</h2>\n");
+        }
+        let _ = writeln!(
+            page,
+            "<details><summary>{}: {}</summary>\n<ul>",
+            xml(&cluster.title()),
+            counted(cluster.notes.len(), "note")
+        );
+        for note in &cluster.notes {
+            let path = note.place.path.as_deref().unwrap_or_default();
+            let _ = writeln!(
+                page,
+                "<li>{} {}: {} <span class=\"help\">{}</span></li>",
+                note.code.unwrap_or_default(),
+                xml(path),
+                xml(&note.message),
+                xml(note.help.as_deref().unwrap_or_default())
+            );
+        }
+        page.push_str("</ul></details>\n");
     }
 }
 

@@ -53,6 +53,7 @@ fn cluster(cluster: &ClusterAudit) -> Value {
         "config": cluster.config,
         "verdict": cluster.verdict(),
         "companions": cluster.companions,
+        "notes": cluster.notes,
         "findings": cluster.findings.iter().map(finding).collect::<Vec<_>>(),
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{diff, shown, summary};
-use crate::audit::words::{help, listed, message};
+use crate::audit::words::{counted, help, listed, message};
 use crate::audit::{ClusterAudit, Report};
 use crate::explain::diff as difference;
 use crate::explain::table::wrap;
@@ -23,6 +23,9 @@ pub fn text(report: &Report, all: bool, width: usize) -> String {
         };
         for cluster in shown(stream, all) {
             push_cluster(&mut text, cluster, &place, width);
+            if all {
+                push_notes(&mut text, cluster, width);
+            }
         }
         let name = terminal(&stream.name);
         if !stream.errors.is_empty() {
@@ -50,8 +53,32 @@ pub fn text(report: &Report, all: bool, width: usize) -> String {
             push_wrapped(&mut text, "", warning.trim_end(), width);
         }
     }
+    let with_notes = report
+        .clusters()
+        .filter(|cluster| !cluster.notes.is_empty())
+        .count();
+    if with_notes > 0 && !all {
+        let clusters = counted(with_notes, "virtual cluster");
+        let note = format!(
+            "note: the values of {clusters} open more than policies close, or need more than they \
+             let through; --all shows it"
+        );
+        push_wrapped(&mut text, "", &note, width);
+    }
     let _ = writeln!(text, "{}", summary(report));
     text
+}
+
+fn push_notes(text: &mut String, cluster: &ClusterAudit, width: usize) {
+    for note in &cluster.notes {
+        let code = note.code.unwrap_or_default();
+        let path = note.place.path.iter().map(|path| format!("{path}: "));
+        let line = format!("note[{code}]: {}{}", path.collect::<String>(), note.message);
+        push_wrapped(text, "  ", &terminal(&line), width);
+        if let Some(help) = &note.help {
+            push_wrapped(text, "    ", &format!("help: {}", terminal(help)), width);
+        }
+    }
 }
 
 fn push_cluster(text: &mut String, cluster: &ClusterAudit, place: &str, width: usize) {
