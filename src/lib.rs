@@ -30,6 +30,7 @@
 //! | `explain` | policies in words and pictures: who, why, and what is open |
 //! | `audit` | whether the virtual clusters of a stream are isolated, and why not |
 //! | `list` | every connection that is allowed |
+//! | `guard` | admission and cluster policies against what a NetworkPolicy can't close |
 //! | `lint`, `migrate`, `json_schema`, `argocd`, `doctor` | the commands of these names |
 //! | `cli` | arguments, files, exit codes |
 //!
@@ -58,6 +59,8 @@ pub mod doctor;
 pub mod explain;
 #[doc(hidden)]
 pub mod filter;
+#[doc(hidden)]
+pub mod guard;
 #[doc(hidden)]
 pub mod json_schema;
 #[doc(hidden)]

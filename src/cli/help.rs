@@ -107,8 +107,11 @@ const PAGES: [Page; 15] = [
     },
     Page {
         command: "guard",
-        examples: &["helm template my-vc ./vcluster -f values.yaml | vcluster-netpol guard"],
-        exit_codes: "0 printed, 1 a config is rejected, 2 a wrong call, 3 a file can't be read",
+        examples: &[
+            "helm template my-vc ./vcluster -f values.yaml | vcluster-netpol guard --action warn",
+            "vcluster-netpol guard --deny-tenants --deny-host clusters/ > guard.yaml",
+        ],
+        exit_codes: "",
     },
     Page {
         command: "doctor",
@@ -224,7 +227,6 @@ mod tests {
             assert!(help.contains("Examples:\n  "), "{name}: {help}");
             assert!(help.contains("Exit code"), "{name}: {help}");
         }
-        listed.retain(|name| *name != "guard");
         assert!(listed.is_empty(), "{listed:?}");
         program.debug_assert();
     }

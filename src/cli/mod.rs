@@ -13,6 +13,7 @@ mod exec;
 mod explain;
 mod file;
 mod filter;
+mod guard;
 mod help;
 mod input;
 mod kubectl;
@@ -91,6 +92,7 @@ enum Command {
     Check(check::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Guard(guard::Args),
     Lint(lint::Args),
     List(list::Args),
     Migrate(migrate::Args),
@@ -127,6 +129,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Guard(args)) => guard::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
         Some(Command::List(args)) => list::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),

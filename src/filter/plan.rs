@@ -26,6 +26,7 @@ use crate::vcluster::policies::{
     self, PROJECT_LABEL, PROJECT_NAMESPACE_LABEL, Policy, Role, Subject,
 };
 use crate::vcluster::sources::{self, Source, VirtualCluster};
+use crate::vcluster::syncer::Syncer;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity, Sink};
 use manifest::schema::{self, Origin, Shape};
 use manifest::yaml::{Node, Paths, Tree};
@@ -75,6 +76,8 @@ pub struct GeneratedPolicies {
     pub policies: Vec<Policy>,
     /// What the values need and the policies block, and what the values open.
     pub notes: Vec<Diagnostic>,
+    /// Who writes the tenant's objects into the host cluster.
+    pub syncer: Syncer,
 }
 
 impl Plan {
@@ -103,6 +106,7 @@ impl Plan {
         let namespace = cluster.namespace.as_deref();
         GeneratedPolicies {
             powers: Powers::of(cluster.values.as_ref(), &cluster.name, namespace),
+            syncer: Syncer::of(cluster.values.as_ref(), &cluster.name),
             name: cluster.name,
             namespace: cluster.namespace,
             source: cluster.source,

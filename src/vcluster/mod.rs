@@ -11,3 +11,4 @@ mod peers;
 pub mod policies;
 pub mod running;
 pub mod sources;
+pub mod syncer;

@@ -29,12 +29,13 @@ use crate::support::helm::FILTER;
 pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
 
 /// How many cases of each command there are at least.
-const LEAST: [(&str, usize); 8] = [
+const LEAST: [(&str, usize); 9] = [
     ("audit", 40),
     ("check", 51),
     ("diff", 28),
     ("explain", 17),
     ("filter", 171),
+    ("guard", 9),
     ("lint", 23),
     ("list", 17),
     ("migrate", 23),

@@ -39,6 +39,7 @@ mod doctor;
 mod exec;
 mod expectations;
 mod explain;
+mod guard;
 mod helm;
 mod install;
 mod lint;
@@ -77,6 +78,7 @@ fn functions() -> Vec<Test> {
         exec::TESTS,
         expectations::TESTS,
         explain::TESTS,
+        guard::TESTS,
         helm::TESTS,
         install::TESTS,
         lint::TESTS,

@@ -11,8 +11,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-/// Group, kind and plural; each in version 1.
-const KINDS: [(&str, &str, &str); 13] = [
+/// The groups, each with its versions.
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("apps", &["v1"]),
+    ("batch", &["v1"]),
+    ("networking.k8s.io", &["v1"]),
+    ("example.com", &["v1"]),
+    ("admissionregistration.k8s.io", &["v1"]),
+    ("policy.networking.k8s.io", &["v1alpha2", "v1alpha1"]),
+];
+
+/// Group, kind and plural; each in every version of its group.
+const KINDS: [(&str, &str, &str); 17] = [
     ("", "ConfigMap", "configmaps"),
     ("", "Namespace", "namespaces"),
     ("", "Node", "nodes"),
@@ -26,10 +36,37 @@ const KINDS: [(&str, &str, &str); 13] = [
     ("batch", "Job", "jobs"),
     ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
     ("example.com", "Widget", "widgets"),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+    ),
+    (
+        "policy.networking.k8s.io",
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+    ),
+    (
+        "policy.networking.k8s.io",
+        "AdminNetworkPolicy",
+        "adminnetworkpolicies",
+    ),
 ];
 
 /// The kinds whose objects are in no namespace.
-const CLUSTER_SCOPED: [&str; 2] = ["Namespace", "Node"];
+const CLUSTER_SCOPED: [&str; 6] = [
+    "Namespace",
+    "Node",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ClusterNetworkPolicy",
+    "AdminNetworkPolicy",
+];
 
 /// A running stand-in on a port of its own.
 pub(crate) struct Cluster {
@@ -191,7 +228,6 @@ fn list(target: &str, objects: &[Value]) -> Option<(u16, Value)> {
 
 /// What there is to read: the kinds, the version, and not one object.
 fn read(path: &str) -> (u16, Value) {
-    let groups = ["apps", "batch", "networking.k8s.io", "example.com"];
     match path {
         "/version" => (
             200,
@@ -199,11 +235,14 @@ fn read(path: &str) -> (u16, Value) {
         ),
         "/api" => (200, json!({"kind": "APIVersions", "versions": ["v1"]})),
         "/apis" => {
-            let groups: Vec<Value> = groups
+            let groups: Vec<Value> = GROUPS
                 .iter()
-                .map(|group| {
-                    let version = json!({"groupVersion": format!("{group}/v1"), "version": "v1"});
-                    json!({"name": group, "versions": [version], "preferredVersion": version})
+                .map(|(group, versions)| {
+                    let version = |version: &&str| {
+                        json!({"groupVersion": format!("{group}/{version}"), "version": version})
+                    };
+                    let versions: Vec<Value> = versions.iter().map(version).collect();
+                    json!({"name": group, "versions": versions, "preferredVersion": versions[0]})
                 })
                 .collect();
             let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups});
@@ -211,11 +250,15 @@ fn read(path: &str) -> (u16, Value) {
         }
         "/api/v1" => (200, resources("", "v1")),
         _ => {
-            let group = path
+            let of_group = path
                 .strip_prefix("/apis/")
-                .and_then(|p| p.strip_suffix("/v1"));
-            if let Some(group) = group.filter(|group| groups.contains(group)) {
-                return (200, resources(group, &format!("{group}/v1")));
+                .and_then(|path| path.split_once('/'));
+            let is_known = |(group, version): &(&str, &str)| {
+                let mut groups = GROUPS.iter();
+                groups.any(|(name, versions)| name == group && versions.contains(version))
+            };
+            if let Some((group, version)) = of_group.filter(is_known) {
+                return (200, resources(group, &format!("{group}/{version}")));
             }
             if path.ends_with("/secrets") {
                 let none =
