@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use super::explained::{Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
 use super::table::wrap;
-use super::tenant::NOT_EXACT;
 use super::words::Party;
 use super::{Explanation, NO_POLICY, Section};
 use manifest::escape::dot as escaped;
@@ -84,8 +83,8 @@ fn push_notes(text: &mut String, sections: &[Section<'_>], has_policies: bool) {
             push_note(&mut notes, "- ", &hole.what);
             push_note(&mut notes, "  to close: ", &hole.close);
         }
-        if !tenant.exact {
-            push_note(&mut notes, "- ", NOT_EXACT);
+        for words in &tenant.not_exact {
+            push_note(&mut notes, "- ", words);
         }
     }
     if !notes.is_empty() {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::explained::{Cause, Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
 use super::findings::Finding;
 use super::heading;
-use super::tenant::{NOT_EXACT, TenantReport};
+use super::tenant::TenantReport;
 use super::words::Party;
 use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use manifest::escape::{markdown as escaped, markdown_code as code};
@@ -154,8 +154,8 @@ fn push_tenant(text: &mut String, tenant: &TenantReport) {
         }
         let _ = writeln!(text, "  To close it: {}.", escaped(&hole.close));
     }
-    if !tenant.exact {
-        let _ = writeln!(text, "- {NOT_EXACT}");
+    for words in &tenant.not_exact {
+        let _ = writeln!(text, "- **{words}**");
     }
 }
 

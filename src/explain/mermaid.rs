@@ -7,7 +7,6 @@
 use std::fmt::Write as _;
 
 use super::explained::{Explained, Line, OPEN_COLOR, OPEN_MEANING, OPEN_SIGN, RuleKind};
-use super::tenant::NOT_EXACT;
 use super::words::Party;
 use super::{Explanation, NO_POLICY, Section};
 use manifest::escape::{markdown, mermaid as escaped, mermaid_comment};
@@ -86,9 +85,7 @@ fn tenant_lines(section: &Section<'_>) -> Vec<String> {
         lines.push(format!("hole: {}", hole.what));
         lines.push(format!("to close: {}", hole.close));
     }
-    if !tenant.exact {
-        lines.push(NOT_EXACT.to_owned());
-    }
+    lines.extend(tenant.not_exact.iter().map(|words| (*words).to_owned()));
     lines
 }
 

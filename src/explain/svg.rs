@@ -11,7 +11,7 @@ use super::explained::{Explained, Line, OPEN_COLOR, OPEN_MEANING, OPEN_SIGN, Rul
 use super::findings::Finding;
 use super::heading;
 use super::table::{length, wrap};
-use super::tenant::{NOT_EXACT, TenantReport};
+use super::tenant::TenantReport;
 use super::words::Party;
 use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use manifest::escape::xml as escaped;
@@ -274,8 +274,8 @@ fn push_tenant(body: &mut String, top: usize, tenant: &TenantReport) -> usize {
         let close = format!("to close it: {}", hole.close);
         y = paragraph(body, y, &close, Style::Faint);
     }
-    if !tenant.exact {
-        y = paragraph(body, y + 6, NOT_EXACT, Style::Alarm);
+    for words in &tenant.not_exact {
+        y = paragraph(body, y + 6, words, Style::Alarm);
     }
     y
 }

@@ -17,8 +17,12 @@ use netpol::model::policy::{Direction, Peer};
 use netpol::sets::selector::Labels;
 
 /// What there is to say where not everything could be compared.
-pub(super) const NOT_EXACT: &str = "not everything could be compared: the policies make too many combinations of labels, and the \
+const TOO_MANY_LABELS: &str = "not everything could be compared: the policies make too many combinations of labels, and the \
      answer may be too large, never too small";
+
+/// What there is to say where the cluster has policies of other tiers.
+const TIERS: &str = "policies of the whole cluster are not taken into account: where they deny, this answer is too \
+     large, and where they allow, it can be too small; ask check or list";
 
 /// What a tenant that uses all its powers reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,8 +39,11 @@ pub struct TenantReport {
     pub ingress: Vec<String>,
     /// What it gains beyond its plain pods, and how.
     pub holes: Vec<TenantHole>,
-    /// Whether everything could be compared. Else the answer may be too large, never too small.
+    /// Whether everything could be compared.
     pub exact: bool,
+    /// Why it could not: nothing where it is exact.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_exact: Vec<&'static str>,
 }
 
 /// One way past the policies.
@@ -59,6 +66,13 @@ impl TenantReport {
     pub(super) fn of(cluster: String, answer: &WorstTenant) -> Self {
         let tenant = &answer.tenant;
         let holes = answer.holes.iter();
+        let mut not_exact = Vec::new();
+        if !answer.is_exact {
+            not_exact.push(TOO_MANY_LABELS);
+        }
+        if answer.leaves_out_tiers {
+            not_exact.push(TIERS);
+        }
         Self {
             cluster,
             may: powers_in_words(&tenant.powers, &tenant.namespace),
@@ -66,7 +80,8 @@ impl TenantReport {
             egress: lines(&answer.egress),
             ingress: lines(&answer.ingress),
             holes: holes.map(|hole| in_words(hole, answer)).collect(),
-            exact: answer.is_exact,
+            exact: not_exact.is_empty(),
+            not_exact,
         }
     }
 
@@ -81,12 +96,13 @@ impl TenantReport {
             ingress: lines(&self.ingress),
             holes: self.holes.iter().map(TenantHole::shown).collect(),
             exact: self.exact,
+            not_exact: self.not_exact.clone(),
         }
     }
 
     /// What there is to say where nothing was found.
     pub(super) fn without_holes(&self) -> Option<&'static str> {
-        if !self.holes.is_empty() {
+        if !self.holes.is_empty() || !self.exact {
             None
         } else if self.powers.networks == Networks::PrivateNodes {
             Some("none: its pods run on private nodes, and none on the host")

@@ -6,7 +6,7 @@ use super::explained::{Explained, Line, OPEN_MEANING, OPEN_SIGN, RuleKind};
 use super::findings::Finding;
 use super::heading;
 use super::table::{length, table, wrap};
-use super::tenant::{NOT_EXACT, TenantReport};
+use super::tenant::TenantReport;
 use super::{Explanation, NO_POLICY, OVERVIEW, Section};
 use netpol::model::policy::Direction;
 
@@ -124,8 +124,8 @@ fn push_tenant(text: &mut String, tenant: &TenantReport, width: usize) {
         }
         push_item(text, "  to close: ", &hole.close, width);
     }
-    if !tenant.exact {
-        push_item(text, "* ", NOT_EXACT, width);
+    for words in &tenant.not_exact {
+        push_item(text, "* ", words, width);
     }
 }
 

@@ -53,6 +53,9 @@ pub struct WorstTenant {
     pub holes: Vec<Hole>,
     /// Whether everything could be compared. Else the answer may be too large, never too small.
     pub is_exact: bool,
+    /// Whether the cluster has policies of other tiers, which are not taken into account: where they
+    /// deny, the answer is too large, and where they allow, it can be too small.
+    pub leaves_out_tiers: bool,
 }
 
 /// A way past the policies.
@@ -152,6 +155,7 @@ fn worst_tenant<'p>(
             ingress: AllowedTraffic::default(),
             holes: Vec::new(),
             is_exact: true,
+            leaves_out_tiers: false,
         };
     }
     let mut holes = by_values(powers);
@@ -177,6 +181,7 @@ fn worst_tenant<'p>(
         ingress: most(&spaces, powers, Direction::Ingress),
         holes,
         is_exact: spaces.iter().all(Space::is_exact),
+        leaves_out_tiers: model.policies().tiers().next().is_some(),
     }
 }
 
