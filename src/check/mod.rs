@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 
 use crate::explain::origins;
-use crate::filter::{self, GeneratedPolicies, Options};
+use crate::filter::clusters::{ClusterPlan, PlannedCluster, clusters};
+use crate::filter::{GeneratedPolicies, Options};
 use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES};
 use crate::vcluster::sources::Overrides;
 use manifest::diagnostic::{Diagnostic, Diagnostics};
@@ -17,6 +18,9 @@ use netpol::model::reader;
 
 /// How many virtual clusters a note names.
 const MAX_NAMED: usize = 5;
+
+/// The namespace of objects that state none, where nothing else says it.
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// A manifest and its name.
 #[derive(Debug, Clone)]
@@ -38,6 +42,50 @@ pub struct NotIsolated {
     pub reason: String,
 }
 
+/// What the filter would make of a manifest.
+#[derive(Debug)]
+pub struct ManifestPlan {
+    clusters: Result<Vec<PlannedCluster>, Diagnostics>,
+    /// The policies with companions, where the manifest has some: what made them can be said too.
+    with_companions: Vec<GeneratedPolicies>,
+}
+
+impl ManifestPlan {
+    /// Plans one manifest, a stream of its own.
+    #[must_use]
+    pub fn of(manifest: &Manifest, namespace: Option<&str>) -> Self {
+        let options = Options {
+            overrides: Overrides {
+                fallback_namespace: namespace.map(str::to_owned),
+                ..Overrides::default()
+            },
+            ..Options::default()
+        };
+        let text = manifest.text.as_slice();
+        let has_companions = COMPANION_PREFIXES
+            .iter()
+            .any(|prefix| memchr::memmem::find(text, prefix.as_bytes()).is_some());
+        let with_companions = if has_companions {
+            let options = Options {
+                companions: true,
+                ..options.clone()
+            };
+            clusters(text, &options).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        Self {
+            clusters: clusters(text, &options),
+            with_companions: (with_companions.into_iter())
+                .filter_map(|cluster| match cluster.plan {
+                    ClusterPlan::Policies(policies) => Some(policies),
+                    _ => None,
+                })
+                .collect(),
+        }
+    }
+}
+
 /// What is asked, and what is to be said about it.
 #[derive(Debug, Default)]
 pub struct CheckModel {
@@ -45,104 +93,121 @@ pub struct CheckModel {
     pub model: ClusterModel,
     /// What is not in the manifests, in sentences.
     pub notes: Vec<String>,
-    /// The virtual clusters whose config does not enable the policies, and that have none.
+    /// The virtual clusters that have no policies, and get none.
     pub not_isolated: Vec<NotIsolated>,
-    /// Configs that the filter would reject. The policies of their manifests are taken as they are.
+    /// What the filter would reject. The policies of these manifests are taken as they are.
     pub rejected: Diagnostics,
 }
 
 impl CheckModel {
-    /// Reads manifests into one model. Objects without a namespace are put into `namespace`, or
-    /// `default`.
+    /// Reads manifests into one model, each with what the filter would make of it. Objects without
+    /// a namespace are put into `namespace`, or `default`.
     ///
     /// # Errors
     /// A document that cannot be read, and a policy that has no meaning.
-    pub fn read(manifests: &[Manifest], namespace: Option<&str>) -> Result<Self, Diagnostics> {
-        let home = namespace.unwrap_or("default");
+    pub fn read(
+        manifests: &[Manifest],
+        plans: Vec<ManifestPlan>,
+        namespace: Option<&str>,
+    ) -> Result<Self, Diagnostics> {
+        let home = namespace.unwrap_or(DEFAULT_NAMESPACE);
         let named = manifests.iter().map(|m| (m.name.as_str(), &m.text[..]));
         let mut check = Self {
             model: reader::read_all(named, home)?,
             ..Self::default()
         };
-        let made = check.plans(manifests, namespace, false);
-        check.add(&made, home)?;
-        // Companions that the chart rendered have origins too; none are added here.
-        if check.has_companions() {
-            let made = check.plans(manifests, namespace, true);
-            let makers = origins::policies(&made, home).unwrap_or_default();
-            check.model.policies_mut().note_origins(&makers);
+        let mut made = Vec::new();
+        let mut makers = Vec::new();
+        let mut others = Vec::new();
+        for plan in plans {
+            makers.extend(plan.with_companions);
+            match plan.clusters {
+                Err(rejected) => check.rejected.extend(rejected),
+                Ok(clusters) => {
+                    for cluster in clusters {
+                        match cluster.plan {
+                            ClusterPlan::Policies(policies) => made.push(policies),
+                            _ => others.push(cluster),
+                        }
+                    }
+                }
+            }
         }
+        let there = check.names();
+        for cluster in others {
+            check.take_without_policies(cluster, &there, home);
+        }
+        check.add(&made, &there, home)?;
+        let makers = origins::policies(&makers, home).unwrap_or_default();
+        check.model.policies_mut().note_origins(&makers);
         Ok(check)
     }
 
-    /// What the filter would make of the manifests, each a stream of its own.
-    fn plans(
+    /// Namespace and name of each policy.
+    fn names(&self) -> HashSet<(String, String)> {
+        let policies = self.model.policies().iter();
+        policies
+            .map(|p| (p.namespace.clone(), p.name.clone()))
+            .collect()
+    }
+
+    /// Notes a virtual cluster that gets no policies, unless it has some.
+    fn take_without_policies(
         &mut self,
-        manifests: &[Manifest],
-        namespace: Option<&str>,
-        companions: bool,
-    ) -> Vec<GeneratedPolicies> {
-        let options = Options {
-            overrides: Overrides {
-                fallback_namespace: namespace.map(str::to_owned),
-                ..Overrides::default()
-            },
-            companions,
-            ..Options::default()
-        };
-        let mut made = Vec::new();
-        for manifest in manifests {
-            match filter::plans(&manifest.text, &options) {
-                Ok((plans, _)) => made.extend(plans),
-                Err(_) if companions => {}
-                Err(rejected) => self.rejected.extend(rejected),
-            }
+        cluster: PlannedCluster,
+        there: &HashSet<(String, String)>,
+        home: &str,
+    ) {
+        let summary = cluster.summary;
+        let namespace = summary.namespace.as_deref().unwrap_or(home);
+        if has_policies(namespace, &summary.release, there) {
+            return;
         }
-        made
+        let reason = summary.reason.unwrap_or_default();
+        self.not_isolated.push(NotIsolated {
+            namespace: namespace.to_owned(),
+            reason: match summary.remedy {
+                Some(remedy) => format!("{reason}; {remedy}"),
+                None => reason,
+            },
+            name: summary.release,
+        });
+        if let ClusterPlan::Rejected(problems) = cluster.plan {
+            self.rejected.extend(problems);
+        }
     }
 
     /// Adds the policies that are missing, and notes what made the others.
-    fn add(&mut self, made: &[GeneratedPolicies], home: &str) -> Result<(), Diagnostics> {
+    fn add(
+        &mut self,
+        made: &[GeneratedPolicies],
+        there: &HashSet<(String, String)>,
+        home: &str,
+    ) -> Result<(), Diagnostics> {
         let policies = origins::policies(made, home)
             .map_err(|e| Diagnostics::from(Diagnostic::error(e.to_string())))?;
-        let name = |p: &Policy| (p.namespace.clone(), p.name.clone());
-        let mut there: HashSet<_> = self.model.policies().iter().map(name).collect();
         let mut added: Vec<String> = Vec::new();
         for cluster in made {
             let namespace = cluster.namespace.as_deref().unwrap_or(home);
-            let own = POLICY_PREFIXES.map(|prefix| format!("{prefix}{}", cluster.name));
-            let mut own = own.into_iter().map(|own| (namespace.to_owned(), own));
-            let is_there = own.any(|own| there.contains(&own));
-            if cluster.enabled && !is_there {
+            if !has_policies(namespace, &cluster.name, there) {
                 added.push(format!("{namespace}/{}", cluster.name));
-            } else if !cluster.enabled && !is_there {
-                self.not_isolated.push(NotIsolated {
-                    name: cluster.name.clone(),
-                    namespace: namespace.to_owned(),
-                    reason: format!(
-                        "the config from {} does not enable the policies; set \
-                         policies.networkPolicy.enabled: true",
-                        cluster.source
-                    ),
-                });
             }
         }
-        let missing = policies.iter().filter(|p| there.insert(name(p))).cloned();
-        let missing: Vec<Policy> = missing.collect();
+        let is_missing = |p: &&Policy| !there.contains(&(p.namespace.clone(), p.name.clone()));
+        let missing: Vec<Policy> = policies.iter().filter(is_missing).cloned().collect();
         self.model.policies_mut().put(missing);
         self.model.policies_mut().note_origins(&policies);
         self.notes.extend(note_of_added(&added));
         Ok(())
     }
+}
 
-    fn has_companions(&self) -> bool {
-        let mut policies = self.model.policies().iter();
-        policies.any(|p| {
-            COMPANION_PREFIXES
-                .iter()
-                .any(|prefix| p.name.starts_with(prefix))
-        })
-    }
+/// Whether one of the two policies of a virtual cluster is there.
+fn has_policies(namespace: &str, release: &str, there: &HashSet<(String, String)>) -> bool {
+    POLICY_PREFIXES
+        .map(|prefix| (namespace.to_owned(), format!("{prefix}{release}")))
+        .iter()
+        .any(|name| there.contains(name))
 }
 
 /// Which virtual clusters are judged by policies that are not in the manifests.

@@ -3,6 +3,7 @@
 //! One question, a table of them, or a file of expectations. Files and exit codes are dealt with
 //! here, everything else in [`netpol`] and [`check`](crate::check).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -13,13 +14,16 @@ use super::Exit;
 use super::args;
 use super::input;
 use super::log;
+use super::output::{self, Code, Outcome, Subject};
+use super::parallel;
 use super::pipe;
-use crate::check::{CheckModel, Manifest, NotIsolated};
+use crate::check::{CheckModel, Manifest, ManifestPlan, NotIsolated};
 use crate::vcluster::actors::VOCABULARY;
+use manifest::diagnostic::{Diagnostic, Diagnostics};
 use manifest::escape;
 use netpol::assertions::{self, Expectation, Group, Report};
 use netpol::probe;
-use netpol::query::{EndpointSpec, QueryScope, parse_destination};
+use netpol::query::{EndpointSpec, QueryScope, System, parse_destination};
 use netpol::verdict::Question;
 
 /// What the command reads.
@@ -71,17 +75,27 @@ pub(super) struct Args {
     #[command(flatten)]
     paths: input::Paths,
 
-    /// How to say it: text, json; csv for probes; junit for expectations.
+    /// How to print the answer
     #[arg(long, value_name = "FORMAT")]
     output: Option<Format>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// For people
     Text,
+    /// For programs
     Json,
+    /// A table, for --probes
     Csv,
+    /// `JUnit` XML, for --expect
     Junit,
+    /// SARIF 2.1.0, for --expect
+    Sarif,
+    /// Annotations in the log of a GitHub workflow, for --expect
+    Github,
+    /// For a comment on a pull request, for --expect
+    Markdown,
 }
 
 /// Why there is no answer: something that was given can't be used.
@@ -186,18 +200,102 @@ fn answer_probes(args: &Args, path: &Path) -> anyhow::Result<bool> {
 }
 
 fn answer_expectations(args: &Args, path: &Path) -> anyhow::Result<bool> {
-    allowed_formats(args, &[Format::Text, Format::Json, Format::Junit])?;
+    let is_answer = |format: &Format| *format != Format::Csv;
+    let formats: Vec<Format> = Format::value_variants()
+        .iter()
+        .copied()
+        .filter(is_answer)
+        .collect();
+    allowed_formats(args, &formats)?;
     let name = path.display().to_string();
-    let expectations = assertions::read(&read_text(path)?, &name, &VOCABULARY).map_err(refused)?;
+    let expectations = assertions::read(&read_text(path)?, &name, &VOCABULARY).map_err(rejected)?;
     let check = args.model()?;
     let report = report(&expectations, &check, &args.scope())?;
     check.notes.iter().for_each(|note| log_note(note));
     write(&match args.output {
         Some(Format::Json) => json(&report.to_json()),
         Some(Format::Junit) => assertions::to_junit(&report),
+        Some(Format::Sarif) => return print(&report, &name, output::Format::Sarif),
+        Some(Format::Github) => return print(&report, &name, output::Format::Github),
+        Some(Format::Markdown) => return print(&report, &name, output::Format::Markdown),
         _ => assertions::to_table(&report),
     })?;
     Ok(report.has_passed())
+}
+
+/// What the codes of the diagnostics mean.
+const CODES: [Code; 2] = [
+    Code {
+        name: "expectation-failed",
+        title: "an expectation about a connection failed",
+        documentation: "An `allow` fails if the policies deny the connection, all or in part. A \
+                        `deny` fails if they allow some of it, or could.",
+    },
+    Code {
+        name: "not-isolated",
+        title: "a virtual cluster has no policies",
+        documentation: "The config of the virtual cluster does not enable the policies, or there \
+                        is no config. Nothing isolates it.",
+    },
+];
+
+/// Prints the results in a format that all commands share, and says whether all passed.
+fn print(report: &Report, file: &str, format: output::Format) -> anyhow::Result<bool> {
+    let table = assertions::to_table(report);
+    let shared = output::Report {
+        command: "check",
+        subjects: report
+            .groups
+            .iter()
+            .map(|group| subject(group, file))
+            .collect(),
+        summary: table.lines().next_back().unwrap_or_default().to_owned(),
+        sources: Vec::new(),
+        codes: &CODES,
+    };
+    shared
+        .print(format)
+        .context("the answer can't be written")?;
+    Ok(report.has_passed())
+}
+
+/// One virtual cluster and the expectations that failed for it.
+fn subject(group: &Group, file: &str) -> Subject {
+    let name = group.name.as_deref().unwrap_or("the manifests");
+    let [failed, not_isolated] = CODES.map(|code| code.name);
+    let mut diagnostics = Diagnostics::default();
+    if let Some(reason) = &group.not_judged {
+        let message = format!("{name} is not isolated: {reason}");
+        diagnostics.push(error(not_isolated, message));
+    }
+    for outcome in group.outcomes.iter().filter(|outcome| !outcome.passed) {
+        let expected = outcome.expected.as_str();
+        let (from, to, why) = (&outcome.from, &outcome.to, assertions::why(outcome));
+        let message = format!("{expected} {from} -> {to} fails for {name}: {why}");
+        let diagnostic = error(failed, message).at(outcome.place.clone());
+        diagnostics.push(if outcome.reason.is_empty() {
+            diagnostic
+        } else {
+            diagnostic.help(format!("it is expected because {}", outcome.reason))
+        });
+    }
+    Subject {
+        name: name.to_owned(),
+        file: Some(file.to_owned()),
+        outcome: if diagnostics.has_errors() {
+            Outcome::Failed
+        } else {
+            Outcome::Passed
+        },
+        diagnostics,
+    }
+}
+
+fn error(code: &'static str, message: String) -> Diagnostic {
+    Diagnostic {
+        code: Some(code),
+        ..Diagnostic::error(message)
+    }
 }
 
 /// Compares the expectations with each virtual cluster, or with the manifests where there is none.
@@ -219,21 +317,34 @@ fn report(
         })
         .collect();
     let systems = scope.systems(&check.model).unwrap_or_default();
+    // A release or namespace that was given and is nowhere is an error, and not the manifests.
+    if systems.is_empty() && groups.is_empty() && scope.subject.is_some() {
+        scope.systems(&check.model).map_err(unusable)?;
+    }
     if systems.is_empty() && groups.is_empty() {
-        let outcomes = assertions::run(expectations, &check.model, scope).map_err(refused)?;
+        let outcomes = assertions::run(expectations, &check.model, scope).map_err(rejected)?;
         groups.push(Group {
             outcomes,
             ..Group::default()
         });
     }
-    for system in systems {
-        let name = Some(format!("{}/{}", system.namespace, system.name));
-        let outcomes = assertions::run(expectations, &check.model, &scope.of(system));
-        groups.push(Group {
-            name,
+    let run = |system: &System| {
+        let outcomes = assertions::run(expectations, &check.model, &scope.of(system.clone()));
+        outcomes.map(|outcomes| Group {
+            name: Some(format!("{}/{}", system.namespace, system.name)),
             not_judged: None,
-            outcomes: outcomes.map_err(refused)?,
-        });
+            outcomes,
+        })
+    };
+    let mut problems = Diagnostics::default();
+    for group in parallel::map("comparing", &systems, run) {
+        match group {
+            Ok(group) => groups.push(group),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.has_errors() {
+        return Err(rejected(without_repetition(problems)));
     }
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Report {
@@ -245,12 +356,28 @@ fn report(
 
 /// Names the virtual clusters without policies. A report of expectations contains them itself.
 fn log_not_isolated(check: &CheckModel) {
-    for cluster in &check.not_isolated {
+    const MOST: usize = 10;
+    for cluster in check.not_isolated.iter().take(MOST) {
         let (namespace, name) = (&cluster.namespace, &cluster.name);
         let reason = &cluster.reason;
         let line = format!("NOT ISOLATED: virtual cluster {namespace}/{name}: {reason}");
         log(escape::terminal(&line));
     }
+    if let Some(more @ 1..) = check.not_isolated.len().checked_sub(MOST) {
+        log(format!("NOT ISOLATED: {more} more virtual clusters"));
+    }
+}
+
+/// The same problem of many virtual clusters is said once.
+fn without_repetition(problems: Diagnostics) -> Diagnostics {
+    let mut seen = HashSet::new();
+    let mut once = Diagnostics::default();
+    once.extend(
+        problems
+            .into_iter()
+            .filter(|problem| seen.insert(problem.clone())),
+    );
+    once
 }
 
 fn log_note(note: &str) {
@@ -267,7 +394,7 @@ fn rejected(report: impl fmt::Display) -> anyhow::Error {
 }
 
 /// A report brings its own words for how much it weighs.
-fn refused(report: impl fmt::Display) -> anyhow::Error {
+fn rejected(report: impl fmt::Display) -> anyhow::Error {
     Unusable(report.to_string()).into()
 }
 
@@ -312,7 +439,9 @@ impl Args {
         });
         let manifests: Vec<Manifest> = manifests.collect();
         let namespace = self.release.namespace.as_deref();
-        let check = CheckModel::read(&manifests, namespace).map_err(rejected)?;
+        let plan = |manifest: &Manifest| ManifestPlan::of(manifest, namespace);
+        let plans = parallel::map("planning", &manifests, plan);
+        let check = CheckModel::read(&manifests, plans, namespace).map_err(rejected)?;
         for warnings in [check.model.warnings(), check.model.not_understood()] {
             if !warnings.is_empty() {
                 log(warnings);

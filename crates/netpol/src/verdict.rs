@@ -505,7 +505,7 @@ fn decision_in_words(decision: &Decision<'_>, is_many: bool) -> String {
     let mut text = format!("  {side} ");
     let policies: Vec<String> = decision.policies.iter().map(ToString::to_string).collect();
     match (decision.why, decision.extent()) {
-        (Why::NotAPod, _) => text.push_str("open: not a pod, so no policy speaks about it\n"),
+        (Why::NotAPod, _) => text.push_str("open: not a pod, so no policy applies\n"),
         (Why::Itself, _) => text.push_str("open: a pod always reaches itself\n"),
         (Why::NotIsolated, _) => text.push_str("open: no policy selects the pod\n"),
         (Why::OtherPods, _) => {

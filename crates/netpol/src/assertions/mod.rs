@@ -16,7 +16,7 @@ use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting}
 use manifest::schema::{self, Field, Object, Origin, Shape, Unknown};
 use manifest::yaml::{Node, Tree};
 
-pub use report::{Group, Report, to_junit, to_table};
+pub use report::{Group, Report, to_junit, to_table, why};
 
 /// The file: `allow` and `deny`, each a list.
 pub static FILE: Object = Object {
@@ -60,7 +60,9 @@ pub enum Expected {
 }
 
 impl Expected {
-    fn as_str(self) -> &'static str {
+    /// The name of its list in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
@@ -120,7 +122,7 @@ pub fn read(
     vocabulary: &Vocabulary,
 ) -> Result<Vec<Expectation>, Diagnostics> {
     let place = Location {
-        object: Some(file.to_owned()),
+        file: Some(file.to_owned()),
         ..Location::default()
     };
     let unreadable = |e: manifest::yaml::YamlError| {

@@ -194,7 +194,8 @@ fn failures_of_several(groups: &[Group]) -> String {
 }
 
 /// Why an expectation failed, in a few words.
-fn why(outcome: &Outcome) -> String {
+#[must_use]
+pub fn why(outcome: &Outcome) -> String {
     let rules = if outcome.caveats.is_empty() {
         &outcome.decided_by
     } else {

@@ -66,19 +66,28 @@ pub fn classes(
         let choices = choices(key, of, &used, selectors);
         let mut next: Vec<LabelClass> = Vec::new();
         let mut known: HashSet<Bits> = HashSet::new();
-        for class in &found {
+        for mut class in found {
+            let mut parts: Vec<(Option<&str>, Bits)> = Vec::new();
             for (value, refused) in &choices {
                 let matched = class.matched.without(refused);
-                if !matched.intersects(wanted) || known.contains(&matched) {
-                    continue;
+                if matched.intersects(wanted) && !known.contains(&matched) {
+                    known.insert(matched.clone());
+                    parts.push((*value, matched));
                 }
-                if next.len() >= most {
-                    return None;
-                }
-                known.insert(matched.clone());
-                let mut labels = class.labels.clone();
+            }
+            if next.len() + parts.len() > most {
+                return None;
+            }
+            // The last part takes the labels of the class: copies for every key would add up.
+            let last = parts.len().saturating_sub(1);
+            for (i, (value, matched)) in parts.into_iter().enumerate() {
+                let mut labels = if i == last {
+                    std::mem::take(&mut class.labels)
+                } else {
+                    class.labels.clone()
+                };
                 if let Some(value) = value {
-                    labels.insert(key.to_owned(), (*value).to_owned());
+                    labels.insert(key.to_owned(), value.to_owned());
                 }
                 next.push(LabelClass { labels, matched });
             }

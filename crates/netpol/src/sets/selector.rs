@@ -327,14 +327,20 @@ impl Selector {
     /// Whether a label of this value, or its absence, meets all requirements on the key.
     #[must_use]
     pub fn takes(&self, key: &str, value: Option<&str>) -> bool {
-        let asks = self.requirements.iter().filter(|(k, _)| k == key);
-        asks.into_iter().all(|(_, ask)| ask.takes(value))
+        self.asks_of(key).all(|ask| ask.takes(value))
+    }
+
+    /// The requirements on a key, found in their order.
+    fn asks_of<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'s Ask> {
+        // Of all requirements on the key this one would be the first.
+        let first = (key.to_owned(), Ask::In(BTreeSet::new()));
+        let asks = self.requirements.range(first..);
+        asks.take_while(move |(k, _)| k == key).map(|(_, ask)| ask)
     }
 
     /// What all requirements on a key leave of its values.
-    fn values_of(&self, key: &str) -> KeyValues<'_> {
-        let asks = self.requirements.iter().filter(|(k, _)| k == key);
-        KeyValues::of(asks.map(|(_, ask)| ask))
+    fn values_of<'s>(&'s self, key: &'s str) -> KeyValues<'s> {
+        KeyValues::of(self.asks_of(key))
     }
 
     /// The same selector where it is one of namespaces. Every namespace has the label of its name,
