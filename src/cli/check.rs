@@ -31,10 +31,10 @@ const WANTED: &str = "manifests with policies, or a rendered chart: a FILE, a fo
 
 /// Says whether a connection is allowed, and by which rule.
 ///
-/// FROM and TO are workload, control-plane, dns, host-dns, snapshot, platform, any-other-pod,
-/// internet, internet6, private, metadata, node, any-address, an address or CIDR, namespace/pod out
-/// of the manifest, or labels (pod:app=web,ns:team-a). Behind any-other-pod and addresses stand
-/// exceptions: "any-other-pod except platform". TO takes ports behind a colon: dns:1053/UDP,
+/// FROM and TO are workload, control-plane, dns, host-dns, snapshot, platform, any-workload,
+/// any-control-plane, any-other-pod, internet, internet6, private, metadata, node, any-address, an
+/// address or CIDR, namespace/pod out of the manifest, or labels (pod:app=web,ns:team-a). Behind
+/// words with any- and addresses stand exceptions: "any-other-pod except platform". TO takes ports behind a colon: dns:1053/UDP,
 /// 10.0.0.0/8:80,443, internet:8000-8999/TCP, control-plane:!8443/TCP (all but); without them every
 /// port is asked about.
 ///

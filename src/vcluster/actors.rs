@@ -28,11 +28,13 @@ pub static VOCABULARY: Vocabulary = Vocabulary {
             name: "workload",
             namespace: RoleNamespace::Workloads,
             labels: |name| vec![(MANAGED_BY, name.to_owned())],
+            absent: &["release"],
         },
         Role {
             name: "control-plane",
             namespace: RoleNamespace::System,
             labels: |name| vec![("app", "vcluster".to_owned()), ("release", name.to_owned())],
+            absent: &[],
         },
         Role {
             name: "dns",
@@ -41,33 +43,39 @@ pub static VOCABULARY: Vocabulary = Vocabulary {
                 let app = "vcluster-kube-dns".to_owned();
                 vec![("k8s-app", app), (MANAGED_BY, name.to_owned())]
             },
+            absent: &["release"],
         },
         Role {
             name: "host-dns",
             namespace: RoleNamespace::Named("kube-system"),
             labels: |_| vec![("k8s-app", "kube-dns".to_owned())],
+            absent: &[],
         },
         Role {
             name: "snapshot",
             namespace: RoleNamespace::System,
             labels: |_| vec![("app", "vcluster-snapshot".to_owned())],
+            absent: &[],
         },
         Role {
             name: "platform",
             namespace: RoleNamespace::Any("vcluster-platform"),
             labels: |_| vec![("app", "loft".to_owned())],
+            absent: &[],
         },
     ],
     own: &[
         Role {
-            name: "workloads",
+            name: "any-workload",
             namespace: RoleNamespace::Workloads,
             labels: |name| vec![(MANAGED_BY, name.to_owned())],
+            absent: &["release"],
         },
         Role {
-            name: "control plane",
+            name: "any-control-plane",
             namespace: RoleNamespace::System,
             labels: |name| vec![("release", name.to_owned())],
+            absent: &[MANAGED_BY],
         },
     ],
     systems,

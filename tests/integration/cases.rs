@@ -31,7 +31,7 @@ pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/case
 /// How many cases of each command there are at least.
 const LEAST: [(&str, usize); 9] = [
     ("audit", 40),
-    ("check", 57),
+    ("check", 62),
     ("diff", 28),
     ("explain", 17),
     ("filter", 171),

@@ -27,22 +27,25 @@ fn expectations() -> Vec<Expectation> {
     assertions::read(&text, FILE, &VOCABULARY).unwrap()
 }
 
-/// The documented policies of an edition, workloads first.
-fn documented(edition: Edition) -> [Value; 2] {
+/// The policies that the filter makes for an edition, workloads first.
+fn made(edition: Edition, companions: bool) -> Vec<Value> {
     let options = Options {
         edition: Some(edition),
+        companions,
         ..Options::default()
     };
     let output = render(CHART.as_bytes(), &options).unwrap();
     let text = String::from_utf8(output.pieces.concat()).unwrap();
-    let policy = |name: &str| {
-        let documents = text.split("\n---\n");
-        let found = documents
-            .map(|document| serde_yaml::from_str::<Value>(document).unwrap_or_default())
-            .find(|object| object["metadata"]["name"] == name);
-        found.unwrap_or_else(|| panic!("no {name} in {text}"))
-    };
-    [policy("vc-work-a"), policy("vc-cp-a")]
+    let documents = text.split("\n---\n");
+    documents
+        .map(|document| serde_yaml::from_str::<Value>(document).unwrap_or_default())
+        .filter(|object| object["kind"] == "NetworkPolicy")
+        .collect()
+}
+
+/// The documented policies of an edition, workloads first.
+fn documented(edition: Edition) -> [Value; 2] {
+    made(edition, false).try_into().unwrap()
 }
 
 /// The first expectation that fails for some policies.
@@ -71,8 +74,12 @@ fn failed(policies: &[Value], expectations: &[Expectation]) -> Option<String> {
 fn the_documented_policies_of_each_edition_pass() {
     let expectations = expectations();
     for edition in Edition::all() {
-        let failed = failed(&documented(edition), &expectations);
-        assert_eq!(failed, None, "{}", edition.name);
+        for companions in [false, true] {
+            let policies = made(edition, companions);
+            assert_eq!(policies.len(), if companions { 4 } else { 2 });
+            let failed = failed(&policies, &expectations);
+            assert_eq!(failed, None, "{}", edition.name);
+        }
     }
 }
 
@@ -322,9 +329,60 @@ fn every_rule_that_opens_more_makes_an_expectation_fail() {
     assert!(wrong.is_empty(), "{} are wrong: {wrong:#?}", wrong.len());
 }
 
+/// One more policy beside the documented ones. Whatever pods of the virtual cluster it selects, what
+/// it lets through is seen.
+fn a_policy_that_opens_more_to_some_pods_makes_an_expectation_fail() {
+    let expectations = expectations();
+    let managed_by = "vcluster.loft.sh/managed-by";
+    let selectors = [
+        (json!({}), true),
+        (json!({ "matchLabels": { "app": "web" } }), true),
+        (
+            json!({ "matchLabels": { managed_by: "a", "app": "web" } }),
+            true,
+        ),
+        (
+            json!({ "matchLabels": { "release": "a", "app": "etcd" } }),
+            true,
+        ),
+        (
+            json!({ "matchExpressions": [{ "key": "app", "operator": "NotIn", "values": ["x"] }] }),
+            true,
+        ),
+        (json!({ "matchLabels": { "release": "b" } }), false),
+        (
+            json!({ "matchLabels": { managed_by: "b", "app": "web" } }),
+            false,
+        ),
+        (
+            json!({ "matchLabels": { managed_by: "a", "release": "b" } }),
+            false,
+        ),
+    ];
+    let rules = [
+        json!({ "ingress": [{}] }),
+        json!({ "ingress": [{ "from": [{ "podSelector": {} }], "ports": [{ "port": 2379 }] }] }),
+        json!({ "policyTypes": ["Egress"], "egress": [{ "to": [block("10.0.0.0/8")], "ports": [{ "port": 22 }] }] }),
+        json!({ "egress": [{ "to": [{ "namespaceSelector": {} }] }] }),
+    ];
+    for edition in Edition::all() {
+        for (selector, is_own) in &selectors {
+            for rule in &rules {
+                let mut spec = rule.clone();
+                spec["podSelector"] = selector.clone();
+                let other = json!({ "metadata": { "name": "other" }, "spec": spec });
+                let [workload, control_plane] = documented(edition);
+                let failed = failed(&[workload, control_plane, other], &expectations);
+                assert_eq!(failed.is_some(), *is_own, "{selector} {rule}: {failed:?}");
+            }
+        }
+    }
+}
+
 crate::registry::tests! {
     fast: [
         the_documented_policies_of_each_edition_pass,
         every_rule_that_opens_more_makes_an_expectation_fail,
+        a_policy_that_opens_more_to_some_pods_makes_an_expectation_fail,
     ],
 }

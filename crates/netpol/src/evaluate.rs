@@ -30,19 +30,43 @@ pub struct Policies {
 struct Namespace {
     /// Those that ask for no label of one value.
     any: Vec<usize>,
-    /// The others, each at one label that its selector asks for.
-    by_label: HashMap<(String, String), Vec<usize>>,
+    /// The others, each at one label that its selector asks for, by key and value.
+    by_label: HashMap<String, HashMap<String, Vec<usize>>>,
 }
 
 impl Namespace {
     fn add(&mut self, place: usize, selector: &Selector) {
         let labels = selector.fixed_labels().into_iter();
         // The label that the fewest others ask for tells the most.
-        let rarest = labels.min_by_key(|label| self.by_label.get(label).map_or(0, Vec::len));
+        let rarest = labels.min_by_key(|(key, value)| self.at(key, value).len());
         match rarest {
-            Some(label) => self.by_label.entry(label).or_default().push(place),
+            Some((key, value)) => {
+                let by_value = self.by_label.entry(key).or_default();
+                by_value.entry(value).or_default().push(place);
+            }
             None => self.any.push(place),
         }
+    }
+
+    /// The places of the policies that are found at a label.
+    fn at(&self, key: &str, value: &str) -> &[usize] {
+        let places = self.by_label.get(key).and_then(|values| values.get(value));
+        places.map_or(&[], Vec::as_slice)
+    }
+
+    /// The places of all policies that can select a pod that has `labels`, lacks the keys `absent`,
+    /// and may have any other label.
+    fn possible(&self, labels: &Labels, absent: &[&str]) -> Vec<usize> {
+        let mut found = self.any.clone();
+        for (key, by_value) in &self.by_label {
+            match labels.get(key) {
+                Some(value) => found.extend(self.at(key, value)),
+                None if absent.contains(&key.as_str()) => {}
+                None => found.extend(by_value.values().flatten()),
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     /// The places of all policies that can select a pod of these labels, in order.
@@ -52,8 +76,7 @@ impl Namespace {
             if self.by_label.is_empty() {
                 break;
             }
-            let label = (key.clone(), value.clone());
-            found.extend(self.by_label.get(&label).into_iter().flatten());
+            found.extend(self.at(key, value));
         }
         found.sort_unstable();
         found
@@ -358,6 +381,22 @@ impl Policies {
     /// All of them, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.all.iter()
+    }
+
+    /// The policies of a namespace that can select a pod that has `labels`, lacks the keys
+    /// `absent`, and may have any other label. Some more can be among them.
+    pub fn possible(
+        &self,
+        namespace: &str,
+        labels: &Labels,
+        absent: &[&str],
+    ) -> impl Iterator<Item = &Policy> {
+        let places = self.by_namespace.get(namespace);
+        let places = places.map(|namespace| namespace.possible(labels, absent));
+        places
+            .into_iter()
+            .flatten()
+            .filter_map(|place| self.all.get(place))
     }
 
     /// The policies that isolate the pod in a direction.

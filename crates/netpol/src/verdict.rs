@@ -75,8 +75,7 @@ impl Question {
         model: &'m ClusterModel,
         scope: &QueryScope,
     ) -> Result<Answer<'m>, QueryError> {
-        let sources = scope.ends(&self.from, model)?;
-        let destinations = scope.ends(&self.to, model)?;
+        let (sources, destinations) = scope.both_ends(&self.from, &self.to, model)?;
         let count = sources.len().saturating_mul(destinations.len());
         if count > MAX_PAIRS {
             return Err(QueryError::TooMany(count));
@@ -181,11 +180,13 @@ impl<'m> Answer<'m> {
     /// has told.
     #[must_use]
     pub fn surely_denied(&self) -> bool {
-        self.pairs.iter().all(|pair| {
-            let [out, into] = [&pair.verdict.egress, &pair.verdict.ingress]
-                .map(|decision| decision.possible_ports(&self.asked));
-            out.intersection(&into).is_empty()
-        })
+        self.pairs.iter().all(|pair| self.is_surely_denied(pair))
+    }
+
+    fn is_surely_denied(&self, pair: &Pair<'_>) -> bool {
+        let [out, into] = [&pair.verdict.egress, &pair.verdict.ingress]
+            .map(|decision| decision.possible_ports(&self.asked));
+        out.intersection(&into).is_empty()
     }
 
     /// Whether a policy can speak about the connection: an end of some pair is a pod whose policies
@@ -327,18 +328,35 @@ impl<'m> Answer<'m> {
     /// The answer in lines, for people: with the nearest rule where a direction is denied.
     #[must_use]
     pub fn in_words(&self) -> String {
-        self.lines(true)
+        self.lines(true, |_| true)
     }
 
-    /// The same without the rules that are near: for somebody who did not want it to be open.
+    /// The same for somebody who wanted it to be open: without the pairs that are.
+    #[must_use]
+    pub fn closed_in_words(&self) -> String {
+        self.lines(true, |pair| !pair.verdict.allowed())
+    }
+
+    /// The same for somebody who wanted it to be closed: without the pairs that are, and without the
+    /// rules that are near.
     #[must_use]
     pub fn open_in_words(&self) -> String {
-        self.lines(false)
+        self.lines(false, |pair| !self.is_surely_denied(pair))
     }
 
-    fn lines(&self, with_nearest: bool) -> String {
-        let mut text = format!("{}\n", verdict_word(self.extent()));
-        for pair in self.pairs.iter().take(MAX_TOLD) {
+    /// The verdict in a few words. What is only denied as far as is known is told apart.
+    #[must_use]
+    pub fn headline(&self) -> &'static str {
+        match self.extent() {
+            Extent::Nothing if !self.surely_denied() => "denied as far as is known",
+            extent => verdict_word(extent),
+        }
+    }
+
+    fn lines(&self, with_nearest: bool, is_shown: impl Fn(&Pair<'m>) -> bool) -> String {
+        let mut text = format!("{}\n", self.headline());
+        let pairs: Vec<&Pair<'m>> = self.pairs.iter().filter(|pair| is_shown(pair)).collect();
+        for pair in pairs.iter().take(MAX_TOLD) {
             if self.pairs.len() > 1 {
                 let (from, to) = (shown(&name(&pair.from)), shown(&name(&pair.to)));
                 let word = verdict_word(pair.verdict.extent());
@@ -356,7 +374,7 @@ impl<'m> Answer<'m> {
                 }
             }
         }
-        if let Some(more @ 1..) = self.pairs.len().checked_sub(MAX_TOLD) {
+        if let Some(more @ 1..) = pairs.len().checked_sub(MAX_TOLD) {
             let _ = writeln!(text, "and {more} more pairs");
         }
         for assumption in &self.assumptions {
@@ -419,6 +437,7 @@ impl<'m> Answer<'m> {
             "version": JSON_VERSION,
             "allowed": self.allowed(),
             "extent": extent_word(self.extent()),
+            "surely_denied": self.surely_denied(),
             "egress": direction(Direction::Egress),
             "ingress": direction(Direction::Ingress),
             "pairs": pairs.collect::<Vec<_>>(),

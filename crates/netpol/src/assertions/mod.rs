@@ -246,10 +246,11 @@ impl Expectation {
         };
         let detail = match self.expected {
             _ if passed => String::new(),
-            Expected::Allow => answer.in_words(),
+            Expected::Allow => answer.closed_in_words(),
             Expected::Deny if answer.extent() == Extent::Nothing => {
-                let known = "denied as far as is known; it fails because it may be open\n";
-                answer.open_in_words().replacen("denied\n", known, 1)
+                let known = answer.headline();
+                let why = format!("{known}; it fails because it may be open");
+                answer.open_in_words().replacen(known, &why, 1)
             }
             Expected::Deny => answer.open_in_words(),
         };

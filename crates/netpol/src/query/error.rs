@@ -46,6 +46,8 @@ pub enum QueryError {
     WhichNamespace,
     /// The pods of two CIDRs make too many pairs.
     TooMany(usize),
+    /// Policies tell more kinds of pods apart than one question can be about.
+    TooManyKinds(usize),
     /// The exceptions leave no pod and no address.
     NothingLeft(String),
     /// Neither end is a pod that a policy could select.
@@ -100,6 +102,11 @@ impl fmt::Display for QueryError {
             Self::TooMany(pairs) => write!(
                 f,
                 "the pods at both ends make {pairs} pairs; ask about smaller CIDRs"
+            ),
+            Self::TooManyKinds(most) => write!(
+                f,
+                "the policies tell more than {most} kinds of these pods apart; ask about one of \
+                 them by its labels"
             ),
             Self::NothingLeft(text) => {
                 write!(f, "{text:?} means nobody: the exceptions leave nothing")

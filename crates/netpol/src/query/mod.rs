@@ -9,6 +9,7 @@ mod error;
 mod ports;
 mod syntax;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -16,9 +17,11 @@ use ipnet::IpNet;
 use crate::allowed::PodClass;
 use crate::model::cluster::{ClusterModel, NAMESPACE_NAME_LABEL};
 use crate::model::pod::{Endpoint, Pod};
-use crate::model::policy::{Direction, Namespaces, Policy};
+use crate::model::policy::{Direction, Namespaces, Peer, Policy};
 use crate::other_pods::OtherPods;
 use crate::sets::addresses::{AddressSet, parse_net};
+use crate::sets::bits::Bits;
+use crate::sets::label_classes::{self, LabelsOf};
 use crate::sets::selector::{Labels, Selector};
 use manifest::schema;
 
@@ -52,6 +55,8 @@ pub struct Role {
     pub namespace: RoleNamespace,
     /// Their labels, by the name of the system.
     pub labels: fn(&str) -> Vec<(&'static str, String)>,
+    /// Keys of labels that none of them has.
+    pub absent: &'static [&'static str],
 }
 
 /// A system of which roles are parts.
@@ -72,7 +77,8 @@ pub struct Vocabulary {
     pub kind: &'static str,
     /// The roles of its pods, and of those that it knows.
     pub roles: &'static [Role],
-    /// All pods that are its own, by the labels that its policies select; the names do not matter.
+    /// Words for all pods that are its own, by the labels that its policies select, whatever other
+    /// labels they have.
     pub own: &'static [Role],
     /// The systems whose policies are in the model.
     pub systems: fn(&ClusterModel) -> Vec<System>,
@@ -123,6 +129,13 @@ impl AddressBase {
 pub enum EndpointSpec {
     /// A role of the vocabulary, by its word.
     Role(&'static str),
+    /// Every pod of a kind that is the system's own, by its word.
+    OwnPods {
+        /// The word.
+        word: &'static str,
+        /// Those that are not meant.
+        except: Vec<EndpointSpec>,
+    },
     /// Every pod that is not of the system.
     OtherPods {
         /// Those that are not meant.
@@ -165,7 +178,7 @@ impl EndpointSpec {
             Self::Addresses { base, except } => {
                 matches!(base, AddressBase::Net(_)) && except.is_empty()
             }
-            Self::OtherPods { .. } => false,
+            Self::OwnPods { .. } | Self::OtherPods { .. } => false,
         }
     }
 }
@@ -314,13 +327,40 @@ impl QueryScope {
         Ok(system.namespace)
     }
 
-    /// Everyone who is meant: a CIDR can hold pods beside plain addresses.
+    /// Both ends of a connection. Of the system's own pods there is one of each kind that the
+    /// policies of the two ends tell apart.
+    ///
+    /// # Errors
+    /// When the manifest does not have the pod, or nothing says which pod a role is.
+    pub fn both_ends(
+        &self,
+        from: &EndpointSpec,
+        to: &EndpointSpec,
+        model: &ClusterModel,
+    ) -> Result<(Vec<End>, Vec<End>), QueryError> {
+        let (mut sources, mut destinations) = (self.ends(from, model)?, self.ends(to, model)?);
+        if let EndpointSpec::OwnPods { word, except } = from {
+            let others = (destinations.as_slice(), Direction::Ingress);
+            sources = self.own_pods(word, except, others, model)?;
+        }
+        if let EndpointSpec::OwnPods { word, except } = to {
+            let others = (sources.as_slice(), Direction::Egress);
+            destinations = self.own_pods(word, except, others, model)?;
+        }
+        Ok((sources, destinations))
+    }
+
+    /// Everyone who is meant: a CIDR can hold pods beside plain addresses. Of the system's own pods
+    /// there is one of each kind that the policies of their namespaces tell apart.
     ///
     /// # Errors
     /// When the manifest does not have the pod, or nothing says which pod a role is.
     pub fn ends(&self, who: &EndpointSpec, model: &ClusterModel) -> Result<Vec<End>, QueryError> {
         let endpoints = match who {
-            EndpointSpec::Role(name) => self.role(name, model)?,
+            EndpointSpec::Role(name) => self.role(self.find_role(name)?, model)?,
+            EndpointSpec::OwnPods { word, except } => {
+                return self.own_pods(word, except, (&[], Direction::Egress), model);
+            }
             EndpointSpec::OtherPods { except, addresses } => {
                 let others = self.other_pods(except, addresses.as_ref(), model)?;
                 return Ok(vec![End::OtherPods(Arc::new(others))]);
@@ -360,13 +400,22 @@ impl QueryScope {
         Ok(endpoints.into_iter().map(End::One).collect())
     }
 
-    fn find_role(&self, name: &str) -> Result<&'static Role, QueryError> {
-        let role = self.vocabulary.role(name);
-        role.ok_or_else(|| QueryError::EndpointSpec {
-            text: name.to_owned(),
+    fn find_own(&self, word: &str) -> Result<&'static Role, QueryError> {
+        let role = self.vocabulary.own.iter().find(|role| role.name == word);
+        role.ok_or_else(|| self.unknown(word))
+    }
+
+    fn unknown(&self, text: &str) -> QueryError {
+        QueryError::EndpointSpec {
+            text: text.to_owned(),
             words: self.vocabulary.words(),
             hint: None,
-        })
+        }
+    }
+
+    fn find_role(&self, name: &str) -> Result<&'static Role, QueryError> {
+        let role = self.vocabulary.role(name);
+        role.ok_or_else(|| self.unknown(name))
     }
 
     /// The name of the system and the namespaces of a role; no namespace is every one.
@@ -389,8 +438,7 @@ impl QueryScope {
         }
     }
 
-    fn role(&self, name: &str, model: &ClusterModel) -> Result<Vec<Endpoint>, QueryError> {
-        let role = self.find_role(name)?;
+    fn role(&self, role: &Role, model: &ClusterModel) -> Result<Vec<Endpoint>, QueryError> {
         let (name, mut namespaces) = self.role_namespaces(role, model)?;
         if let RoleNamespace::Any(example) = role.namespace {
             namespaces.push(example.to_owned());
@@ -428,16 +476,13 @@ impl QueryScope {
         Ok(namespaces.into_iter().map(class).collect())
     }
 
-    fn other_pods(
+    /// The classes of exceptions.
+    fn excluded(
         &self,
         except: &[EndpointSpec],
-        addresses: Option<&AddressSet>,
         model: &ClusterModel,
-    ) -> Result<OtherPods, QueryError> {
+    ) -> Result<Vec<PodClass>, QueryError> {
         let mut excluded = Vec::new();
-        for role in self.vocabulary.own {
-            excluded.extend(self.classes(role, model)?);
-        }
         for exception in except {
             match exception {
                 EndpointSpec::Role(name) => {
@@ -455,6 +500,64 @@ impl QueryScope {
                 _ => {}
             }
         }
+        Ok(excluded)
+    }
+
+    /// The system's own pods that a word means, one of each kind that policies tell apart: those of
+    /// their namespaces by whom they select, and those of the other end, in its direction, by whom
+    /// they let through.
+    fn own_pods(
+        &self,
+        word: &str,
+        except: &[EndpointSpec],
+        (others, direction): (&[End], Direction),
+        model: &ClusterModel,
+    ) -> Result<Vec<End>, QueryError> {
+        let except = self.excluded(except, model)?;
+        let role = self.find_own(word)?;
+        let peers = peers_of(others, direction, model);
+        let addresses = pod_addresses(model);
+        let mut ends = Vec::new();
+        for class in self.classes(role, model)? {
+            let Namespaces::Own(namespace) = &class.namespaces else {
+                continue;
+            };
+            let labels = class.pods.fixed_labels();
+            let policies = model.policies();
+            let own = policies.possible(namespace, &labels, role.absent);
+            let mut told_apart: BTreeSet<&Selector> = own.map(|policy| &policy.selector).collect();
+            told_apart.extend(&peers);
+            told_apart.extend(except.iter().map(|class| &class.pods));
+            let own = class.pods.clone().without_keys(role.absent);
+            let pods = kinds(&own, &told_apart)?.into_iter().map(|labels| Pod {
+                namespace: namespace.clone(),
+                namespace_labels: model.namespace_labels(namespace),
+                labels,
+                addresses: addresses.clone(),
+                ..Pod::default()
+            });
+            let is_meant = |pod: &Pod| !except.iter().any(|class| is_in(pod, class));
+            let pods = pods
+                .filter(is_meant)
+                .map(|pod| Endpoint::pod(Arc::new(pod)));
+            ends.extend(pods.map(End::One));
+        }
+        if ends.is_empty() {
+            return Err(QueryError::NothingLeft(word.to_owned()));
+        }
+        Ok(ends)
+    }
+
+    fn other_pods(
+        &self,
+        except: &[EndpointSpec],
+        addresses: Option<&AddressSet>,
+        model: &ClusterModel,
+    ) -> Result<OtherPods, QueryError> {
+        let mut excluded = self.excluded(except, model)?;
+        for role in self.vocabulary.own {
+            excluded.extend(self.classes(role, model)?);
+        }
         let others = OtherPods {
             except: excluded,
             are_addresses_assumed: addresses.is_none(),
@@ -469,8 +572,15 @@ impl QueryScope {
     /// What was assumed to answer a question about this end, in sentences.
     #[must_use]
     pub fn assumptions(&self, who: &EndpointSpec, model: &ClusterModel) -> Option<String> {
-        let EndpointSpec::Addresses { base, except } = who else {
-            return None;
+        let (base, except) = match who {
+            EndpointSpec::Addresses { base, except } => (base, except),
+            EndpointSpec::OwnPods { word, .. } => {
+                return Some(format!(
+                    "the pods of {word} have private addresses, or those of the pods in the \
+                     manifests"
+                ));
+            }
+            _ => return None,
         };
         let is_node = std::iter::once(base)
             .chain(except)
@@ -482,6 +592,52 @@ impl QueryScope {
         }
         None
     }
+}
+
+/// The most kinds of the system's own pods that one question is about.
+const MAX_KINDS: usize = 1024;
+
+/// The pods that the policies of some ends name as peers in a direction.
+fn peers_of<'m>(
+    ends: &[End],
+    direction: Direction,
+    model: &'m ClusterModel,
+) -> BTreeSet<&'m Selector> {
+    let pods = ends.iter().filter_map(|end| match end {
+        End::One(endpoint) => endpoint.pod.as_ref(),
+        End::OtherPods(_) => None,
+    });
+    let policies = pods.flat_map(|pod| model.policies().isolating(pod, direction));
+    let rules = policies
+        .filter_map(|policy| policy.rules(direction))
+        .flatten();
+    let peers = rules.flat_map(|rule| rule.peers.iter().flatten());
+    peers
+        .filter_map(|peer| match peer {
+            Peer::Pods { pods, .. } => Some(pods),
+            Peer::Block(_) => None,
+        })
+        .collect()
+}
+
+fn is_in(pod: &Pod, class: &PodClass) -> bool {
+    let peer = Peer::Pods {
+        namespaces: class.namespaces.clone(),
+        pods: class.pods.clone(),
+    };
+    peer.selects(pod)
+}
+
+/// Labels of one pod of each kind that a selector matches and others tell apart.
+fn kinds(own: &Selector, told_apart: &BTreeSet<&Selector>) -> Result<Vec<Labels>, QueryError> {
+    let both_match = |other: &&&Selector| own.and(other).can_match();
+    let selectors: Vec<&Selector> = std::iter::once(own)
+        .chain(told_apart.iter().filter(both_match).copied())
+        .collect();
+    let wanted = Bits::of(selectors.len(), [0]);
+    let found = label_classes::classes(&selectors, LabelsOf::Pods, &wanted, MAX_KINDS);
+    let found = found.ok_or(QueryError::TooManyKinds(MAX_KINDS))?;
+    Ok(found.into_iter().map(|class| class.labels).collect())
 }
 
 /// The addresses of pods that nobody has described: private ones, and those of all pods that are.

@@ -53,7 +53,7 @@ impl EndpointSpec {
     fn take_exception(&mut self, exception: Self, text: &str) -> Result<(), QueryError> {
         match (self, exception) {
             (
-                Self::OtherPods { except, .. },
+                Self::OtherPods { except, .. } | Self::OwnPods { except, .. },
                 exception @ (Self::Role(_) | Self::Described { .. }),
             ) => {
                 except.push(exception);
@@ -63,8 +63,8 @@ impl EndpointSpec {
                 except.push(base);
                 Ok(())
             }
-            (Self::OtherPods { .. }, _) => Err(QueryError::Except(format!(
-                "{text:?} cannot be excepted from {OTHER_PODS}; write roles or labels, as in \
+            (Self::OtherPods { .. } | Self::OwnPods { .. }, _) => Err(QueryError::Except(format!(
+                "{text:?} cannot be excepted from pods; write roles or labels, as in \
                  \"{OTHER_PODS} except platform, pod:app=web,ns:team-a\" (ns:* is every namespace)"
             ))),
             (Self::Addresses { .. }, _) => Err(QueryError::Except(format!(
@@ -72,7 +72,8 @@ impl EndpointSpec {
                  them"
             ))),
             _ => Err(QueryError::Except(format!(
-                "only {OTHER_PODS} and addresses take exceptions"
+                "only words for all pods of a kind, such as {OTHER_PODS}, and addresses take \
+                 exceptions"
             ))),
         }
     }
@@ -121,6 +122,12 @@ fn simple(text: &str, vocabulary: &Vocabulary) -> Result<EndpointSpec, QueryErro
         return Ok(EndpointSpec::OtherPods {
             except: Vec::new(),
             addresses: quantified_addresses(rest)?,
+        });
+    }
+    if let Some(role) = vocabulary.own.iter().find(|role| role.name == text) {
+        return Ok(EndpointSpec::OwnPods {
+            word: role.name,
+            except: Vec::new(),
         });
     }
     if let Some(role) = vocabulary.role(text) {
@@ -339,7 +346,8 @@ impl Vocabulary {
     pub(super) fn all_words(&self) -> impl Iterator<Item = &'static str> + '_ {
         let roles = self.roles.iter().map(|role| role.name);
         let addresses = ADDRESS_WORDS.iter().map(|word| word.name);
-        roles.chain(self.other_pods()).chain(addresses)
+        let own = self.own.iter().map(|role| role.name);
+        roles.chain(own).chain(self.other_pods()).chain(addresses)
     }
 
     /// The word for the pods of others, if there is a system that they are not of.

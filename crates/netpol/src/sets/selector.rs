@@ -157,6 +157,16 @@ impl Selector {
         }
     }
 
+    /// The same selector, which also demands that these keys are missing.
+    #[must_use]
+    pub fn without_keys(mut self, keys: &[&str]) -> Self {
+        let absent = keys
+            .iter()
+            .map(|key| ((*key).to_owned(), Ask::DoesNotExist));
+        self.requirements.extend(absent);
+        self
+    }
+
     /// The requirements that the labels do not meet: each key, and the requirement as kubectl
     /// writes it.
     pub fn unmet<'s>(&'s self, labels: &'s Labels) -> impl Iterator<Item = (&'s str, String)> {
