@@ -113,23 +113,11 @@ fn expression(key: &str, operator: &str, values: &[&str]) -> Value {
     json!({ "matchExpressions": [expression] })
 }
 
-/// Peers by labels.
-fn peers_by_label() -> Vec<Case> {
+/// Peers that are, or can be, pods of somebody else.
+fn peers_of_others() -> Vec<Value> {
     let name = |name: &str| json!({ "kubernetes.io/metadata.name": name });
     let managed_by = "vcluster.loft.sh/managed-by";
-    // Its own policy guards the control plane: that of the workloads does so only while the control
-    // plane has no public address.
-    let workloads = [
-        pods(&json!({ managed_by: "a" })),
-        pods_in(&name("team-a"), &json!({ managed_by: "a" })),
-    ];
-    let own = [
-        pods(&json!({ managed_by: "a", "app": "web" })),
-        pods(&json!({ managed_by: "a", "k8s-app": "vcluster-kube-dns" })),
-        pods(&json!({ "release": "a", managed_by: "a" })),
-        pods_in(&name("team-a"), &json!({ "release": "a" })),
-    ];
-    let others = [
+    vec![
         json!({ "podSelector": {} }),
         json!({ "namespaceSelector": {} }),
         json!({ "namespaceSelector": {}, "podSelector": {} }),
@@ -155,7 +143,26 @@ fn peers_by_label() -> Vec<Case> {
         pods_in(&name("kube-system"), &json!({ "app": "metrics-server" })),
         pods_in(&json!({ "team": "a" }), &json!({ managed_by: "a" })),
         pods_in(&name("team-b"), &json!({ managed_by: "b" })),
+    ]
+}
+
+/// Peers by labels.
+fn peers_by_label() -> Vec<Case> {
+    let name = |name: &str| json!({ "kubernetes.io/metadata.name": name });
+    let managed_by = "vcluster.loft.sh/managed-by";
+    // Its own policy guards the control plane: that of the workloads does so only while the control
+    // plane has no public address.
+    let workloads = [
+        pods(&json!({ managed_by: "a" })),
+        pods_in(&name("team-a"), &json!({ managed_by: "a" })),
     ];
+    let own = [
+        pods(&json!({ managed_by: "a", "app": "web" })),
+        pods(&json!({ managed_by: "a", "k8s-app": "vcluster-kube-dns" })),
+        pods(&json!({ "release": "a", managed_by: "a" })),
+        pods_in(&name("team-a"), &json!({ "release": "a" })),
+    ];
+    let others = peers_of_others();
     let loft =
         json!({ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app": "loft" } } });
     let snapshot = pods(&json!({ "app": "vcluster-snapshot" }));

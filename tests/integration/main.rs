@@ -43,6 +43,7 @@ mod guard;
 mod helm;
 mod install;
 mod lint;
+mod many_pods_random;
 mod migrate;
 mod names;
 mod needs;
@@ -83,6 +84,7 @@ fn functions() -> Vec<Test> {
         install::TESTS,
         lint::TESTS,
         lint::random::TESTS,
+        many_pods_random::TESTS,
         migrate::TESTS,
         migrate::in_place::TESTS,
         migrate::random::TESTS,
