@@ -208,7 +208,7 @@ fn answer_expectations(args: &Args, path: &Path) -> anyhow::Result<bool> {
         .collect();
     allowed_formats(args, &formats)?;
     let name = path.display().to_string();
-    let expectations = assertions::read(&read_text(path)?, &name, &VOCABULARY).map_err(rejected)?;
+    let expectations = assertions::read(&read_text(path)?, &name, &VOCABULARY).map_err(refused)?;
     let check = args.model()?;
     let report = report(&expectations, &check, &args.scope())?;
     check.notes.iter().for_each(|note| log_note(note));
@@ -322,7 +322,7 @@ fn report(
         scope.systems(&check.model).map_err(unusable)?;
     }
     if systems.is_empty() && groups.is_empty() {
-        let outcomes = assertions::run(expectations, &check.model, scope).map_err(rejected)?;
+        let outcomes = assertions::run(expectations, &check.model, scope).map_err(refused)?;
         groups.push(Group {
             outcomes,
             ..Group::default()
@@ -344,7 +344,7 @@ fn report(
         }
     }
     if problems.has_errors() {
-        return Err(rejected(without_repetition(problems)));
+        return Err(refused(without_repetition(problems)));
     }
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Report {
@@ -394,7 +394,7 @@ fn rejected(report: impl fmt::Display) -> anyhow::Error {
 }
 
 /// A report brings its own words for how much it weighs.
-fn rejected(report: impl fmt::Display) -> anyhow::Error {
+fn refused(report: impl fmt::Display) -> anyhow::Error {
     Unusable(report.to_string()).into()
 }
 

@@ -527,6 +527,7 @@ impl QueryScope {
             let own = policies.possible(namespace, &labels, role.absent);
             let mut told_apart: BTreeSet<&Selector> = own.map(|policy| &policy.selector).collect();
             told_apart.extend(&peers);
+            told_apart.extend(cluster_wide_selectors(model));
             told_apart.extend(except.iter().map(|class| &class.pods));
             let own = class.pods.clone().without_keys(role.absent);
             let pods = kinds(&own, &told_apart)?.into_iter().map(|labels| Pod {
@@ -618,6 +619,19 @@ fn peers_of<'m>(
             Peer::Block(_) => None,
         })
         .collect()
+}
+
+/// The pods that policies of the whole cluster are for, or are about.
+fn cluster_wide_selectors(model: &ClusterModel) -> impl Iterator<Item = &Selector> {
+    let peers = model.policies().tiers().flat_map(|policy| {
+        let rules = [Direction::Ingress, Direction::Egress].map(|d| policy.rules(d));
+        let peers = rules.into_iter().flatten().flat_map(|rule| &rule.peers);
+        std::iter::once(&policy.subject).chain(peers)
+    });
+    peers.filter_map(|peer| match peer {
+        Peer::Pods { pods, .. } => Some(pods),
+        Peer::Block(_) => None,
+    })
 }
 
 fn is_in(pod: &Pod, class: &PodClass) -> bool {
