@@ -40,7 +40,18 @@ const WANTED: &str = "rendered charts or the objects of a cluster, as files, fol
 /// 2 the call is wrong, or there is no virtual cluster; 3 a file can't be read, or the cluster does
 /// not answer.
 #[derive(Debug, Clone, ClapArgs)]
-#[command(mut_arg("namespace", |argument| argument.short('n')))]
+#[command(
+    mut_arg("namespace", |argument| argument.short('n').help(
+        "The namespace of objects that state none; with --live the only one to look in"
+    )),
+    mut_arg("companions", |argument| argument.help(
+        "Demand vc-kube-dns-NAME and vc-snapshot-NAME too: one that is not there is missing"
+    )),
+    mut_arg("strict", |argument| argument.help(
+        "A policy of a kind that is not evaluated, and that can allow something, makes the verdict \
+         unknown"
+    )),
+)]
 pub(super) struct Args {
     #[command(flatten)]
     paths: input::Paths,
@@ -205,8 +216,15 @@ fn names(report: &Report) -> String {
 }
 
 fn options(args: &Args) -> anyhow::Result<AuditOptions> {
+    let mut filter = args.policies.options(args.config.read()?)?;
+    // The filter moves policies to the namespace that is given; here they are looked for where the
+    // objects say.
+    let namespace = filter.overrides.namespace.take();
+    if namespace.is_some() && !args.cluster.live {
+        filter.overrides.fallback_namespace = namespace;
+    }
     Ok(AuditOptions {
-        filter: args.policies.options(args.config.read()?)?,
+        filter,
         strict: args.policies.strict,
         companions: args.policies.companions,
         reach: matches!(args.output, Format::Json | Format::Html),
@@ -240,9 +258,8 @@ fn files(args: &Args) -> anyhow::Result<Report> {
 
 /// Audits the cluster that kubectl sees.
 fn live(args: &Args) -> anyhow::Result<Report> {
-    let mut options = options(args)?;
-    // It says where to look, and does not move policies.
-    let namespace = options.filter.overrides.namespace.take();
+    let options = options(args)?;
+    let namespace = args.policies.release.namespace.clone();
     let scope = namespace.map_or(Scope::All, Scope::Namespace);
     let deadline = Deadline::of(args.cluster.timeout);
     let input = Input {
