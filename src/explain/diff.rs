@@ -29,7 +29,8 @@ pub struct Diff {
     /// What could not be compared: something may change there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<String>,
-    /// What changes between workloads because one of them is new, gone, or has other labels.
+    /// What changes between workloads because one of them is new, gone, or has other labels, or
+    /// because a policy of the whole cluster changes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workloads: Vec<WorkloadChange>,
 }
@@ -127,7 +128,8 @@ impl Diff {
                 .filter(|p| !others.tiers().any(|other| other == *p));
             for policy in changed {
                 let words = format!(
-                    "{policy}, which changes: policies of the whole cluster are not compared"
+                    "{policy}, which changes: only connections between workloads of the input are \
+                     compared"
                 );
                 if !diff.not_compared.contains(&words) {
                     diff.not_compared.push(words);
@@ -358,10 +360,7 @@ pub fn text(diff: &Diff, width: usize) -> String {
     }
     if !diff.workloads.is_empty() {
         let gap = if text.is_empty() { "" } else { "\n" };
-        let _ = writeln!(
-            text,
-            "{gap}workloads that are new, gone, or have other labels or ports:"
-        );
+        let _ = writeln!(text, "{gap}connections between workloads:");
     }
     for line in diff.workloads.iter().flat_map(WorkloadChange::lines) {
         let _ = writeln!(text, "  {}", terminal(&line));
@@ -430,7 +429,7 @@ pub fn changes_as_markdown(diff: &Diff) -> String {
         }
     }
     if !diff.workloads.is_empty() {
-        text.push_str("\n**Workloads that are new, gone, or have other labels or ports**:\n\n");
+        text.push_str("\n**Connections between workloads**:\n\n");
     }
     for line in diff.workloads.iter().flat_map(WorkloadChange::lines) {
         let _ = writeln!(text, "- {}", escaped(&line));

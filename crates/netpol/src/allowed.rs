@@ -4,7 +4,7 @@
 //! knows yet which pods there will be. Two such sets can be subtracted: what is newly allowed, what
 //! no longer is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use crate::evaluate::{Policies, RuleRef};
@@ -13,12 +13,12 @@ use crate::model::policy::{Direction, Namespaces, Peer, Policy};
 use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::bits::Bits;
-use crate::sets::label_classes::{LabelsOf, classes, namespace_selector};
+use crate::sets::label_classes::{LabelsOf, classes, groups_by, namespace_selector};
 use crate::sets::ports::Ports;
 use crate::sets::selector::Selector;
 
 /// The most classes of labels that are looked at for one class of pods.
-const MAX_CLASSES: usize = 16_384;
+const MAX_CLASSES: usize = 4096;
 
 /// The most comparisons of kinds of pods with other classes that are made for one class.
 const MAX_COMPARISONS: usize = 262_144;
@@ -49,6 +49,9 @@ impl PodClass {
     /// Whether some pod can be in both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
+        if self.pods.differs_in_a_label(&other.pods) {
+            return false;
+        }
         let namespaces = match (&self.namespaces, &other.namespaces) {
             (Namespaces::Own(a), Namespaces::Own(b)) => a == b,
             (a, b) => namespace_selector(a)
@@ -257,16 +260,30 @@ impl AllowedTraffic {
     /// make too many kinds; then it is rather too little than too much.
     #[must_use]
     pub fn ports_for(&self, class: &PodClass) -> Ports {
-        self.given_to(class, &self.everywhere())
+        self.given_to(class, &self.everywhere(), &self.key_users())
     }
 
     /// What every pod of the class gets by its labels, or as everybody does.
-    fn given_to(&self, class: &PodClass, everywhere: &Ports) -> Ports {
-        let (wider, rest): (Vec<_>, Vec<_>) =
-            (self.pods.iter()).partition(|(known, _)| class.is_within(known));
+    fn given_to(
+        &self,
+        class: &PodClass,
+        everywhere: &Ports,
+        users: &HashMap<&str, usize>,
+    ) -> Ports {
+        // A selector whose keys nobody else asks about holds no class by itself, and some pods of
+        // the class are in none of these selectors, whatever their other labels are.
+        let is_lonely = |known: &PodClass| {
+            let is_own = |key: &str| {
+                users.get(key) == Some(&1) && class.pods.keys().all(|other| other != key)
+            };
+            !known.pods.is_empty() && known.pods.keys().all(is_own)
+        };
+        let (wider, rest): (Vec<_>, Vec<_>) = (self.pods.iter())
+            .filter(|(known, _)| !is_lonely(known))
+            .partition(|(known, _)| class.is_within(known));
         let sure = union((wider.iter().map(|(_, ports)| *ports)).chain([everywhere]));
         let parts: Vec<Part<'_>> = (rest.iter())
-            .filter(|(known, ports)| !ports.difference(&sure).is_empty() && class.overlaps(known))
+            .filter(|(known, ports)| class.overlaps(known) && !ports.difference(&sure).is_empty())
             .map(|(known, ports)| Part {
                 namespace: namespace_selector(&known.namespaces),
                 pods: &known.pods,
@@ -274,6 +291,20 @@ impl AllowedTraffic {
             })
             .collect();
         together(class, &parts, &sure).unwrap_or(sure)
+    }
+
+    /// How many selectors of pods speak of each key.
+    fn key_users(&self) -> HashMap<&str, usize> {
+        let mut users: HashMap<&str, usize> = HashMap::new();
+        for class in self.pods.keys() {
+            let mut last = None;
+            for key in class.pods.keys() {
+                if last.replace(key) != Some(key) {
+                    *users.entry(key).or_default() += 1;
+                }
+            }
+        }
+        users
     }
 
     /// What this one allows and the other doesn't.
@@ -293,13 +324,14 @@ impl AllowedTraffic {
 
     fn without(&self, other: &Self, theirs: &Ports) -> Self {
         let ours = self.everywhere();
+        let users = other.key_users();
         let pods = self.pods.iter().filter_map(|(class, ports)| {
             // What everyone gets here anyway is said once, of everyone.
             let left = ports.difference(&ours).difference(theirs);
             let left = if left.is_empty() {
                 left
             } else {
-                left.difference(&other.given_to(class, theirs))
+                left.difference(&other.given_to(class, theirs, &users))
             };
             (!left.is_empty()).then(|| (class.clone(), left))
         });
@@ -325,10 +357,37 @@ fn union<'p>(sets: impl IntoIterator<Item = &'p Ports>) -> Ports {
 
 /// What every pod of a class gets by one part or another, beside what is `sure`; `None` where that
 /// is too much to look at, or no more than is sure.
+///
+/// Parts that have no key in common are looked at apart: a pod can be in none of the one and in none
+/// of the other, so only what all parts of one group give together is given to every pod.
 fn together(class: &PodClass, parts: &[Part<'_>], sure: &Ports) -> Option<Ports> {
-    if parts.is_empty() {
-        return None;
-    }
+    let own = namespace_selector(&class.namespaces);
+    let keys = parts.iter().map(|part| {
+        let keys = |selector: &Selector, is_met: bool| -> Vec<String> {
+            let named = selector.named_values().map(|(key, _)| key.to_owned());
+            // What every pod of the class meets tells none of them from another.
+            named.filter(|_| !is_met).collect()
+        };
+        let namespaces = keys(&part.namespace, own.is_within(&part.namespace)).into_iter();
+        let pods = keys(part.pods, class.pods.is_within(part.pods)).into_iter();
+        namespaces
+            .map(|key| (true, key))
+            .chain(pods.map(|key| (false, key)))
+    });
+    let given = groups_by(keys).into_iter().filter_map(|group| {
+        // One alone does not hold the class, or it would be among the wider ones.
+        if group.len() < 2 {
+            return None;
+        }
+        let group: Vec<&Part<'_>> = group.into_iter().filter_map(|i| parts.get(i)).collect();
+        together_in_group(class, &group, sure)
+    });
+    let given: Vec<Ports> = given.collect();
+    (!given.is_empty()).then(|| union(given.iter().chain([sure])))
+}
+
+/// The same for parts that can't be looked at apart.
+fn together_in_group(class: &PodClass, parts: &[&Part<'_>], sure: &Ports) -> Option<Ports> {
     let own = namespace_selector(&class.namespaces);
     let namespaces: Vec<&Selector> = [&own]
         .into_iter()

@@ -605,8 +605,8 @@ fn seen<'m>(model: &'m ClusterModel, owners: &Owners<'_>) -> BTreeMap<Workload, 
     seen
 }
 
-/// What changes for workloads that are new, gone, or have other labels or ports, with all policies
-/// of each side; nothing where one side has no workload at all, and `None` where they make too many
+/// What changes for workloads that are new, gone, or have other labels or ports, and for all where
+/// a policy of the whole cluster changes, with all policies of each side; nothing where one side has no workload at all, and `None` where they make too many
 /// pairs. What only policies change is a matter of [`difference`](crate::difference).
 #[must_use]
 pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Vec<PairChange>> {
@@ -614,6 +614,8 @@ pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Ve
     let (before, after) = (seen(old, &old_owners), seen(new, &new_owners));
     let all: BTreeSet<&Workload> = before.keys().chain(after.keys()).collect();
     let different = all.into_iter().filter(|w| before.get(w) != after.get(w));
+    let tiers = |model: &ClusterModel| model.policies().tiers().cloned().collect::<Vec<_>>();
+    let are_tiers_changed = tiers(old) != tiers(new);
     let focus: Vec<WorkloadName> = different
         .map(|workload| WorkloadName {
             namespace: Some(workload.namespace.clone()),
@@ -621,11 +623,13 @@ pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Ve
             kind: Some(workload.kind.clone()),
         })
         .collect();
-    if focus.is_empty() || before.is_empty() || after.is_empty() {
+    let is_alike = focus.is_empty() && !are_tiers_changed;
+    if is_alike || before.is_empty() || after.is_empty() {
         return Some(Vec::new());
     }
     let wanted = Wanted {
-        focus,
+        // What a policy of the whole cluster changes can be about every workload.
+        focus: if are_tiers_changed { Vec::new() } else { focus },
         ..Wanted::default()
     };
     let (before, after) = (by_pair(old, &wanted)?, by_pair(new, &wanted)?);

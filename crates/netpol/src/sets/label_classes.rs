@@ -133,20 +133,32 @@ fn choices<'s>(
 /// nothing are in none.
 #[must_use]
 pub fn independent_groups(selectors: &[&Selector]) -> Vec<Vec<usize>> {
-    let mut group_of: Vec<usize> = (0..selectors.len()).collect();
-    let mut by_key: BTreeMap<&str, usize> = BTreeMap::new();
-    for (i, selector) in selectors.iter().enumerate() {
-        for (key, _) in selector.named_values() {
+    let keys = selectors
+        .iter()
+        .map(|s| s.named_values().map(|(key, _)| key));
+    groups_by(keys)
+}
+
+/// Puts things into groups that have no key in common, by their places. Those without a key are in
+/// none.
+pub fn groups_by<K: Ord>(keys: impl Iterator<Item = impl Iterator<Item = K>>) -> Vec<Vec<usize>> {
+    let mut group_of: Vec<Option<usize>> = Vec::new();
+    let mut by_key: BTreeMap<K, usize> = BTreeMap::new();
+    for (i, keys) in keys.enumerate() {
+        group_of.push(None);
+        for key in keys {
             let first = *by_key.entry(key).or_insert(i);
             let (a, b) = (root(&group_of, first), root(&group_of, i));
-            if let Some(group) = group_of.get_mut(a.max(b)) {
-                *group = a.min(b);
+            for (place, group) in [(a, a.min(b)), (b, a.min(b))] {
+                if let Some(known) = group_of.get_mut(place) {
+                    *known = Some(group);
+                }
             }
         }
     }
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (i, selector) in selectors.iter().enumerate() {
-        if !selector.is_empty() {
+    for (i, group) in group_of.iter().enumerate() {
+        if group.is_some() {
             groups.entry(root(&group_of, i)).or_default().push(i);
         }
     }
@@ -154,8 +166,8 @@ pub fn independent_groups(selectors: &[&Selector]) -> Vec<Vec<usize>> {
 }
 
 /// The first of the group that a place belongs to.
-fn root(group_of: &[usize], mut i: usize) -> usize {
-    while let Some(&next) = group_of.get(i)
+fn root(group_of: &[Option<usize>], mut i: usize) -> usize {
+    while let Some(&Some(next)) = group_of.get(i)
         && next != i
     {
         i = next;

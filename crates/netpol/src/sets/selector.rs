@@ -297,6 +297,22 @@ impl Selector {
         })
     }
 
+    /// The keys that it speaks of; one entry for each requirement.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// Whether both fix one key to different values, so that nothing matches both.
+    #[must_use]
+    pub fn differs_in_a_label(&self, other: &Self) -> bool {
+        self.requirements.iter().any(|(key, ask)| match ask {
+            Ask::In(values) if values.len() == 1 => {
+                (other.fixed(key)).is_some_and(|value| !values.contains(value))
+            }
+            _ => false,
+        })
+    }
+
     /// The selector of what both match.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
