@@ -49,9 +49,10 @@ pub(super) struct Args {
     /// The kind of the administrator's network policy
     #[arg(long, value_name = "KIND", default_value = "cnp")]
     dialect: Dialect,
-    /// The priority of the administrator's network policies; a lower number decides first
+    /// The priority of the administrator's network policies, and the next one; a lower number decides
+    /// first
     #[arg(long, value_name = "NUMBER", default_value_t = 50,
-          value_parser = clap::value_parser!(i32).range(0..=1000))]
+          value_parser = clap::value_parser!(i32).range(0..=999))]
     priority: i32,
     /// Cut workloads off from pods and private networks of the host, but for what their policies name
     #[arg(long)]

@@ -71,6 +71,7 @@ pub(super) fn objects(
 ) -> Result<Vec<Object>, Diagnostic> {
     let control_plane = TierPolicy {
         what: "control-plane",
+        priority: options.priority,
         comment: "Closes the control plane to pods of other virtual clusters that wear a label which \
                   its network policy trusts, such as app: loft.",
         pods: json!({"matchLabels": {"release": cluster.name}}),
@@ -82,6 +83,8 @@ pub(super) fn objects(
     if cluster.policies(Role::Workload).next().is_some() {
         policies.push(TierPolicy {
             what: "workloads",
+            // Equal priorities of two policies are undefined where both match.
+            priority: options.priority.saturating_add(1),
             comment: "Closes to workloads what no network policy of the tenant may open: the metadata \
                       services of clouds, and what was asked for.",
             pods: json!({"matchLabels": {MANAGED_BY: cluster.name}}),
@@ -332,6 +335,7 @@ fn unique(rules: Vec<TierRule>) -> Vec<TierRule> {
 /// One policy of a tier.
 struct TierPolicy {
     what: &'static str,
+    priority: i32,
     comment: &'static str,
     pods: Value,
     namespaces: Value,
@@ -369,7 +373,7 @@ impl TierPolicy {
                 .collect()
         };
         let mut spec = json!({
-            "priority": options.priority,
+            "priority": self.priority,
             "subject": {"pods": {"namespaceSelector": self.namespaces, "podSelector": self.pods}},
         });
         if let Some(spec) = spec.as_object_mut() {

@@ -24,7 +24,7 @@ pub struct GuardOptions {
     pub action: Action,
     /// The kind of the administrator's network policy.
     pub dialect: Dialect,
-    /// Its priority; a lower number comes first.
+    /// Its priority for control planes; that for workloads is the next. A lower number comes first.
     pub priority: i32,
     /// Whether workloads are cut off from everything in the host cluster but what their policies
     /// name.

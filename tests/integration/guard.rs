@@ -35,6 +35,7 @@ crate::registry::tests! {
         pods_are_refused_that_widen_the_boundary,
         synced_policies_are_refused_that_open_more,
         synced_policies_never_open_more_than_the_config,
+        the_evaluator_reads_them_alike,
         the_policies_are_protected,
         the_worst_tenant_is_closed,
     ],
@@ -694,6 +695,11 @@ fn passes(tier: &[Value], model: &ClusterModel, packet: &Packet<'_>) -> bool {
             .find_map(|policy| action(policy, packet, direction))
             .is_some_and(|action| action == "Deny")
     };
+    !denied("egress") && !denied("ingress") && allowed(model, packet)
+}
+
+/// What the evaluator says of a packet, with all policies of a model.
+fn allowed(model: &ClusterModel, packet: &Packet<'_>) -> bool {
     let to = match packet.to {
         Ok(pod) => Endpoint::pod(pod.clone()),
         Err(address) => Endpoint::outside(address.into()),
@@ -702,17 +708,22 @@ fn passes(tier: &[Value], model: &ClusterModel, packet: &Packet<'_>) -> bool {
         packet.protocol.parse::<Protocol>().unwrap(),
         PortNumbers::span(packet.port, packet.port),
     );
-    !denied("egress")
-        && !denied("ingress")
-        && model
-            .policies()
-            .check(&Endpoint::pod(packet.from.clone()), &to, &ports)
-            .allowed()
+    let from = Endpoint::pod(packet.from.clone());
+    model.policies().check(&from, &to, &ports).allowed()
 }
 
 /// Two virtual clusters of one project, a host with DNS, an ingress controller and a database; and
 /// what a tenant adds.
 fn world(tenant: &str) -> (ClusterModel, String) {
+    let (text, stream) = world_text(tenant);
+    (
+        reader::read(text.as_bytes(), "world", "default").unwrap(),
+        stream,
+    )
+}
+
+/// The same as text, and the charts alone.
+fn world_text(tenant: &str) -> (String, String) {
     let config = "
 policies:
   networkPolicy:
@@ -801,10 +812,7 @@ sync: {toHost: {networkPolicies: {enabled: true}}}
         ).unwrap();
     }
     text += tenant;
-    (
-        reader::read(text.as_bytes(), "world", "default").unwrap(),
-        stream,
-    )
+    (text, stream)
 }
 
 const OUTSIDE: [&str; 5] = [
@@ -880,6 +888,38 @@ fn is_tenant(pod: &Pod) -> bool {
 }
 
 /// What the policies of the virtual clusters let through is let through, unless it is named as closed.
+fn the_evaluator_reads_them_alike() {
+    let tenant = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open, namespace: team-a}\n\
+                  spec: {podSelector: {}, policyTypes: [Egress, Ingress], egress: [{}], ingress: [{}]}\n";
+    let (world, stream) = world_text(tenant);
+    let model = reader::read(world.as_bytes(), "world", "default").unwrap();
+    let options = GuardOptions {
+        deny_host: true,
+        deny_tenants: true,
+        ..GuardOptions::default()
+    };
+    for tier in tiers(&stream, &options) {
+        let mut text = world.clone();
+        for policy in &tier {
+            write!(text, "---\n{policy}\n").unwrap();
+        }
+        let guarded = reader::read(text.as_bytes(), "world", "default").unwrap();
+        let mut closed = 0;
+        each_packet(&model, |packet| {
+            let after = passes(&tier, &model, packet);
+            assert_eq!(
+                allowed(&guarded, packet),
+                after,
+                "{} {:?}",
+                packet.from.name,
+                packet.to
+            );
+            closed += usize::from(!after && allowed(&model, packet));
+        });
+        assert!(closed > 0);
+    }
+}
+
 fn nothing_that_the_config_allows_is_cut() {
     let (model, stream) = world("");
     for (deny_host, deny_tenants) in [(false, false), (true, false), (false, true), (true, true)] {
