@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use crate::explain::view;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Position, Quoting, Severity};
 use manifest::documents::{self, BOM, Document, Start};
 use manifest::line_index::LineIndex;
@@ -61,21 +60,6 @@ pub fn policies(stream: &[u8], file: Option<&str>, options: &Options) -> Finding
         lint.nothing();
     }
     lint.findings
-}
-
-/// Whether a file is a config and no stream, among files of any kind: values with a network-policy
-/// config, a networkPolicy object, or a VirtualClusterTemplate.
-///
-/// A config of bare fields is not told from the values of any other chart.
-#[must_use]
-pub fn is_config_file(text: &[u8]) -> bool {
-    if !view::is_config(text) {
-        return false;
-    }
-    let tree = std::str::from_utf8(text).ok().map(Tree::parse);
-    let Some(Ok(tree)) = &tree else { return false };
-    let has = |path: &[&str]| tree.root().is_some_and(|root| root.dig(path).is_some());
-    has(&["policies", "networkPolicy"]) || has(&["networkPolicy"]) || has(&["kind"])
 }
 
 struct Lint<'s> {

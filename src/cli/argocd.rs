@@ -12,13 +12,17 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use super::Exit;
+use super::charts;
 use super::exec;
 use super::file::PrivateFolder;
 use super::filter;
 use super::log;
+use super::output;
 use crate::argocd::Application;
+use crate::values_files::chart::Chart;
+use crate::values_files::{clusters, parameters};
+use manifest::diagnostic::Diagnostics;
 use manifest::escape;
-use manifest::yaml::{Node, Tree};
 
 /// The words behind `argocd`.
 #[derive(Debug, Clone, Parser)]
@@ -75,8 +79,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         .fallback_namespace
         .clone_from(&app.namespace);
 
+    let chart = charts::in_folder(&repository.app).unwrap_or_default();
+    let warnings = misplaced_configs(&chart.chart(), &repository.app, &values, &app)
+        .finish(&filter.policies.allow, filter.policies.strict);
+    output::log_diagnostics(&warnings, &[]).context("can't write to standard error")?;
+    if warnings.has_errors() {
+        return Ok(Exit::Rejected);
+    }
     let homes = Homes::missing().context("can't make a private folder for Helm's files")?;
-    if lacks_dependencies(&repository.app) {
+    // The chart has dependencies, and none of them is there.
+    if !chart.dependencies.is_empty() && !repository.app.join("charts").exists() {
         let mut build = homes.helm(&args.helm);
         build.args(["dependency", "build"]).stdin(Stdio::null());
         match exec::output(&mut build)? {
@@ -95,6 +107,41 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         ),
         Err(exit) => Ok(exit),
     }
+}
+
+/// Warnings about configs at the root of the values of a chart that depends on vCluster.
+///
+/// Helm passes only the values below the dependency's name or alias to it, so such a config has no
+/// effect, and nothing in the rendered chart shows that somebody wrote it.
+fn misplaced_configs(
+    chart: &Chart,
+    folder: &Path,
+    values_files: &[PathBuf],
+    app: &Application,
+) -> Diagnostics {
+    let mut warnings = Diagnostics::default();
+    let mut check = |name: &str, text: &str| {
+        let clusters = clusters::of_file(text, Some(name), || chart.clone());
+        warnings.extend(clusters.problems);
+    };
+    let own = folder.join("values.yaml");
+    let is_given = values_files.contains(&own);
+    for file in values_files.iter().chain((!is_given).then_some(&own)) {
+        // Helm itself reports what can't be read.
+        if let Ok(text) = std::fs::read_to_string(file) {
+            let name = file.strip_prefix(folder).unwrap_or(file);
+            check(&name.display().to_string(), &text);
+        }
+    }
+    if let Some(values) = &app.values {
+        check("the parameter values", values);
+    }
+    let set = app
+        .set
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    check("the parameter set", &parameters::values(set).to_string());
+    warnings
 }
 
 /// Runs Helm with these values on its stdin.
@@ -232,17 +279,4 @@ fn ends_early(path: &Path) -> Option<String> {
             path.display()
         )
     })
-}
-
-/// Whether the chart has dependencies, and none of them is there.
-fn lacks_dependencies(chart: &Path) -> bool {
-    let names_some = |file: &str| {
-        let text = std::fs::read_to_string(chart.join(file)).unwrap_or_default();
-        Tree::parse(&text).is_ok_and(|tree| {
-            tree.root()
-                .and_then(|root| root.get("dependencies"))
-                .is_some_and(|list| Node::items(list).next().is_some())
-        })
-    };
-    !chart.join("charts").exists() && (names_some("Chart.yaml") || names_some("requirements.yaml"))
 }

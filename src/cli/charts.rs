@@ -36,6 +36,10 @@ pub(super) fn of_values_file(file: &Path) -> Chart {
 }
 
 /// The chart in a folder, and the charts that it holds; `None` where there is none.
+pub(super) fn in_folder(folder: &Path) -> Option<ChartFolder> {
+    read(folder, 0)
+}
+
 fn read(folder: &Path, depth: usize) -> Option<ChartFolder> {
     let chart = text(&folder.join("Chart.yaml"))?;
     // Charts of Helm 2 list their dependencies in a file of their own.

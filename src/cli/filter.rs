@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) config: args::ConfigFiles,
     #[command(flatten)]
-    policies: args::Policies,
+    pub(super) policies: args::Policies,
     /// Fail unless every virtual cluster of the stream ends with its policies
     ///
     /// There must be one at least, unless the stream holds nothing but hooks. A config that says

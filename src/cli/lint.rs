@@ -8,13 +8,16 @@ use clap::Args as ClapArgs;
 
 use super::Exit;
 use super::args;
-use super::input::{self, Input, Source};
+use super::charts;
+use super::input::{self, Input};
 use super::output::{self, Outcome, Output, Report, Subject};
 use super::parallel;
 use crate::explain::view;
 use crate::filter::{self, render};
 use crate::lint;
 use crate::rules::Audience;
+use crate::values_files::chart::Chart;
+use crate::values_files::clusters::{self, Cluster};
 use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
@@ -32,8 +35,9 @@ const SOME_RELEASE: &str = "vcluster";
 ///
 /// Every NetworkPolicy is held against the API server's rules, and every network-policy config
 /// against those and against good advice. A FILE is a rendered chart, manifests, or a config: values
-/// with policies.networkPolicy, a networkPolicy object, or a VirtualClusterTemplate. Of a folder,
-/// files without a policy or config are passed over.
+/// with policies.networkPolicy, also those of a chart that depends on vCluster, a networkPolicy
+/// object, a Flux HelmRelease, an Argo CD Application or a VirtualClusterTemplate. Of a folder, files
+/// without a policy or config are passed over.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -129,27 +133,80 @@ impl<'a> Judge<'a> {
 
     /// What is wrong with an input, of whichever kind it is.
     fn input(&self, input: &Input) -> Findings {
-        let is_config = match input.source {
-            Source::InFolder(_) => lint::is_config_file(&input.bytes),
-            Source::Named(_) | Source::Stdin => view::is_config(&input.bytes),
-        };
         let mut found = match std::str::from_utf8(&input.bytes) {
-            Ok(text) if is_config => {
-                let file = ConfigFile {
-                    name: input.name(),
-                    text: text.to_owned(),
-                };
-                let mut found = self.config(&[&[file], self.configs].concat());
-                found.quotable.push(0..text.len());
-                found
-            }
-            _ => self.stream(input),
+            Ok(text) => self.text(input, text),
+            Err(_) => self.stream(input),
         };
         if found.outcome() == Outcome::Skipped && input.source.is_named() {
             found.diagnostics.push(nothing(input.source.file()));
         }
         found.diagnostics = self.finish(found.diagnostics);
         found
+    }
+
+    /// What is wrong with a text: with the values in it, and with everything else.
+    fn text(&self, input: &Input, text: &str) -> Findings {
+        let file = input.source.file();
+        let chart = || {
+            input
+                .source
+                .path()
+                .map_or(Chart::Unknown, charts::of_values_file)
+        };
+        let clusters = clusters::of_file(text, file.as_deref(), chart);
+        let nothing_found = clusters.found.is_empty() && clusters.problems.is_empty();
+        if nothing_found && input.source.is_named() && view::is_config(&input.bytes) {
+            // It may be a config with a mistake in the names that show it to be one.
+            let config = ConfigFile {
+                name: input.name(),
+                text: text.to_owned(),
+            };
+            let mut found = self.config(&[&[config], self.configs].concat());
+            found.quotable.push(0..text.len());
+            return found;
+        }
+        let mut found = if clusters.has_others || nothing_found {
+            self.stream(input)
+        } else {
+            Findings::default()
+        };
+        found.quotable.extend(clusters.quotable);
+        found.quotable.sort_by_key(|range| range.start);
+        found.diagnostics.extend(clusters.problems);
+        for cluster in &clusters.found {
+            self.cluster(cluster, &mut found);
+        }
+        found
+    }
+
+    /// What is wrong with the values of a virtual cluster.
+    fn cluster(&self, cluster: &Cluster, found: &mut Findings) {
+        let mut options = self.for_configs.clone();
+        options.overrides.files = [cluster.config_files().as_slice(), self.configs].concat();
+        let edition = self.args.policies.edition.or(cluster.edition);
+        if edition.is_some() {
+            options.edition = edition;
+        } else {
+            found.assumed_edition = options.edition;
+        }
+        let problems = match render(STAND_IN, &options) {
+            Ok(output) => output.warnings,
+            Err(errors) => errors,
+        };
+        let in_file = |problem: Diagnostic| {
+            let object = problem.place.object.as_ref();
+            if self
+                .configs
+                .iter()
+                .any(|config| Some(&config.name) == object)
+            {
+                in_place(problem, self.configs, None)
+            } else {
+                cluster.in_file(problem)
+            }
+        };
+        found.diagnostics.extend(problems.into_iter().map(in_file));
+        found.configs += 1;
     }
 
     /// What is wrong with a stream: its policies first, then its configs.

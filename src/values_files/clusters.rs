@@ -5,16 +5,22 @@
 //! are reported at the place in the document that the values are from.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::str::FromStr as _;
 
 use super::chart::Chart;
 use super::parameters::{self, Parameter};
 use super::path::ValuesPath;
-use super::{Content, Part, Release, concerns_policies, config_field, literal, releases, sites};
+use super::{
+    Content, Part, Release, concerns_policies, config_field, literal, may_hold_values, releases,
+    sites,
+};
 use crate::vcluster::config::fields;
 use crate::vcluster::edition::Edition;
 use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::{Diagnostic, Location, Position};
+use manifest::documents::{self, Document};
+use manifest::line_index::LineIndex;
 use manifest::yaml::{Node, Tree};
 
 /// What a document says of virtual clusters.
@@ -24,15 +30,15 @@ pub struct Clusters {
     pub found: Vec<Cluster>,
     /// What is wrong before any config is looked at.
     pub problems: Vec<Diagnostic>,
+    /// The bytes of the documents that hold them. None of these holds a Secret.
+    pub quotable: Vec<Range<usize>>,
+    /// Whether there are documents of other kinds.
+    pub has_others: bool,
 }
 
 /// A virtual cluster with a config.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The name of its release, where the document says it.
-    pub name: Option<String>,
-    /// The namespace of its release, where the document says it.
-    pub namespace: Option<String>,
     /// The edition of the policies, where the document names the version of vCluster's chart.
     pub edition: Option<Edition>,
     layers: Vec<Layer>,
@@ -62,30 +68,68 @@ enum Positions {
     Parameters(Vec<(String, Position)>),
 }
 
-/// Finds the virtual clusters of a document that begins behind `lines` lines of its file.
-///
-/// `None` where the document is an object of another kind, or can't be read.
+/// Finds the virtual clusters of a file; `chart` says which chart it is for, if it is a values file.
 #[must_use]
-pub fn of_document(text: &str, lines: usize, place: &Location, chart: &Chart) -> Option<Clusters> {
-    let tree = Tree::parse(text).ok()?;
+pub fn of_file(text: &str, file: Option<&str>, chart: impl FnOnce() -> Chart) -> Clusters {
+    let place = Location {
+        file: file.map(str::to_owned),
+        ..Location::default()
+    };
+    let documents: Vec<Document> = documents::split(text.as_bytes()).collect();
+    let body = |document: &Document| text.get(document.body.clone()).unwrap_or_default();
     let mut clusters = Clusters::default();
-    for release in releases(tree.root()?, chart)? {
+    if !documents.iter().any(|d| may_hold_values(body(d))) {
+        clusters.has_others = true;
+        return clusters;
+    }
+    let chart = chart();
+    let lines = LineIndex::default();
+    for document in &documents {
+        let text_of = body(document);
+        let line = lines.line(text.as_bytes(), document.body.start);
+        let is_known = documents::says_nothing(text_of.as_bytes())
+            || (may_hold_values(text_of)
+                && of_document(text_of, line - 1, &place, &chart, &mut clusters));
+        if is_known {
+            clusters.quotable.push(document.span.clone());
+        } else {
+            clusters.has_others = true;
+        }
+    }
+    clusters
+}
+
+/// Finds the virtual clusters of a document that begins behind `lines` lines of its file. Says
+/// whether the document is a values file, or of a kind that holds values.
+fn of_document(
+    text: &str,
+    lines: usize,
+    place: &Location,
+    chart: &Chart,
+    clusters: &mut Clusters,
+) -> bool {
+    let Ok(tree) = Tree::parse(text) else {
+        return false;
+    };
+    let Some(releases) = tree.root().and_then(|root| releases(root, chart)) else {
+        return false;
+    };
+    for release in &releases {
         let place = Location {
             object: release.object.clone(),
             ..place.clone()
         };
-        let warnings: Vec<Diagnostic> = release.elsewhere_warnings(&place).collect();
         let before = clusters.found.len();
-        of_release(text, lines, &release, &place, &mut clusters);
-        // Values from elsewhere concern whoever has a virtual cluster, or may have one.
+        of_release(text, lines, release, &place, clusters);
+        // Other charts have values from elsewhere too, and they do not matter here.
         if clusters.found.len() > before || release.chart == Chart::VCluster {
-            let moved = warnings
-                .into_iter()
-                .map(|warning| moved_down(warning, lines));
+            let warnings = release.elsewhere_warnings(&place);
+            let moved = warnings.map(|warning| moved_down(warning, lines));
             clusters.problems.extend(moved);
         }
     }
-    Some(clusters)
+    // The objects of a list are of all kinds, and only some of them are known.
+    tree.root().is_some_and(|root| root.get("items").is_none())
 }
 
 fn of_release(
@@ -141,8 +185,6 @@ fn of_release(
     for layers in by_site {
         if layers.iter().any(Layer::has_config) {
             clusters.found.push(Cluster {
-                name: release.name.clone(),
-                namespace: release.namespace.clone(),
                 edition,
                 layers,
                 place: place.clone(),
@@ -227,8 +269,7 @@ impl Layer {
                 })
             }
             Content::Text(node) => {
-                let (text, positions) = of_text(text, lines, *node)?;
-                Ok(layer(text, positions))
+                of_text(text, lines, *node).map(|(text, positions)| layer(text, positions))
             }
             Content::Parameters(parameters) => {
                 let text = parameters::merged(parameters).to_string();

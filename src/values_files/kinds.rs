@@ -19,10 +19,6 @@ pub(super) struct Kind {
     pub(super) version: &'static str,
     /// Whether the chart is vCluster's where no name of a chart is given.
     pub(super) is_for_vcluster: bool,
-    /// From the root of the object: the name of the release and its namespace, the first that is
-    /// set.
-    pub(super) release_name: &'static [&'static str],
-    pub(super) namespace: &'static [&'static str],
     /// Below a release: where values are, in the order in which Helm merges them.
     pub(super) parts: &'static [(&'static str, Form)],
 }
@@ -77,8 +73,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "chart.spec.chart",
         version: "chart.spec.version",
         is_for_vcluster: false,
-        release_name: &["spec.releaseName", "metadata.name"],
-        namespace: &["spec.targetNamespace", "metadata.namespace"],
         parts: &[("valuesFrom[]", Form::Elsewhere), ("values", Form::Mapping)],
     },
     Kind {
@@ -88,8 +82,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "chart",
         version: "targetRevision",
         is_for_vcluster: false,
-        release_name: &["spec.source.helm.releaseName", "metadata.name"],
-        namespace: &["spec.destination.namespace"],
         parts: ARGOCD_PARTS,
     },
     Kind {
@@ -99,8 +91,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "chart",
         version: "targetRevision",
         is_for_vcluster: false,
-        release_name: &[],
-        namespace: &[],
         parts: ARGOCD_PARTS,
     },
     Kind {
@@ -113,8 +103,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "chart.name",
         version: "chart.version",
         is_for_vcluster: true,
-        release_name: &[],
-        namespace: &[],
         parts: &[("values", Form::Text)],
     },
     Kind {
@@ -124,8 +112,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "chart.name",
         version: "chart.version",
         is_for_vcluster: true,
-        release_name: &["metadata.name"],
-        namespace: &[],
         parts: &[("values", Form::Text)],
     },
     // The Cluster API provider for vCluster.
@@ -136,8 +122,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "chart.name",
         version: "chart.version",
         is_for_vcluster: true,
-        release_name: &["metadata.name"],
-        namespace: &["metadata.namespace"],
         parts: &[("values", Form::Text), ("valuesObject", Form::Mapping)],
     },
     Kind {
@@ -147,8 +131,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "name",
         version: "version",
         is_for_vcluster: false,
-        release_name: &[],
-        namespace: &[],
         parts: &[
             ("valuesFile", Form::Elsewhere),
             ("additionalValuesFiles[]", Form::Elsewhere),
@@ -163,8 +145,6 @@ pub(super) static KINDS: &[Kind] = &[
         chart: "",
         version: "",
         is_for_vcluster: true,
-        release_name: &[],
-        namespace: &[],
         parts: &[("spec", Form::Config)],
     },
 ];

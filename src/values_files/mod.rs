@@ -34,10 +34,6 @@ const MAX_LIST_DEPTH: usize = 8;
 pub struct Release<'a> {
     /// The object in words (`HelmRelease team-a/tenant`); `None` for a values file.
     pub object: Option<String>,
-    /// The name of the release, where the object says it.
-    pub name: Option<String>,
-    /// The namespace of the release, where the object says it.
-    pub namespace: Option<String>,
     /// The chart that the values are for.
     pub chart: Chart,
     /// The version of the chart, as it is written.
@@ -79,12 +75,17 @@ pub enum Content<'a> {
 /// alone.
 #[must_use]
 pub fn may_hold_values(document: &str) -> bool {
-    let kind = document.lines().find_map(|line| line.strip_prefix("kind:"));
-    kind.is_none_or(|kind| {
-        let kind = kind.split('#').next().unwrap_or_default().trim();
-        let kind = kind.trim_matches(['"', '\'']);
-        kind.is_empty() || kind.ends_with("List") || KINDS.iter().any(|known| known.name == kind)
-    })
+    let names_a_kind = || KINDS.iter().any(|kind| document.contains(kind.name));
+    match document.lines().find_map(|line| line.strip_prefix("kind:")) {
+        Some(kind) => {
+            let kind = kind.split('#').next().unwrap_or_default().trim();
+            let kind = kind.trim_matches(['"', '\'']);
+            let is_known = KINDS.iter().any(|known| known.name == kind);
+            is_known || ((kind.is_empty() || kind.ends_with("List")) && names_a_kind())
+        }
+        // JSON has the field anywhere.
+        None => !document.contains("\"kind\"") || names_a_kind(),
+    }
 }
 
 /// The values of Helm releases in a document; `None` for an object of another kind.
@@ -106,8 +107,6 @@ pub fn releases<'a>(root: Node<'a>, chart: &Chart) -> Option<Vec<Release<'a>>> {
 fn of_values_file<'a>(root: Node<'a>, chart: &Chart) -> Release<'a> {
     Release {
         object: None,
-        name: None,
-        namespace: None,
         chart: chart.clone(),
         chart_version: None,
         parts: vec![Part {
@@ -160,8 +159,6 @@ fn of_object<'a>(
     };
     let mut release = Release {
         object: Some(describe(kind, object)),
-        name: first_text(object, kind.release_name),
-        namespace: first_text(object, kind.namespace),
         chart,
         chart_version: first_text(node, &[kind.version]),
         parts: Vec::new(),

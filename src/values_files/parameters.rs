@@ -44,6 +44,16 @@ pub(super) fn of_map(map: Node<'_>) -> Vec<Parameter> {
         .collect()
 }
 
+/// The values that names and values as for `helm --set` make together.
+#[must_use]
+pub fn values<'p>(set: impl Iterator<Item = (&'p str, &'p str)>) -> Value {
+    let nowhere = Position { line: 1, column: 1 };
+    let parameters: Vec<Parameter> = set
+        .map(|(name, value)| parameter(name.to_owned(), nowhere, value, false))
+        .collect();
+    merged(&parameters)
+}
+
 /// The value that all parameters make together.
 pub(super) fn merged(parameters: &[Parameter]) -> Value {
     let mut root = Value::Object(Map::new());

@@ -410,6 +410,56 @@ fn dependencies_are_built_where_none_is_there() {
     }
 }
 
+/// A chart that depends on vCluster passes to it only the values below the dependency's alias.
+fn a_config_outside_of_the_dependency_is_reported() {
+    let checkout = Checkout::new();
+    fs::create_dir_all(checkout.path("repo/apps/wrapper/charts")).expect("a folder");
+    fs::rename(
+        checkout.app(),
+        checkout.path("repo/apps/wrapper/charts/vcluster"),
+    )
+    .expect("moved");
+    fs::rename(checkout.path("repo/apps/wrapper"), checkout.app()).expect("moved");
+    checkout.write(
+        "repo/apps/a/Chart.yaml",
+        "apiVersion: v2\nname: wrapper\nversion: 1.0.0\ndependencies:\n\
+         - {name: vcluster, alias: blue, version: 0.31.0, repository: \"\"}\n",
+    );
+    let on = "policies: {networkPolicy: {enabled: true}}\n";
+    checkout.write("repo/apps/a/outside.yaml", on);
+    checkout.write("repo/apps/a/below.yaml", &format!("blue:\n  {on}"));
+    let warning = "warning[VNP128]: policies.networkPolicy: the config is outside of the values";
+    for helm in ALL {
+        let run = checkout.with(helm, &values_files(&["below.yaml"]));
+        assert_eq!(
+            policies(&run.printed()),
+            both("my-vcluster", "team-x"),
+            "{helm}"
+        );
+        let warned = [
+            values_files(&["outside.yaml"]),
+            json!([{"name": "values", "string": on}]),
+            json!([{"name": "set", "map": {"policies.networkPolicy.enabled": "true"}}]),
+        ];
+        for parameters in warned {
+            let run = checkout.with(helm, &parameters);
+            assert_eq!(run.code, Some(0), "{helm}: {}", run.stderr);
+            assert_eq!(policies(&run.stdout), [], "{helm}");
+            assert!(run.stderr.contains(warning), "{helm}: {}", run.stderr);
+            assert!(
+                run.stderr.contains("write it as blue.policies"),
+                "{helm}: {}",
+                run.stderr
+            );
+            assert!(
+                run.stderr.contains("NOT ISOLATED"),
+                "{helm}: {}",
+                run.stderr
+            );
+        }
+    }
+}
+
 fn the_manifests_fit_together() {
     let plugin = manifest("plugin.yaml");
     assert_eq!(plugin["kind"], "ConfigManagementPlugin");
@@ -480,6 +530,7 @@ crate::registry::tests! {
         the_folders_of_helm_are_private_and_go_away,
         a_release_name_is_no_option,
         dependencies_are_built_where_none_is_there,
+        a_config_outside_of_the_dependency_is_reported,
         the_manifests_fit_together,
     ],
 }

@@ -157,7 +157,7 @@ fn install() {
 }
 
 fn argocd() {
-    assert_eq!(ALL.map(|helm| run("argocd.md", helm, on_path)), [1, 1, 1]);
+    assert_eq!(ALL.map(|helm| run("argocd.md", helm, on_path)), [2, 2, 2]);
 }
 
 fn integrations() {
