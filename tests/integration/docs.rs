@@ -163,7 +163,7 @@ fn argocd() {
 fn integrations() {
     assert_eq!(
         ALL.map(|helm| run("integrations.md", helm, on_path)),
-        [6, 6, 6]
+        [7, 7, 7]
     );
 }
 

@@ -31,6 +31,7 @@ mod argocd;
 mod audit;
 mod cases;
 mod check;
+mod ci;
 mod corpus;
 mod diff;
 mod diff_random;
@@ -72,6 +73,7 @@ fn functions() -> Vec<Test> {
         audit::TESTS,
         cases::TESTS,
         check::TESTS,
+        ci::TESTS,
         diff::TESTS,
         diff_random::TESTS,
         docs::TESTS,
