@@ -111,7 +111,7 @@ fn migrate_document(
         problem.place = Location {
             object: found.object.or_else(|| place.object.clone()),
             path: found.path,
-            position: found.position.map(|position| moved_down(position, lines)),
+            position: found.position.map(|position| position.behind_lines(lines)),
             ..place.clone()
         };
         problem
@@ -201,13 +201,6 @@ fn beyond_rewriting(moves: &[Move], line: Option<usize>) -> Diagnostic {
             position: line.map(|line| Position { line, column: 1 }),
             ..Location::default()
         })
-}
-
-fn moved_down(position: Position, lines: usize) -> Position {
-    Position {
-        line: position.line + lines,
-        ..position
-    }
 }
 
 /// The networkPolicy object of values, and its path.
@@ -372,7 +365,7 @@ impl<'t> Rewrite<'t> {
         let (start, lines) = (literal.range.start, literal.lines_before);
         let in_text = |mut problem: Diagnostic| {
             let position = problem.place.position;
-            problem.place.position = position.map(|position| moved_down(position, lines));
+            problem.place.position = position.map(|position| position.behind_lines(lines));
             problem
         };
         self.edits.extend(inner.edits.into_iter().map(|edit| Edit {

@@ -273,8 +273,9 @@ impl Layer {
             }
             Content::Parameters(parameters) => {
                 let text = parameters::merged(parameters).to_string();
-                let position =
-                    |p: &Parameter| Some((p.path.as_ref()?.to_string(), moved(p.position, lines)));
+                let position = |p: &Parameter| {
+                    Some((p.path.as_ref()?.to_string(), p.position.behind_lines(lines)))
+                };
                 let positions = parameters.iter().filter_map(position).collect();
                 Ok(layer(text, Positions::Parameters(positions)))
             }
@@ -349,7 +350,7 @@ fn of_text(
         let positions = Positions::Lines(lines + literal.lines_before);
         return Ok((text.to_owned(), positions));
     }
-    let position = moved(node.position(), lines);
+    let position = node.position().behind_lines(lines);
     let text = node.text().unwrap_or_default();
     if let Err(error) = Tree::parse(&text) {
         let problem = Diagnostic::error(format!("the values are not YAML: {}", error.message));
@@ -372,7 +373,7 @@ fn cut_out(document: &str, node: Node<'_>, base: &Positions) -> (String, Positio
         Tree::parse(&text).is_ok_and(|tree| tree.root().is_some_and(|root| root.to_json() == json));
     match base {
         Positions::Lines(lines) if is_same => (text, Positions::Lines(lines + at.line - 1)),
-        Positions::Lines(lines) => (json.to_string(), Positions::At(moved(at, *lines))),
+        Positions::Lines(lines) => (json.to_string(), Positions::At(at.behind_lines(*lines))),
         other => (json.to_string(), other.clone()),
     }
 }
@@ -381,7 +382,7 @@ impl Positions {
     fn in_file(&self, field: &str, position: Option<Position>) -> Position {
         let start = Position { line: 1, column: 1 };
         match self {
-            Self::Lines(lines) => moved(position.unwrap_or(start), *lines),
+            Self::Lines(lines) => position.unwrap_or(start).behind_lines(*lines),
             Self::At(position) => *position,
             Self::Parameters(positions) => {
                 // The parameter of the field, of a part of it, or of what it is a part of.
@@ -396,17 +397,10 @@ impl Positions {
     }
 }
 
-fn moved(position: Position, lines: usize) -> Position {
-    Position {
-        line: position.line + lines,
-        ..position
-    }
-}
-
 fn moved_down(mut problem: Diagnostic, lines: usize) -> Diagnostic {
     problem.place.position = problem
         .place
         .position
-        .map(|position| moved(position, lines));
+        .map(|position| position.behind_lines(lines));
     problem
 }

@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::helm::{ALL, FILTER, Helm, Run, kubectl};
@@ -65,29 +65,66 @@ fn fits(shown: &str, printed: &str) -> bool {
     open || rest.is_empty()
 }
 
+/// Where the examples of a page run: a home, in it a folder `work`, and the plugin's repository.
+struct Workplace {
+    home: tempfile::TempDir,
+    host: Host,
+}
+
+impl Workplace {
+    fn new(helm: Helm) -> Self {
+        let place = Self {
+            home: tempfile::tempdir().expect("a folder"),
+            host: Host::with(VERSION),
+        };
+        repository(&place.path("repos/vcluster-netpol"));
+        let work = place.path("work");
+        fs::create_dir_all(&work).expect("a folder");
+        let mut copy = Command::new("cp");
+        copy.arg("-r")
+            .arg(Path::new(ROOT).join("tests/charts/vcluster-mini"))
+            .arg(work.join("vcluster"));
+        done(&mut copy);
+        let on = "policies: {networkPolicy: {enabled: true}}\n";
+        fs::write(work.join("values.yaml"), on).expect("values");
+        fs::write(work.join("vcluster/values-on.yaml"), on).expect("values");
+        fs::create_dir_all(place.path("bin")).expect("a folder");
+        symlink(helm.program(), place.path("bin/helm")).expect("a link");
+        let kubectl = kubectl(helm, [""; 0]);
+        symlink(kubectl.get_program(), place.path("bin/kubectl")).expect("a link");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Runs the lines of an example.
+    fn shell(&self, lines: &str) -> Run {
+        let repository = self.path("repos/vcluster-netpol");
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-euc", lines])
+            .current_dir(self.path("work"))
+            .env_clear()
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", self.path("bin").display()),
+            )
+            .env("HOME", self.home.path())
+            .env("KUBECONFIG", self.path("no-cluster"))
+            .env("REPO", format!("file://{}", repository.display()))
+            .env("VCLUSTER_NETPOL_BASE_URL", self.host.url());
+        Run::of(&mut shell, "")
+    }
+}
+
 /// Runs the examples of a page with one Helm, and returns how many there were.
 fn run(name: &str, helm: Helm, prepare: impl Fn(&Path)) -> usize {
     let page = fs::read_to_string(Path::new(ROOT).join("docs").join(name)).expect("a page");
-    let home = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| home.path().join(name);
-    let host = Host::with(VERSION);
-    repository(&path("repos/vcluster-netpol"));
-    let work = path("work");
-    fs::create_dir_all(&work).expect("a folder");
-    let mut copy = Command::new("cp");
-    copy.arg("-r")
-        .arg(Path::new(ROOT).join("tests/charts/vcluster-mini"))
-        .arg(work.join("vcluster"));
-    done(&mut copy);
-    let on = "policies: {networkPolicy: {enabled: true}}\n";
-    fs::write(work.join("values.yaml"), on).expect("values");
-    fs::write(work.join("vcluster/values-on.yaml"), on).expect("values");
-    fs::create_dir_all(path("bin")).expect("a folder");
-    symlink(helm.program(), path("bin/helm")).expect("a link");
-    let kubectl = kubectl(helm, [""; 0]);
-    symlink(kubectl.get_program(), path("bin/kubectl")).expect("a link");
-    prepare(home.path());
-
+    let place = Workplace::new(helm);
+    prepare(place.home.path());
+    let family = if helm.is_four() { "helm4" } else { "helm3" };
     let mut last: Option<Run> = None;
     let mut count = 0;
     for block in blocks(&page) {
@@ -95,37 +132,19 @@ fn run(name: &str, helm: Helm, prepare: impl Fn(&Path)) -> usize {
         match words.as_slice() {
             ["sh", "run", of @ ..] => {
                 last = None;
-                let family = if helm.is_four() { "helm4" } else { "helm3" };
                 if !of.is_empty() && of != [family] {
                     continue;
                 }
                 count += 1;
-                let mut shell = Command::new("sh");
-                shell
-                    .args(["-euc", &block.text])
-                    .current_dir(&work)
-                    .env_clear()
-                    .env("PATH", format!("{}:/usr/bin:/bin", path("bin").display()))
-                    .env("HOME", home.path())
-                    .env("KUBECONFIG", path("no-cluster"))
-                    .env(
-                        "REPO",
-                        format!("file://{}", path("repos/vcluster-netpol").display()),
-                    )
-                    .env("VCLUSTER_NETPOL_BASE_URL", host.url());
-                let ran = Run::of(&mut shell, "");
-                assert_eq!(
-                    ran.code,
-                    Some(0),
-                    "{name}, {helm}:\n{}\n{}",
-                    block.text,
-                    ran.stderr
-                );
+                let ran = place.shell(&block.text);
+                let (text, stderr) = (&block.text, &ran.stderr);
+                assert_eq!(ran.code, Some(0), "{name}, {helm}:\n{text}\n{stderr}");
                 last = Some(ran);
             }
             ["yaml", file] if file.starts_with("file=") => {
                 serde_yaml::from_str::<serde_yaml::Value>(&block.text).expect("YAML");
-                fs::write(work.join(&file["file=".len()..]), &block.text).expect("a file");
+                let file = place.path("work").join(&file["file=".len()..]);
+                fs::write(file, &block.text).expect("a file");
             }
             ["text", "output"] => {
                 let Some(ran) = last.take() else { continue };

@@ -83,37 +83,23 @@ fn a_command_that_fails_passes_its_code_and_its_stderr_on_and_nothing_else() {
 
 fn a_command_that_a_signal_ended_has_failed() {
     let run = shell(&[], "echo 'kind: ConfigMap'; kill -15 $$");
-    assert_eq!((run.code, run.stdout.as_str()), (Some(128 + 15), ""));
-    assert!(run.stderr.contains("signal 15"), "{}", run.stderr);
+    run.assert_refused(128 + 15, "signal 15");
 }
 
 fn a_command_that_is_not_there_or_cannot_run_is_named() {
     let run = exec(&["--", "no-such-program-anywhere", "template"]);
-    assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
-    assert!(
-        run.stderr
-            .contains("can't run no-such-program-anywhere: there is no such program"),
-        "{}",
-        run.stderr
+    run.assert_refused(
+        3,
+        "can't run no-such-program-anywhere: there is no such program",
     );
     let run = exec(&["--", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
-    assert!(
-        run.stderr.contains("no program that this user may run"),
-        "{}",
-        run.stderr
-    );
+    run.assert_refused(3, "no program that this user may run");
 }
 
 fn without_a_command_the_call_is_wrong() {
     for words in [&[][..], &["--"], &["helm", "template"]] {
         let run = exec(words);
-        assert_eq!(
-            (run.code, run.stdout.as_str()),
-            (Some(2), ""),
-            "{}",
-            run.stderr
-        );
+        run.assert_refused(2, "");
     }
 }
 

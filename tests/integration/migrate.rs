@@ -133,6 +133,20 @@ pub(crate) mod random {
         .any(|path| node.dig(path).is_some())
     }
 
+    /// The beginning of a document, up to the indentation of the values in it, and their path.
+    const EMBEDDED: [(&str, &str); 4] = [
+        ("tenants:\n  blue:\n     ", "tenants.blue"),
+        ("kind: HelmRelease\nspec:\n  values:\n    ", "spec.values"),
+        (
+            "kind: Application\nspec:\n  sources:\n  - helm:\n      values: | # text\n          ",
+            "spec.sources[0].helm.values",
+        ),
+        (
+            "kind: VCluster\nspec:\n  helmRelease:\n    values: |+\n\n     ",
+            "spec.helmRelease.values",
+        ),
+    ];
+
     proptest! {
         fn settings_are_the_same_before_and_after(config in config(), flow in 0..3) {
             let values = json!({"a": 1, "policies": {"networkPolicy": config}, "z": [2]});
@@ -161,13 +175,38 @@ pub(crate) mod random {
             }
         }
 
+        /// Values in an object change as the same values in a file of their own.
+        fn embedded_values_change_as_plain_ones(config in config()) {
+            let values = json!({"a": "x\n\ny\n", "policies": {"networkPolicy": config}, "z": [2]});
+            let plain = run(&serde_yaml::to_string(&values).unwrap());
+            for (head, path) in EMBEDDED {
+                let indentation = head.lines().last().unwrap_or_default();
+                let text = serde_yaml::to_string(&values).unwrap();
+                let lines: Vec<&str> = text.lines().collect();
+                let lines = lines.join(&format!("\n{indentation}"));
+                let before = format!("{head}{lines}\n");
+                let after = run(&before);
+                prop_assert_eq!(plain.is_ok(), after.is_ok(), "{}\n{:?}", before, after);
+                let (Ok(plain), Ok(after)) = (&plain, &after) else { continue };
+                let tree = Tree::parse(after).unwrap();
+                let embedded = tree.root().unwrap().at_path(path).unwrap();
+                let embedded = match embedded.text() {
+                    Some(text) => Tree::parse(&text).unwrap().root().unwrap().to_json(),
+                    None => embedded.to_json(),
+                };
+                let plain = Tree::parse(plain).unwrap().root().unwrap().to_json();
+                prop_assert_eq!(plain, embedded, "{}", after);
+                prop_assert_eq!(run(after), Ok(after.clone()));
+            }
+        }
+
         fn any_text_is_survived(text in r"(?s)(policies:|networkPolicy:|extraWorkloadRules:|\{|\}|\[|\]|- |#|\n|  |&a|\*a|[a-z]|:|\||é){0,40}") {
             let _ = run(&text);
         }
     }
 
     crate::registry::tests! {
-        fast: [settings_are_the_same_before_and_after, any_text_is_survived],
+        fast: [settings_are_the_same_before_and_after, embedded_values_change_as_plain_ones, any_text_is_survived],
     }
 }
 
@@ -223,21 +262,13 @@ pub(crate) mod in_place {
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
     use std::path::Path;
-    use std::process::{Command, Output};
+    use std::process::Command;
 
     use tempfile::TempDir;
 
-    const OLD: &str = "policies:\n  networkPolicy:\n    extraWorkloadRules:\n    - {}\n";
+    use crate::support::helm::{FILTER, Run, shell};
 
-    /// Runs a line of a shell in a folder, in which `$PROGRAM` is ours.
-    fn shell(folder: &Path, line: &str) -> Output {
-        Command::new("sh")
-            .args(["-c", line])
-            .env("PROGRAM", env!("CARGO_BIN_EXE_vcluster-netpol"))
-            .current_dir(folder)
-            .output()
-            .unwrap()
-    }
+    const OLD: &str = "policies:\n  networkPolicy:\n    extraWorkloadRules:\n    - {}\n";
 
     /// A folder with an old file in it.
     fn folder() -> TempDir {
@@ -261,10 +292,6 @@ pub(crate) mod in_place {
         fs::read_dir(folder.path()).unwrap().count()
     }
 
-    fn stderr(output: &Output) -> String {
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
-
     fn mode_and_links_stay() {
         let folder = folder();
         let file = folder.path().join("a.yaml");
@@ -275,8 +302,8 @@ pub(crate) mod in_place {
             folder.path(),
             "umask 077; \"$PROGRAM\" migrate -i link-to-link",
         );
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert!(stderr(&output).contains("link-to-link:3: "));
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        assert!(output.stderr.contains("link-to-link:3: "));
         assert!(read(&folder, "a.yaml").contains("egress:"));
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o640);
         let link = fs::read_link(folder.path().join("link")).unwrap();
@@ -292,22 +319,26 @@ pub(crate) mod in_place {
             return;
         }
         let output = shell(folder.path(), "\"$PROGRAM\" migrate -i a.yaml");
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
         let now = fs::metadata(&file).unwrap();
         assert_eq!((now.uid(), now.gid()), (12345, 54321));
         assert!(read(&folder, "a.yaml").contains("egress:"));
     }
 
+    /// Migrates files where no file may be larger than a block, which is an error.
+    fn migrate_with_limit(folder: &TempDir, files: &str) -> Run {
+        // The limit is an error for who ignores its signal, as a full disk is for everybody.
+        let line = format!("trap '' XFSZ; ulimit -f 1; exec \"$PROGRAM\" migrate -i {files}");
+        let output = shell(folder.path(), &line);
+        assert_eq!(output.code, Some(3), "{}", output.stderr);
+        output
+    }
+
     fn a_file_that_cannot_be_written_whole_is_left_as_it_was() {
         let folder = folder();
         let text = large(&folder);
-        // The limit is an error for who ignores its signal, as a full disk is for everybody.
-        let output = shell(
-            folder.path(),
-            "trap '' XFSZ; ulimit -f 1; exec \"$PROGRAM\" migrate -i a.yaml",
-        );
-        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-        let said = stderr(&output);
+        let output = migrate_with_limit(&folder, "a.yaml");
+        let said = &output.stderr;
         assert!(said.contains("a.yaml, which is left as it was"), "{said}");
         assert!(!said.contains(" -> "), "nothing has moved: {said}");
         assert_eq!(read(&folder, "a.yaml"), text);
@@ -318,14 +349,10 @@ pub(crate) mod in_place {
         let folder = folder();
         let text = large(&folder);
         fs::write(folder.path().join("0.yaml"), OLD).unwrap();
-        let output = shell(
-            folder.path(),
-            "trap '' XFSZ; ulimit -f 1; exec \"$PROGRAM\" migrate -i 0.yaml a.yaml",
-        );
-        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        let output = migrate_with_limit(&folder, "0.yaml a.yaml");
         assert_eq!(read(&folder, "0.yaml"), OLD);
         assert_eq!(read(&folder, "a.yaml"), text);
-        assert!(!stderr(&output).contains(" -> "));
+        assert!(!output.stderr.contains(" -> "));
         assert_eq!(names(&folder), 2);
     }
 
@@ -336,7 +363,7 @@ pub(crate) mod in_place {
             folder.path(),
             "ulimit -c 0; ulimit -f 1; exec \"$PROGRAM\" migrate -i a.yaml",
         );
-        assert_eq!(output.status.code(), None, "a signal ends it");
+        assert_eq!(output.code, None, "a signal ends it");
         assert_eq!(read(&folder, "a.yaml"), text);
     }
 
@@ -347,8 +374,8 @@ pub(crate) mod in_place {
             folder.path(),
             "\"$PROGRAM\" migrate -i a.yaml ./a.yaml link",
         );
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert_eq!(stderr(&output).matches(" -> ").count(), 1);
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        assert_eq!(output.stderr.matches(" -> ").count(), 1);
         assert!(read(&folder, "a.yaml").contains("egress:"));
     }
 
@@ -362,17 +389,13 @@ pub(crate) mod in_place {
             let folder = folder();
             let line = format!("{prepare}; \"$PROGRAM\" migrate -i {file}");
             let output = shell(folder.path(), &line);
-            assert_eq!(output.status.code(), Some(3), "{line}: {}", stderr(&output));
-            assert!(
-                stderr(&output).contains(said),
-                "{line}: {}",
-                stderr(&output)
-            );
+            assert_eq!(output.code, Some(3), "{line}: {}", output.stderr);
+            assert!(output.stderr.contains(said), "{line}: {}", output.stderr);
             assert_eq!(read(&folder, "a.yaml"), OLD, "{line}");
         }
         let folder = folder();
         let output = shell(folder.path(), "\"$PROGRAM\" migrate -i - <a.yaml");
-        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert_eq!(output.code, Some(2), "{}", output.stderr);
         assert_eq!(names(&folder), 1, "no file is called -");
     }
 
@@ -383,8 +406,8 @@ pub(crate) mod in_place {
         let is_root = fs::write(folder.path().join("probe"), "").is_ok();
         if !is_root {
             let output = shell(folder.path(), "\"$PROGRAM\" migrate -i a.yaml");
-            assert_eq!(output.status.code(), Some(3));
-            assert!(stderr(&output).contains("make the folder writable"));
+            assert_eq!(output.code, Some(3));
+            assert!(output.stderr.contains("make the folder writable"));
             assert_eq!(read(&folder, "a.yaml"), OLD);
         }
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -394,7 +417,7 @@ pub(crate) mod in_place {
         let folder = folder();
         for line in ["migrate a.yaml", "migrate <a.yaml", "migrate - <a.yaml"] {
             let output = shell(folder.path(), &format!("\"$PROGRAM\" {line} >>a.yaml"));
-            assert_eq!(output.status.code(), Some(3), "{line}");
+            assert_eq!(output.code, Some(3), "{line}");
             assert_eq!(read(&folder, "a.yaml"), OLD, "{line}");
         }
     }
@@ -403,13 +426,10 @@ pub(crate) mod in_place {
         let folder = tempfile::tempdir().unwrap();
         let name = std::ffi::OsStr::from_bytes(b"\xffa.yaml");
         fs::write(folder.path().join(name), OLD).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_vcluster-netpol"))
-            .args(["migrate", "-i"])
-            .arg(name)
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let mut command = Command::new(FILTER);
+        command.args(["migrate", "-i"]).arg(name);
+        let output = Run::of(command.current_dir(folder.path()), "");
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
         let text = fs::read_to_string(folder.path().join(name)).unwrap();
         assert!(text.contains("egress:"));
     }

@@ -152,12 +152,7 @@ fn the_report_tells_warnings_and_errors_too() {
 
 fn a_report_that_cannot_be_written_is_an_error_and_nothing_goes_out() {
     let run = filter(&["--report=/no/such/folder/report.json"], STREAM);
-    assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
-    assert!(
-        run.stderr.contains("can't write the report"),
-        "{}",
-        run.stderr
-    );
+    run.assert_refused(3, "can't write the report");
 }
 
 fn completions_know_the_commands_and_options() {
@@ -200,9 +195,7 @@ fn every_command_has_a_manual_page() {
 fn shell(folder: &std::path::Path, line: &str) -> Run {
     fs::write(folder.join("stream.yaml"), STREAM).expect("a file");
     fs::write(folder.join("values.yaml"), VALUES).expect("a file");
-    let mut command = Command::new("sh");
-    command.args(["-c", line]).env("PROGRAM", FILTER);
-    Run::of(command.current_dir(folder), "")
+    crate::support::helm::shell(folder, line)
 }
 
 /// What fails with exit code 3, each with a word of the message.

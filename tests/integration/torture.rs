@@ -50,94 +50,67 @@ fn streams_of_the_folder() -> ClusterSummary<Case> {
     Ok(files(&folder, "yaml").into_iter().map(case).collect())
 }
 
+/// Lists and mappings that grow with each level: a name, the lowest level, each other one (`N` is
+/// the number of the level below), and how many there are.
+const TOWERS: [(&str, &str, &str, usize); 9] = [
+    (
+        "lists of aliases",
+        "[x, x, x, x]",
+        "[*aN, *aN, *aN, *aN]",
+        16,
+    ),
+    (
+        "mappings of aliases",
+        "{k: v}",
+        "{a: *aN, b: *aN, c: *aN}",
+        20,
+    ),
+    ("aliases as keys", "k", "{? [*aN, *aN, *aN] : v}", 20),
+    ("merges of lists", "{k: v}", "{<<: [*aN, *aN, *aN]}", 20),
+    (
+        "merges of merges",
+        "{k: v}",
+        "{<<: *aN, <<: *aN, <<: *aN}",
+        20,
+    ),
+    (
+        "merges beside aliases",
+        "{k: v}",
+        "{<<: [*aN, *aN], l: *aN}",
+        20,
+    ),
+    ("a chain of merges", "{k: v}", "{<<: *aN}", 24_500),
+    ("a chain of lists", "[k]", "[*aN]", 24_500),
+    ("a chain of values", "{k: v}", "{k: *aN}", 24_500),
+];
+
+/// One of [`TOWERS`], in YAML.
+fn tower(base: &str, level: &str, height: usize) -> String {
+    let level = |i: usize| format!("&a{} {}", i + 1, level.replace('N', &i.to_string()));
+    let levels: Vec<String> = (0..height).map(level).collect();
+    format!("- &a0 {base}\n- {}\n", levels.join("\n- "))
+}
+
 /// Values that are small as text, and huge, deep or slow to whoever follows aliases and merge keys.
 fn bombs() -> Vec<(&'static str, String)> {
-    let tower = |base: &str, level: fn(usize) -> String, height: usize| {
-        let levels: Vec<String> = (0..height).map(level).collect();
-        format!("- &a0 {base}\n- {}\n", levels.join("\n- "))
-    };
-    vec![
-        (
-            "lists of aliases",
-            tower(
-                "[x, x, x, x]",
-                |i| format!("&a{} [*a{i}, *a{i}, *a{i}, *a{i}]", i + 1),
-                16,
-            ),
-        ),
-        (
-            "mappings of aliases",
-            tower(
-                "{k: v}",
-                |i| format!("&a{} {{a: *a{i}, b: *a{i}, c: *a{i}}}", i + 1),
-                20,
-            ),
-        ),
-        (
-            "aliases as keys",
-            tower(
-                "k",
-                |i| format!("&a{} {{? [*a{i}, *a{i}, *a{i}] : v}}", i + 1),
-                20,
-            ),
-        ),
-        (
-            "merges of lists",
-            tower(
-                "{k: v}",
-                |i| format!("&a{} {{<<: [*a{i}, *a{i}, *a{i}]}}", i + 1),
-                20,
-            ),
-        ),
-        (
-            "merges of merges",
-            tower(
-                "{k: v}",
-                |i| format!("&a{} {{<<: *a{i}, <<: *a{i}, <<: *a{i}}}", i + 1),
-                20,
-            ),
-        ),
-        (
-            "merges beside aliases",
-            tower(
-                "{k: v}",
-                |i| format!("&a{} {{<<: [*a{i}, *a{i}], l: *a{i}}}", i + 1),
-                20,
-            ),
-        ),
-        (
-            "a chain of merges",
-            tower("{k: v}", |i| format!("&a{} {{<<: *a{i}}}", i + 1), 24_500),
-        ),
-        (
-            "a chain of lists",
-            tower("[k]", |i| format!("&a{} [*a{i}]", i + 1), 24_500),
-        ),
-        (
-            "a chain of values",
-            tower("{k: v}", |i| format!("&a{} {{k: *a{i}}}", i + 1), 24_500),
-        ),
+    let long_text = "x".repeat(9000);
+    let aliases = "*a0, ".repeat(9000);
+    let others = [
         (
             "one long text many times",
-            format!(
-                "- &a0 \"{}\"\n- [{}]\n",
-                "x".repeat(9000),
-                "*a0, ".repeat(9000)
-            ),
+            format!("- &a0 \"{long_text}\"\n- [{aliases}]\n"),
         ),
         (
             "a text that doubles",
-            tower(
-                &"x".repeat(500),
-                |i| format!("&a{} [*a{i}, *a{i}]", i + 1),
-                24,
-            ),
+            tower(&"x".repeat(500), "[*aN, *aN]", 24),
         ),
         ("brackets", format!("- {}\n", "[".repeat(100_000))),
         ("braces", format!("- {}\n", "{a: ".repeat(100_000))),
         ("dashes", format!("- {}\n", "- ".repeat(100_000))),
         ("an anchor in itself", "- &a0 {k: [*a0]}\n".to_owned()),
-    ]
+    ];
+    let towers = TOWERS.map(|(name, base, level, height)| (name, tower(base, level, height)));
+    towers.into_iter().chain(others).collect()
 }
 
 /// Runs a command with a text as its input; an error where it takes long or crashes.

@@ -40,6 +40,17 @@ pub struct Position {
     pub column: usize,
 }
 
+impl Position {
+    /// The same point of a text that begins behind so many lines of a file.
+    #[must_use]
+    pub fn behind_lines(self, lines: usize) -> Self {
+        Self {
+            line: self.line + lines,
+            ..self
+        }
+    }
+}
+
 /// Whether a message may hold values of the text that it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quoting {

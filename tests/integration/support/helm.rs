@@ -65,12 +65,27 @@ impl Run {
         }
     }
 
+    /// Asserts that it failed with this code, that it printed nothing, and what it said.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, code: i32, said: &str) {
+        let (stdout, stderr) = (self.stdout.as_str(), &self.stderr);
+        assert_eq!((self.code, stdout), (Some(code), ""), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+
     /// What it printed, if it ended well.
     #[track_caller]
     pub(crate) fn printed(self) -> String {
         assert_eq!(self.code, Some(0), "it failed:\n{}", self.stderr);
         self.stdout
     }
+}
+
+/// Runs a line of a shell in a folder, in which `$PROGRAM` is ours.
+pub(crate) fn shell(folder: &Path, line: &str) -> Run {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).env("PROGRAM", FILTER);
+    Run::of(command.current_dir(folder), "")
 }
 
 /// One of the Helms.
