@@ -191,7 +191,7 @@ fn bomb(value: &str) -> Result<(), String> {
     expect(
         &[&["check", "--policies", "policy.yaml"], &question[..]].concat(),
         "",
-        Some(2),
+        Some(1),
     )?;
     expect(&["explain", "policy.yaml"], "", None)?;
     expect(&["explain", "config.yaml"], "", None)?;
