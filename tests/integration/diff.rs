@@ -66,7 +66,7 @@ fn lists() -> impl Strategy<Value = Lists> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     fn nothing_changes_from_a_config_to_itself_in_any_order(lists in lists()) {
         prop_assert!(diff(&lists, &lists).is_empty());

@@ -485,7 +485,6 @@ fn config() -> ProptestConfig {
         .and_then(|cases| cases.parse().ok());
     ProptestConfig {
         cases: cases.unwrap_or(60),
-        failure_persistence: None,
         ..ProptestConfig::default()
     }
 }

@@ -498,7 +498,7 @@ const CIDRS: [&str; 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
     /// What the expressions accept is inside of what the config allows, for any config.
     fn synced_policies_never_open_more_than_the_config(

@@ -262,7 +262,7 @@ fn policies() -> impl Strategy<Value = Vec<Value>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::reach_random::config() })]
+    #![proptest_config(crate::reach_random::config())]
 
     fn both_readings_of_the_tiers_agree_on_every_packet(world in model(), tiers in policies()) {
         let mut text = manifest_of(&world);
