@@ -23,8 +23,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::explain::diff::Diff;
 use crate::explain::origins;
+use crate::explain::tenant::TenantReport;
 use crate::filter::clusters::{self, ClusterPlan, PlannedCluster};
 use crate::filter::{GeneratedPolicies, Options, Requirement};
+use crate::tenant::{Tenant, worst_tenants};
 use crate::vcluster::actors::{COMPANION_PREFIXES, MANAGED_BY, POLICY_PREFIXES};
 use crate::vcluster::mapped::MappedNamespaces;
 use crate::vcluster::policies::Role;
@@ -91,6 +93,9 @@ pub struct ClusterAudit {
     pub place: Location,
     /// What its values need and the policies block, and what they open. The verdict is not about it.
     pub notes: Vec<Diagnostic>,
+    /// What a tenant reaches that uses all that it may do, by the policies that are there, where it
+    /// was asked for. The verdict is not about it.
+    pub worst_tenant: Option<TenantReport>,
 }
 
 impl StreamAudit {
@@ -134,6 +139,7 @@ impl ClusterAudit {
             findings: Vec::new(),
             place: planned.place.clone(),
             notes: policies_of(planned).map_or_else(Vec::new, |made| made.notes.clone()),
+            worst_tenant: None,
         }
     }
 }
@@ -223,6 +229,8 @@ pub struct AuditOptions {
     pub companions: bool,
     /// Say who reaches whom among the virtual clusters.
     pub reach: bool,
+    /// Say what a tenant reaches that uses all that it may do.
+    pub worst_tenant: bool,
 }
 
 /// A stream to audit.
@@ -407,6 +415,9 @@ impl<'p> Scene<'p> {
             needs_companions: options.companions,
         };
         audit.clusters = self.planned.iter().map(|p| judge.cluster(p)).collect();
+        if options.worst_tenant {
+            self.note_worst_tenants(&mut audit.clusters);
+        }
         audit.clusters.extend(judge.without_a_config());
         audit.unevaluated = (self.evidence.other_policies.iter())
             .map(evidence::OtherPolicy::describe)
@@ -415,6 +426,23 @@ impl<'p> Scene<'p> {
         audit.own_policies = self.own_policies().map(name_of).collect();
         if options.reach {
             audit.reach = ReachMatrix::of(&audit.clusters, &self.model, &self.namespace);
+        }
+    }
+
+    /// Notes for the planned virtual clusters, which are in the order of the plan, what their worst
+    /// tenants reach.
+    fn note_worst_tenants(&self, clusters: &mut [ClusterAudit]) {
+        let mut tenants = Vec::new();
+        let mut judged = Vec::new();
+        for (planned, cluster) in self.planned.iter().zip(clusters) {
+            if let Some(made) = policies_of(planned) {
+                tenants.push(Tenant::of(made, &self.namespace));
+                judged.push(cluster);
+            }
+        }
+        let answers = worst_tenants(&self.model, &tenants);
+        for (cluster, answer) in judged.into_iter().zip(&answers) {
+            cluster.worst_tenant = Some(TenantReport::of(cluster.title(), answer));
         }
     }
 
@@ -767,6 +795,7 @@ impl Judge<'_> {
             findings: Vec::new(),
             place: Location::default(),
             notes: Vec::new(),
+            worst_tenant: None,
         };
         let present = self.own_names(&audit);
         audit.findings.push(Finding::Unknown(Unknown::NoConfig {

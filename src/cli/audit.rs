@@ -228,6 +228,7 @@ fn options(args: &Args) -> anyhow::Result<AuditOptions> {
         strict: args.policies.strict,
         companions: args.policies.companions,
         reach: matches!(args.output, Format::Json | Format::Html),
+        worst_tenant: args.all || matches!(args.output, Format::Json | Format::Html),
     })
 }
 

@@ -63,7 +63,9 @@ pub struct TenantHole {
 }
 
 impl TenantReport {
-    pub(super) fn of(cluster: String, answer: &WorstTenant) -> Self {
+    /// The words for an answer; `cluster` is what the virtual cluster is called.
+    #[must_use]
+    pub fn of(cluster: String, answer: &WorstTenant) -> Self {
         let tenant = &answer.tenant;
         let holes = answer.holes.iter();
         let mut not_exact = Vec::new();
@@ -101,7 +103,8 @@ impl TenantReport {
     }
 
     /// What there is to say where nothing was found.
-    pub(super) fn without_holes(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn without_holes(&self) -> Option<&'static str> {
         if !self.holes.is_empty() || !self.exact {
             None
         } else if self.powers.networks == Networks::PrivateNodes {
@@ -112,7 +115,8 @@ impl TenantReport {
     }
 
     /// What its own end lets through at most, in a line for each direction.
-    pub(super) fn most(&self) -> [String; 2] {
+    #[must_use]
+    pub fn most(&self) -> [String; 2] {
         let most = |words: &str, lines: &[String]| {
             let lines = if lines.is_empty() {
                 "nobody".to_owned()

@@ -13,7 +13,6 @@ use crate::filter::{self, GeneratedPolicies, Options};
 use crate::tenant::Tenant;
 use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES};
 use crate::vcluster::edition::Edition;
-use crate::vcluster::policies::Role;
 use manifest::diagnostic::{Diagnostic, Diagnostics};
 use manifest::documents;
 use manifest::yaml::{Node, Tree};
@@ -159,14 +158,7 @@ impl View {
         let mut known = HashSet::new();
         let mut tenants = Vec::new();
         for made in &self.made {
-            let mut policies = made.policies.iter();
-            let workload = policies.find(|policy| policy.role == Role::Workload);
-            let namespace = workload.map_or(&made.namespace, |policy| &policy.namespace);
-            let tenant = Tenant {
-                name: made.name.clone(),
-                namespace: namespace.as_ref().unwrap_or(&self.namespace).clone(),
-                powers: made.powers.clone(),
-            };
+            let tenant = Tenant::of(made, &self.namespace);
             let id = self.id_of(made);
             if known.insert(id.clone()) {
                 tenants.push((id, tenant));

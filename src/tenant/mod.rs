@@ -18,7 +18,9 @@ pub mod reach;
 
 use std::collections::HashMap;
 
+use crate::filter::GeneratedPolicies;
 use crate::vcluster::actors::MANAGED_BY;
+use crate::vcluster::policies::Role;
 use gains::{ByNamespace, Gain};
 use needs::Needs;
 use netpol::allowed::AllowedTraffic;
@@ -253,6 +255,20 @@ impl<'p> Candidates<'p> {
 }
 
 impl Tenant {
+    /// The tenant of a virtual cluster with a config; `default_namespace` is that of objects that
+    /// state none.
+    #[must_use]
+    pub fn of(made: &GeneratedPolicies, default_namespace: &str) -> Self {
+        let mut policies = made.policies.iter();
+        let workload = policies.find(|policy| policy.role == Role::Workload);
+        let namespace = workload.map_or(&made.namespace, |policy| &policy.namespace);
+        Self {
+            name: made.name.clone(),
+            namespace: namespace.as_deref().unwrap_or(default_namespace).to_owned(),
+            powers: made.powers.clone(),
+        }
+    }
+
     /// A tenant with the powers that the chart's defaults give it.
     #[must_use]
     pub fn with_defaults(name: &str, namespace: &str) -> Self {

@@ -61,6 +61,7 @@ pub fn html(report: &Report) -> String {
         }
     }
     push_notes(&mut page, report);
+    push_worst_tenants(&mut page, report);
     for stream in &report.streams {
         if let Some(reach) = &stream.reach {
             push_reach(&mut page, reach, stream);
@@ -196,6 +197,38 @@ fn push_notes(page: &mut String, report: &Report) {
                 xml(path),
                 xml(&note.message),
                 xml(note.help.as_deref().unwrap_or_default())
+            );
+        }
+        page.push_str("</ul></details>\n");
+    }
+}
+
+/// What a tenant of each virtual cluster reaches that uses all that it may do.
+fn push_worst_tenants(page: &mut String, report: &Report) {
+    let tenants = report.clusters().filter_map(|c| c.worst_tenant.as_ref());
+    for (i, tenant) in tenants.enumerate() {
+        if i == 0 {
+            page.push_str("<h2>The worst tenant of each virtual cluster</h2>\n");
+        }
+        let ways = counted(tenant.holes.len(), "way");
+        let (title, may) = (xml(&tenant.cluster), xml(&tenant.may));
+        let _ = writeln!(
+            page,
+            "<details><summary>{title}: {ways} past the policies</summary>\n<p>{may}.</p>\n<ul>"
+        );
+        let none = tenant.without_holes().map(str::to_owned);
+        let reasons = tenant.not_exact.iter().map(|reason| (*reason).to_owned());
+        for line in tenant.most().into_iter().chain(none).chain(reasons) {
+            let _ = writeln!(page, "<li>{}</li>", xml(&line));
+        }
+        for hole in &tenant.holes {
+            let witness = hole.witness.as_deref().unwrap_or_default();
+            let _ = writeln!(
+                page,
+                "<li>{} <code>{}</code> <span class=\"help\">To close it: {}</span></li>",
+                xml(&hole.what),
+                xml(witness),
+                xml(&hole.close)
             );
         }
         page.push_str("</ul></details>\n");

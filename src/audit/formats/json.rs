@@ -54,6 +54,7 @@ fn cluster(cluster: &ClusterAudit) -> Value {
         "verdict": cluster.verdict(),
         "companions": cluster.companions,
         "notes": cluster.notes,
+        "worst_tenant": cluster.worst_tenant,
         "findings": cluster.findings.iter().map(finding).collect::<Vec<_>>(),
     })
 }

@@ -25,6 +25,7 @@ pub fn text(report: &Report, all: bool, width: usize) -> String {
             push_cluster(&mut text, cluster, &place, width);
             if all {
                 push_notes(&mut text, cluster, width);
+                push_worst_tenant(&mut text, cluster, width);
             }
         }
         let name = terminal(&stream.name);
@@ -78,6 +79,30 @@ fn push_notes(text: &mut String, cluster: &ClusterAudit, width: usize) {
         if let Some(help) = &note.help {
             push_wrapped(text, "    ", &format!("help: {}", terminal(help)), width);
         }
+    }
+}
+
+fn push_worst_tenant(text: &mut String, cluster: &ClusterAudit, width: usize) {
+    let Some(tenant) = &cluster.worst_tenant else {
+        return;
+    };
+    let mut line = |margin: &str, line: &str| push_wrapped(text, margin, &terminal(line), width);
+    line("  ", &format!("worst tenant: {}", tenant.may));
+    for most in tenant.most() {
+        line("    ", &most);
+    }
+    if let Some(none) = tenant.without_holes() {
+        line("    ", none);
+    }
+    for hole in &tenant.holes {
+        line("    ", &format!("* {}", hole.what));
+        if let Some(witness) = &hole.witness {
+            line("      ", &format!("how: {witness}"));
+        }
+        line("      ", &format!("to close: {}", hole.close));
+    }
+    for reason in &tenant.not_exact {
+        line("    ", reason);
     }
 }
 
