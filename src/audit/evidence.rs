@@ -12,6 +12,7 @@ use manifest::documents;
 use manifest::objects::{self, Object, ObjectLocation};
 use manifest::yaml::{Node, Tree};
 use netpol::kubernetes;
+use netpol::model::tier::Dialect;
 
 /// What a policy is beside its rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,7 +105,9 @@ impl Evidence {
             self.policies.insert(name, metadata);
         } else if object.kind.contains(kubernetes::KIND) {
             let spec = node.to_json();
-            if may_allow(&object.kind, group, &spec) {
+            // Policies of the whole cluster are read with the NetworkPolicies.
+            let is_evaluated = Dialect::of(&object.kind, &object.api_version).is_some();
+            if !is_evaluated && may_allow(&object.kind, group, &spec) {
                 self.other_policies.push(OtherPolicy {
                     kind: object.kind,
                     api_version: object.api_version,

@@ -34,6 +34,7 @@ use evidence::Evidence;
 use manifest::diagnostic::{Diagnostic, Diagnostics, Location};
 use manifest::documents;
 use netpol::evaluate::Policies;
+use netpol::kubernetes;
 use netpol::model::cluster::ClusterModel;
 use netpol::model::pod::{Pod, PodNetwork};
 use netpol::model::policy::Policy;
@@ -218,6 +219,18 @@ impl Report {
     }
 }
 
+/// What an audit says beside the verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    Verdicts,
+    /// What a tenant reaches that uses all that it may do.
+    WorstTenants,
+    /// That, and who reaches whom among the virtual clusters.
+    Reach,
+}
+
 /// How a stream is judged.
 #[derive(Debug, Clone, Default)]
 pub struct AuditOptions {
@@ -227,10 +240,8 @@ pub struct AuditOptions {
     pub strict: bool,
     /// A companion that is not there is missing.
     pub companions: bool,
-    /// Say who reaches whom among the virtual clusters.
-    pub reach: bool,
-    /// Say what a tenant reaches that uses all that it may do.
-    pub worst_tenant: bool,
+    /// What to say beside the verdicts.
+    pub detail: Detail,
 }
 
 /// A stream to audit.
@@ -415,7 +426,7 @@ impl<'p> Scene<'p> {
             needs_companions: options.companions,
         };
         audit.clusters = self.planned.iter().map(|p| judge.cluster(p)).collect();
-        if options.worst_tenant {
+        if options.detail >= Detail::WorstTenants {
             self.note_worst_tenants(&mut audit.clusters);
         }
         audit.clusters.extend(judge.without_a_config());
@@ -424,7 +435,7 @@ impl<'p> Scene<'p> {
             .collect();
         audit.warnings = self.model.warnings().clone();
         audit.own_policies = self.own_policies().map(name_of).collect();
-        if options.reach {
+        if options.detail >= Detail::Reach {
             audit.reach = ReachMatrix::of(&audit.clusters, &self.model, &self.namespace);
         }
     }
@@ -690,12 +701,45 @@ impl Judge<'_> {
                 if !diff.is_empty() {
                     let metadata = self.scene.evidence.policies.get(&policy);
                     audit.findings.push(Finding::Widened {
+                        kind: kubernetes::KIND.to_owned(),
                         tenant: metadata.and_then(|m| m.tenant.clone()),
                         line: metadata.map(|m| m.line),
                         policy,
                         diff,
                     });
                 }
+            }
+            self.accepted(&held_against, own, namespace, audit);
+        }
+    }
+
+    /// What policies of the whole cluster accept for its pods in a namespace, whatever its own say.
+    fn accepted(
+        &self,
+        held_against: &Baseline<'_>,
+        own: &[(Subject, &Policy)],
+        namespace: &str,
+        audit: &mut ClusterAudit,
+    ) {
+        let labels = self.scene.model.namespace_labels(namespace);
+        let own = own.iter().filter(|(_, p)| p.namespace == namespace);
+        let own: Vec<(Subject, &Policy)> = own.copied().collect();
+        for policy in self.scene.model.policies().tiers() {
+            let Some(accepted) = policy.accepted_in(namespace, &labels) else {
+                continue;
+            };
+            let diff = held_against.opened_by(&own, &accepted);
+            if !diff.is_empty() {
+                audit.findings.push(Finding::Widened {
+                    kind: policy.kind.clone(),
+                    policy: PolicyName {
+                        namespace: String::new(),
+                        name: policy.name.clone(),
+                    },
+                    tenant: None,
+                    line: None,
+                    diff,
+                });
             }
         }
     }

@@ -104,7 +104,9 @@ pub enum Finding {
     },
     /// Another policy allows its pods more.
     Widened {
-        /// The other policy.
+        /// The kind of the other policy.
+        kind: String,
+        /// The other policy. One of the whole cluster has no namespace.
         policy: PolicyName,
         /// The virtual cluster out of which the syncer copied it.
         tenant: Option<String>,

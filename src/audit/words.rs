@@ -2,6 +2,7 @@
 
 use super::verdict::{Finding, Unknown};
 use manifest::diagnostic::{Diagnostic, Diagnostics};
+use netpol::kubernetes;
 
 /// How many names a sentence lists.
 const MAX_NAMES: usize = 5;
@@ -52,13 +53,18 @@ pub fn message(finding: &Finding) -> String {
         Finding::Different { .. } => {
             "its policies allow other traffic than the config says".to_owned()
         }
-        Finding::Widened { policy, tenant, .. } => match tenant {
+        Finding::Widened {
+            kind,
+            policy,
+            tenant,
+            ..
+        } => match tenant {
             Some(tenant) => format!(
-                "NetworkPolicy {policy}, which the syncer copied out of virtual cluster {tenant}, \
+                "{kind} {policy}, which the syncer copied out of virtual cluster {tenant}, \
                  allows its pods more than its config says"
             ),
             None => {
-                format!("NetworkPolicy {policy} allows its pods more than its config says")
+                format!("{kind} {policy} allows its pods more than its config says")
             }
         },
         Finding::Unknown(unknown) => unknown_in_words(unknown),
@@ -147,6 +153,11 @@ pub fn help(finding: &Finding) -> Option<String> {
         } => {
             "set sync.toHost.networkPolicies.enabled: false in the chart's values, so that tenants \
              can't add policies"
+                .to_owned()
+        }
+        Finding::Widened { kind, .. } if kind != kubernetes::KIND => {
+            "exclude the namespace of the virtual cluster from its subject; what an earlier rule denies \
+             is not taken off here, and check answers for single connections with all rules"
                 .to_owned()
         }
         Finding::Widened { .. } => {

@@ -19,7 +19,7 @@ use super::pipe;
 use super::subprocess::Deadline;
 use crate::audit::live::{self, Question, Scope, Snapshot};
 use crate::audit::verdict::{Finding, Unknown, Verdict};
-use crate::audit::{self, AuditOptions, Input, Report, formats};
+use crate::audit::{self, AuditOptions, Detail, Input, Report, formats};
 use crate::doctor::{Failure, Health};
 use manifest::escape;
 
@@ -227,8 +227,11 @@ fn options(args: &Args) -> anyhow::Result<AuditOptions> {
         filter,
         strict: args.policies.strict,
         companions: args.policies.companions,
-        reach: matches!(args.output, Format::Json | Format::Html),
-        worst_tenant: args.all || matches!(args.output, Format::Json | Format::Html),
+        detail: match args.output {
+            Format::Json | Format::Html => Detail::Reach,
+            _ if args.all => Detail::WorstTenants,
+            _ => Detail::Verdicts,
+        },
     })
 }
 

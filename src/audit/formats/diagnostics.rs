@@ -97,8 +97,10 @@ pub fn of_cluster(cluster: &ClusterAudit, stream: &StreamAudit, notes: bool) -> 
 /// Where the reason is: the other policy that widens, else what speaks of the virtual cluster.
 fn place(finding: &Finding, cluster: &ClusterAudit, stream: &StreamAudit) -> Location {
     let place = match finding {
-        Finding::Widened { policy, line, .. } => Location {
-            object: Some(format!("NetworkPolicy {policy}")),
+        Finding::Widened {
+            kind, policy, line, ..
+        } => Location {
+            object: Some(format!("{kind} {policy}")),
             stream_line: *line,
             ..Location::default()
         },

@@ -83,7 +83,13 @@ fn finding(finding: &Finding) -> Value {
         Finding::HostNetwork { pods } | Finding::OutsideOfPolicies { pods } => {
             set("pods", value!(pods));
         }
-        Finding::Widened { policy, tenant, .. } => {
+        Finding::Widened {
+            kind,
+            policy,
+            tenant,
+            ..
+        } => {
+            set("kind", value!(kind));
             set("policy", value!(policy));
             set("tenant", value!(tenant));
         }

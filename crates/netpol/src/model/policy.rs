@@ -222,6 +222,23 @@ impl std::error::Error for PolicyError {}
 type Fault = (String, String);
 
 impl Policy {
+    /// A policy of given rules; `None` leaves a direction alone.
+    #[must_use]
+    pub fn of_rules(
+        (namespace, name): (String, String),
+        selector: Selector,
+        ingress: Option<Vec<Rule>>,
+        egress: Option<Vec<Rule>>,
+    ) -> Self {
+        Self {
+            namespace,
+            name,
+            selector,
+            ingress,
+            egress,
+        }
+    }
+
     /// Reads a policy; one without a spec selects every pod and isolates its ingress.
     ///
     /// # Errors

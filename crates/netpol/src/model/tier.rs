@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::kubernetes;
 use crate::model::pod::{Pod, PodNetwork};
-use crate::model::policy::{Direction, Namespaces, Peer};
+use crate::model::policy::{Direction, Namespaces, Peer, Policy, Rule};
 use crate::sets::addresses::{AddressSet, parse_net};
 use crate::sets::ports::{PortNumbers, Ports, Protocol};
-use crate::sets::selector::Selector;
+use crate::sets::selector::{Labels, Selector};
 use crate::validate::document;
 use manifest::diagnostic::Position;
 use manifest::schema::Shape;
@@ -111,6 +111,30 @@ pub struct TierRule {
     pub ports: Ports,
 }
 
+impl TierRule {
+    fn as_rule(&self) -> Rule {
+        Rule {
+            peers: Some(self.peers.clone()),
+            ports: self.ports.clone(),
+            comment: None,
+            origin: None,
+        }
+    }
+}
+
+/// Whether a subject can be in a namespace. Of a namespace that nobody has described only the name
+/// is known, so it can have any other labels.
+fn may_be_in(namespaces: &Namespaces, name: &str, labels: &Labels) -> bool {
+    match namespaces {
+        Namespaces::Own(own) => own == name,
+        Namespaces::Labelled(selector) if labels.len() > 1 => selector.matches(labels),
+        Namespaces::Labelled(selector) => {
+            let known = Selector::of_labels(labels);
+            selector.matches(labels) || selector.and(&known).can_match()
+        }
+    }
+}
+
 /// A policy of the whole cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierPolicy {
@@ -200,6 +224,32 @@ impl TierPolicy {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
         }
+    }
+
+    /// What its rules accept before any NetworkPolicy is asked, as a policy of one namespace that is
+    /// called as [`Display`](fmt::Display) writes it. Where
+    /// an earlier rule denies or passes, it is less. `None` where it accepts nothing there: a
+    /// Baseline policy does not for pods that a NetworkPolicy isolates.
+    #[must_use]
+    pub fn accepted_in(&self, namespace: &str, labels: &Labels) -> Option<Policy> {
+        let Peer::Pods { namespaces, pods } = &self.subject else {
+            return None;
+        };
+        if self.tier != Tier::Admin || !may_be_in(namespaces, namespace, labels) {
+            return None;
+        }
+        let accepted = |direction| {
+            let rules = self.rules(direction).iter();
+            let accepted = rules.filter(|rule| rule.action == Action::Accept);
+            let rules: Vec<Rule> = accepted.map(TierRule::as_rule).collect();
+            Some(rules).filter(|rules| !rules.is_empty())
+        };
+        let (ingress, egress) = (accepted(Direction::Ingress), accepted(Direction::Egress));
+        if ingress.is_none() && egress.is_none() {
+            return None;
+        }
+        let name = (namespace.to_owned(), self.to_string());
+        Some(Policy::of_rules(name, pods.clone(), ingress, egress))
     }
 
     /// Whether it is for the pod. Pods on the network of their node are in no subject.
