@@ -32,6 +32,7 @@
 //! | `list` | every connection that is allowed |
 //! | `guard` | admission and cluster policies against what a NetworkPolicy can't close |
 //! | `lint`, `migrate`, `json_schema`, `argocd`, `doctor` | the commands of these names |
+//! | `fix`, `text_diff` | corrections written into the text of the user, and shown as a patch |
 //! | `cli` | arguments, files, exit codes |
 //!
 //! ```
@@ -60,6 +61,8 @@ pub mod explain;
 #[doc(hidden)]
 pub mod filter;
 #[doc(hidden)]
+pub mod fix;
+#[doc(hidden)]
 pub mod guard;
 #[doc(hidden)]
 pub mod json_schema;
@@ -72,6 +75,8 @@ pub mod migrate;
 #[doc(hidden)]
 pub mod rules;
 pub mod tenant;
+#[doc(hidden)]
+pub mod text_diff;
 #[doc(hidden)]
 pub mod values_files;
 #[doc(hidden)]

@@ -9,6 +9,7 @@ use clap::Args as ClapArgs;
 use super::Exit;
 use super::args;
 use super::charts;
+use super::fix;
 use super::input::{self, Input};
 use super::output::{self, Outcome, Output, Report, Subject};
 use super::parallel;
@@ -31,7 +32,7 @@ const STAND_IN: &[u8] = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stan
 /// The release that a config is tried for where no other is named.
 const SOME_RELEASE: &str = "vcluster";
 
-/// Says what is wrong with network policies and configs, and changes nothing.
+/// Says what is wrong with network policies and configs, and corrects configs with --fix.
 ///
 /// Every NetworkPolicy is held against the API server's rules, and every network-policy config
 /// against those and against good advice. A FILE is a rendered chart, manifests, or a config: values
@@ -48,6 +49,16 @@ pub(super) struct Args {
     policies: args::Policies,
     #[command(flatten)]
     output: Output,
+    /// Write safe corrections, and rules that are exact, into the config files
+    ///
+    /// Comments, order and quoting stay. What needs an answer of yours stays a message.
+    #[arg(long, requires = "paths", conflicts_with = "config")]
+    fix: bool,
+    /// Print what --fix would change as a patch, and write nothing
+    ///
+    /// Exit code 1 if there is something to change.
+    #[arg(long, requires = "paths", conflicts_with_all = ["config", "output"])]
+    diff: bool,
 }
 
 /// By what an input is judged.
@@ -93,6 +104,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         Vec::new()
     } else {
         input::read(&args.paths.paths, WANTED)?
+    };
+    let check = |input: &Input| judge.input(input).diagnostics;
+    if args.diff {
+        let (_, changes) = fix::fix(inputs, fix::Mode::Show, check)?;
+        return Ok(if changes > 0 {
+            Exit::Rejected
+        } else {
+            Exit::Done
+        });
+    }
+    let inputs = if args.fix {
+        fix::fix(inputs, fix::Mode::Write, check)?.0
+    } else {
+        inputs
     };
     let mut findings = parallel::map("checking", &inputs, |input| judge.input(input));
     if is_config_alone {

@@ -13,6 +13,7 @@ mod exec;
 mod explain;
 mod file;
 mod filter;
+mod fix;
 mod guard;
 mod help;
 mod input;

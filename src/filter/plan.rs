@@ -626,6 +626,9 @@ fn relocate(cluster: &VirtualCluster, mut problems: Vec<Diagnostic>) -> Vec<Diag
         if problem.place.path.as_deref() == Some("") {
             problem.place.path = None;
         }
+        if let (Some(suggestion), Some(text)) = (&mut problem.suggestion, texts.first()) {
+            suggestion.path = text.document.path_of(&suggestion.path);
+        }
         // A path may hold a key that a Secret keeps.
         if quoting(&cluster.documents) == Quoting::Hide {
             problem.place.path = problem

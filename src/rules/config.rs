@@ -130,7 +130,12 @@ impl Findings {
         message: impl Into<String>,
         help: &str,
     ) {
-        let mut problem = Diagnostic::warning(rule.code, message).help(help);
+        let problem = Diagnostic::warning(rule.code, message).help(help);
+        self.add_problem(part, path, problem);
+    }
+
+    /// Adds a warning that is made already.
+    pub(super) fn add_problem(&mut self, part: Part, path: &str, mut problem: Diagnostic) {
         problem.place.path = Some(path.to_owned());
         self.found.push((part, problem));
     }

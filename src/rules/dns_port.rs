@@ -4,6 +4,7 @@ use super::config::{Direction, Findings, Flow, View, includes};
 use super::{Audience, Rule};
 use crate::vcluster::policies::Role;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use manifest::diagnostic::{Diagnostic, Suggestion};
 
 /// The port of DNS, and the one on which the DNS of a virtual cluster listens.
 const DNS_PORT: i32 = 53;
@@ -32,13 +33,15 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             } else {
                 "the DNS of the virtual cluster listens"
             };
-            findings.add(
-                &RULE,
-                list.part(index),
-                &format!("{field}.ports[{port}]"),
-                format!("{to} on port {VCLUSTER_DNS_PORT}, not on {DNS_PORT}"),
-                "write port: 1053; the service's port 53 is translated before policies apply",
-            );
+            let path = format!("{field}.ports[{port}]");
+            let message = format!("{to} on port {VCLUSTER_DNS_PORT}, not on {DNS_PORT}");
+            let problem = Diagnostic::warning(RULE.code, message)
+                .help("write port: 1053; the service's port 53 is translated before policies apply")
+                .suggestion(Suggestion::set(
+                    format!("{path}.port"),
+                    VCLUSTER_DNS_PORT.into(),
+                ));
+            findings.add_problem(list.part(index), &path, problem);
         }
     }
 }

@@ -44,6 +44,7 @@ mod guard;
 mod helm;
 mod install;
 mod lint;
+mod lint_fix;
 mod many_pods_random;
 mod migrate;
 mod names;
@@ -86,6 +87,7 @@ fn functions() -> Vec<Test> {
         install::TESTS,
         lint::TESTS,
         lint::random::TESTS,
+        lint_fix::TESTS,
         many_pods_random::TESTS,
         migrate::TESTS,
         migrate::in_place::TESTS,

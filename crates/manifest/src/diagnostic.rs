@@ -315,6 +315,16 @@ impl Diagnostic {
         self
     }
 
+    /// What it suggests to add. A value to set is in the help too, so only programs need it.
+    #[must_use]
+    pub fn addition(&self) -> Option<&Suggestion> {
+        let suggestion = self.suggestion.as_deref()?;
+        match suggestion.change {
+            Change::Add(_) => Some(suggestion),
+            Change::Set(_) => None,
+        }
+    }
+
     /// The same problem at a place.
     #[must_use]
     pub fn at(mut self, place: Location) -> Self {
@@ -342,7 +352,7 @@ impl fmt::Display for Diagnostic {
         if let Some(help) = &self.help {
             write!(f, "\n  help: {}", escape::terminal(help))?;
         }
-        if let Some(suggestion) = &self.suggestion {
+        if let Some(suggestion) = self.addition() {
             for line in suggestion.to_string().lines() {
                 write!(f, "\n  {line}")?;
             }

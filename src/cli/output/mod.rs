@@ -18,7 +18,7 @@ use clap::ValueEnum;
 
 use super::pipe;
 use crate::rules;
-use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
+use manifest::diagnostic::{Diagnostic, Diagnostics, Location, Severity, Suggestion};
 use manifest::escape;
 
 pub(super) use text::{Source, log_diagnostics};
@@ -219,7 +219,7 @@ fn message_with_help(diagnostic: &Diagnostic) -> String {
         text.push_str("\nhelp: ");
         text.push_str(&escape::terminal(help));
     }
-    if let Some(suggestion) = &diagnostic.suggestion {
+    if let Some(suggestion) = diagnostic.addition() {
         text.push('\n');
         text.push_str(&suggestion.to_string());
     }
@@ -228,7 +228,7 @@ fn message_with_help(diagnostic: &Diagnostic) -> String {
 
 /// What to do, in one line.
 fn help_in_one_line(diagnostic: &Diagnostic) -> String {
-    let suggestion = diagnostic.suggestion.as_ref().map(|s| s.in_one_line());
+    let suggestion = diagnostic.addition().map(Suggestion::in_one_line);
     let parts: Vec<String> = diagnostic.help.iter().cloned().chain(suggestion).collect();
     parts.join("; ")
 }

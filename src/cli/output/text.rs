@@ -134,7 +134,7 @@ fn like_a_compiler(problem: &Diagnostic, texts: &Texts<'_>) -> String {
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(escape::terminal(help).into_owned()));
     }
-    if let Some(suggestion) = &problem.suggestion {
+    if let Some(suggestion) = problem.addition() {
         group = group.element(Level::HELP.message(suggestion.to_string()));
     }
     Renderer::styled()

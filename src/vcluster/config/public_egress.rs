@@ -113,6 +113,9 @@ impl PublicEgress {
                 .and_then(|i: usize| self.except_index.get(i))
         {
             *path = format!("{head}except[{index}]{rest}");
+            if let Some(suggestion) = &mut problem.suggestion {
+                suggestion.path.clone_from(path);
+            }
         }
         problem
     }

@@ -21,7 +21,7 @@ pub use crate::cidr::CidrRule;
 use crate::cidr::{self, Cidr, Oddity};
 use crate::codes;
 use crate::kubernetes;
-use manifest::diagnostic::{Diagnostic, Position, Quoting};
+use manifest::diagnostic::{Diagnostic, Position, Quoting, Suggestion};
 use manifest::schema::{self, Origin};
 use manifest::yaml::Node;
 use names::Fault;
@@ -389,11 +389,16 @@ fn outside(
 pub fn cidr(text: &str, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     let shown = ctx.origin.quoting.value(text);
     let Some(cidr) = Cidr::parse(text) else {
-        let help = cidr::suggestion(text).filter(|_| ctx.shows()).map_or_else(
+        let better = cidr::suggestion(text).filter(|_| ctx.shows());
+        let help = better.as_ref().map_or_else(
             || "write a range such as 10.9.8.0/24 or 2001:db8::/64".to_owned(),
             |better| format!("write {better}"),
         );
-        return Some(ctx.error(at, format!("{shown} is not a CIDR")).help(help));
+        let problem = ctx.error(at, format!("{shown} is not a CIDR")).help(help);
+        return Some(match better {
+            Some(better) => problem.suggestion(Suggestion::set(at.path.as_str(), better.into())),
+            None => problem,
+        });
     };
     let oddity = cidr.oddity(text)?;
     let what = match oddity {
@@ -444,7 +449,13 @@ pub fn cidr(text: &str, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnos
             format!("{shown} {what}, which Kubernetes refuses since 1.36"),
         ),
     };
-    Some(problem.help(help))
+    let problem = problem.help(help);
+    // With host bits it is open whether the range or the address is meant.
+    if oddity == Oddity::HostBits || !ctx.shows() {
+        return Some(problem);
+    }
+    let canonical = cidr.canonical();
+    Some(problem.suggestion(Suggestion::set(at.path.as_str(), canonical.into())))
 }
 
 fn policy_types(types: &[String], at: &FieldSpot<'_>, ctx: &Context<'_>) -> Vec<Diagnostic> {
@@ -474,15 +485,19 @@ fn one_of(
         return None;
     }
     let trimmed = value.trim();
-    let help = allowed
+    let meant = allowed
         .iter()
-        .find(|known| known.eq_ignore_ascii_case(trimmed))
-        .map_or_else(
-            || format!("write {}", allowed.join(" or ")),
-            |known| format!("write {known}"),
-        );
+        .find(|known| known.eq_ignore_ascii_case(trimmed));
+    let help = meant.map_or_else(
+        || format!("write {}", allowed.join(" or ")),
+        |known| format!("write {known}"),
+    );
     let shown = ctx.origin.quoting.value(value);
-    Some(ctx.error(at, format!("{shown} is not {what}")).help(help))
+    let problem = ctx.error(at, format!("{shown} is not {what}")).help(help);
+    Some(match meant {
+        Some(known) => problem.suggestion(Suggestion::set(at.path.as_str(), (*known).into())),
+        None => problem,
+    })
 }
 
 /// What is wrong with a selector.
