@@ -59,6 +59,8 @@ pub enum ProbeError {
     Quote(usize),
     /// A row that is neither an object nor a list of the four.
     Shape(usize),
+    /// There is no row: an answer of no questions would look like one without a fault.
+    Empty,
     /// A row whose question can't be put.
     Ask(usize, QueryError),
 }
@@ -76,6 +78,7 @@ impl fmt::Display for ProbeError {
                 f,
                 "row {row}: neither an object with from, to, protocol, port nor a list of these"
             ),
+            Self::Empty => f.write_str("there is no row in the table, so there is nothing to ask"),
             Self::Ask(row, error) => write!(f, "row {row}: {error}"),
         }
     }
@@ -86,13 +89,18 @@ impl std::error::Error for ProbeError {}
 /// Reads probes: a JSON array where the text begins with `[`, else CSV with a header.
 ///
 /// # Errors
-/// When it is neither.
+/// When it is neither, or has no row.
 pub fn read(text: &str) -> Result<Vec<Probe>, ProbeError> {
     let text = text.trim_start_matches('\u{feff}');
-    if text.trim_start().starts_with('[') {
-        return read_json(text);
+    let probes = if text.trim_start().starts_with('[') {
+        read_json(text)?
+    } else {
+        read_csv(text)?
+    };
+    if probes.is_empty() {
+        return Err(ProbeError::Empty);
     }
-    read_csv(text)
+    Ok(probes)
 }
 
 fn read_json(text: &str) -> Result<Vec<Probe>, ProbeError> {
@@ -286,5 +294,12 @@ mod tests {
         assert_eq!(read("from\n\"x\n"), Err(ProbeError::Quote(2)));
         assert_eq!(read("[1]"), Err(ProbeError::Shape(1)));
         assert!(matches!(read("[{]"), Err(ProbeError::Json(_))));
+        for text in [
+            "[]",
+            "from,to,protocol,port\n",
+            "from,to,protocol,port\n\n\r\n",
+        ] {
+            assert_eq!(read(text), Err(ProbeError::Empty), "{text:?}");
+        }
     }
 }
