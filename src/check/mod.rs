@@ -95,6 +95,8 @@ pub struct CheckModel {
     pub notes: Vec<String>,
     /// The virtual clusters that have no policies, and get none.
     pub not_isolated: Vec<NotIsolated>,
+    /// The names of manifests whose virtual clusters are unknown, because a config is rejected.
+    pub not_planned: Vec<String>,
     /// What the filter would reject. The policies of these manifests are taken as they are.
     pub rejected: Diagnostics,
 }
@@ -119,10 +121,13 @@ impl CheckModel {
         let mut made = Vec::new();
         let mut makers = Vec::new();
         let mut others = Vec::new();
-        for plan in plans {
+        for (manifest, plan) in manifests.iter().zip(plans) {
             makers.extend(plan.with_companions);
             match plan.clusters {
-                Err(rejected) => check.rejected.extend(rejected),
+                Err(rejected) => {
+                    check.not_planned.push(manifest.name.clone());
+                    check.rejected.extend(rejected);
+                }
                 Ok(clusters) => {
                     for cluster in clusters {
                         match cluster.plan {

@@ -346,6 +346,14 @@ fn report(
     if problems.has_errors() {
         return Err(refused(without_repetition(problems)));
     }
+    // A virtual cluster whose config is rejected must not be left out silently.
+    groups.extend(check.not_planned.iter().map(|manifest| Group {
+        name: Some(manifest.clone()),
+        not_judged: Some(
+            "a config in it is rejected, so nothing says which virtual clusters it has".to_owned(),
+        ),
+        outcomes: Vec::new(),
+    }));
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Report {
         kind: VOCABULARY.kind,
