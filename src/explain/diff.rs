@@ -121,6 +121,7 @@ impl Diff {
             no_longer_allowed: words(&change.no_longer_allowed),
         });
         diff.workloads.extend(workloads);
+        diff.not_compared.extend(moves_of_network(old, new));
         let (before, after) = (old.policies(), new.policies());
         for (policies, others) in [(before, after), (after, before)] {
             let changed = policies
@@ -155,6 +156,25 @@ impl Diff {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.not_compared.is_empty() && self.workloads.is_empty()
     }
+}
+
+/// The workloads that move to the network of their node, or away from it. No policy applies to such
+/// pods, so what they can connect to changes although no policy does. Where one side has no workload
+/// at all, only policies are compared.
+fn moves_of_network(old: &ClusterModel, new: &ClusterModel) -> Vec<String> {
+    if old.pods().is_empty() || new.pods().is_empty() {
+        return Vec::new();
+    }
+    let (before, after) = (old.workloads_on_host(), new.workloads_on_host());
+    let moved_there = after.difference(&before).map(|workload| {
+        format!("{workload}, which now uses the network of its node: no policy applies to its pods")
+    });
+    let moved_away = before.difference(&after).map(|workload| {
+        format!(
+            "{workload}, which no longer uses the network of its node: policies apply to its pods"
+        )
+    });
+    moved_there.chain(moved_away).collect()
 }
 
 impl WorkloadChange {

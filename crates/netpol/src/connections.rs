@@ -222,6 +222,14 @@ impl ClusterModel {
         self.pods().iter().map(|pod| owners.workload(pod)).collect()
     }
 
+    /// The workloads on the network of their node, to which network plugins apply no policy.
+    #[must_use]
+    pub fn workloads_on_host(&self) -> BTreeSet<Workload> {
+        let running = self.running(&Owners::of(self)).into_iter();
+        let on_host = running.filter(|(_, pod)| pod.network == PodNetwork::Host);
+        on_host.map(|(workload, _)| workload).collect()
+    }
+
     /// Every connection that is wanted and allowed.
     #[must_use]
     pub fn connections(&self, wanted: &Wanted) -> Connections {
