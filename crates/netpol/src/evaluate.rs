@@ -212,6 +212,9 @@ pub struct Decision<'a> {
     /// Rules of policies of the whole cluster that would decide, if only the address of the peer
     /// were known.
     pub tiers_depend_on_address: Vec<TierRuleRef<'a>>,
+    /// Rules of policies of the whole cluster that would decide, if only the names of the
+    /// destination's ports were known.
+    pub tiers_depend_on_port_names: Vec<TierRuleRef<'a>>,
 }
 
 impl Decision<'_> {
@@ -228,6 +231,7 @@ impl Decision<'_> {
             depends_on_port_names: Vec::new(),
             tier_rules: Vec::new(),
             tiers_depend_on_address: Vec::new(),
+            tiers_depend_on_port_names: Vec::new(),
         }
     }
 
@@ -245,6 +249,11 @@ impl Decision<'_> {
             .filter_map(TierRuleRef::rule);
         for rule in by_tier.filter(|rule| rule.action != Action::Deny) {
             ports.push(rule.ports.intersection(asked));
+        }
+        let by_tier_name = self.tiers_depend_on_port_names.iter();
+        let by_tier_name = by_tier_name.filter_map(TierRuleRef::rule);
+        for rule in by_tier_name.filter(|rule| rule.action != Action::Deny) {
+            ports.push(rule.ports.unknown_among(asked));
         }
         let by_name = self.depends_on_port_names.iter();
         for rule in by_name.filter_map(RuleRef::rule) {
@@ -494,6 +503,12 @@ pub(crate) fn at_destination<'p>(ports: &'p Ports, destination: &Endpoint) -> Co
     }
 }
 
+/// Whether the destination is a pod of which nobody has told the names of its ports.
+pub(crate) fn has_unknown_port_names(destination: &Endpoint) -> bool {
+    let pod = destination.pod.as_ref();
+    pod.is_some_and(|pod| pod.ports.is_none())
+}
+
 /// What the rules have opened so far, of one question.
 struct Tally<'a, 'q> {
     asked: &'q Ports,
@@ -549,8 +564,7 @@ impl<'a, 'q> Tally<'a, 'q> {
         if !by_label && !depends && addresses.is_empty() {
             return;
         }
-        let is_unknown = (destination.pod.as_ref()).is_some_and(|pod| pod.ports.is_none());
-        if is_unknown && !rule.ports.unknown_among(self.asked).is_empty() {
+        if has_unknown_port_names(destination) && !rule.ports.unknown_among(self.asked).is_empty() {
             self.depends_on_port_names.push(rule_ref);
         }
         let ports = at_destination(&rule.ports, destination).intersection(self.asked);
@@ -620,6 +634,7 @@ impl<'a, 'q> Tally<'a, 'q> {
             depends_on_port_names,
             tier_rules: Vec::new(),
             tiers_depend_on_address: Vec::new(),
+            tiers_depend_on_port_names: Vec::new(),
         }
     }
 }

@@ -4,17 +4,22 @@
 //! Only the policies at the other end are asked. Others can change their own policies at any time,
 //! so isolation that rests on them is none.
 
+use std::borrow::Cow;
+
 use crate::allowed::{AllowedTraffic, PodClass};
-use crate::evaluate::{Decision, Part, Policies, RuleRef, Why, at_destination};
+use crate::evaluate::{
+    Decision, Part, Policies, RuleRef, Why, at_destination, has_unknown_port_names,
+};
 use crate::model::pod::Endpoint;
 use crate::model::policy::{Direction, Namespaces, Peer, Rule};
-use crate::model::tier::Action;
+use crate::model::tier::{Action, TierPolicy};
 use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::bits::Bits;
 use crate::sets::label_classes::{LabelsOf, classes, namespace_selector};
 use crate::sets::ports::Ports;
 use crate::sets::selector::Selector;
+use crate::tiers::TierRuleRef;
 
 /// The most classes of labels that are looked at to find a pod outside of some classes.
 const MAX_CLASSES: usize = 4096;
@@ -105,12 +110,9 @@ impl OtherPods {
                     direction,
                     index,
                 };
-                let ports = match direction {
-                    Direction::Ingress => at_destination(&rule.ports, subject).into_owned(),
-                    Direction::Egress => rule.ports.clone(),
-                };
-                let is_unknown = direction == Direction::Egress || pod.ports.is_none();
-                if is_unknown && !ports.unknown_among(&asked).is_empty() {
+                let ports = ports_of(&rule.ports, direction, subject);
+                if has_unknown_names(direction, subject) && !ports.unknown_among(&asked).is_empty()
+                {
                     depends_on_port_names.push(rule_ref);
                 }
                 let ports = ports.intersection(&asked);
@@ -120,17 +122,10 @@ impl OtherPods {
                 }
             }
         }
-        let mut sure = self.sure(&policies.allowance(pod, direction));
-        // A rule for the whole cluster may be about some of these pods, so it counts both ways.
-        for policy in policies.tiers().filter(|policy| policy.selects(pod)) {
-            for rule in policy.rules(direction) {
-                match rule.action {
-                    Action::Accept => open.push(rule.ports.intersection(&asked)),
-                    Action::Deny => sure = sure.difference(&rule.ports),
-                    Action::Pass => {}
-                }
-            }
-        }
+        let tiers = TierPorts::of(policies, direction, subject, &asked);
+        open.push(tiers.open);
+        let sure = self.sure(&policies.allowance(pod, direction));
+        let sure = sure.difference(&tiers.closed);
         Decision {
             direction,
             why: Why::Rules,
@@ -142,6 +137,7 @@ impl OtherPods {
             depends_on_port_names,
             tier_rules: Vec::new(),
             tiers_depend_on_address: Vec::new(),
+            tiers_depend_on_port_names: tiers.depends_on_port_names,
         }
     }
 
@@ -181,6 +177,60 @@ impl OtherPods {
             .difference(allowed.addresses())
             .ports();
         allowed.ports_for(&every).union(&all.difference(&closed))
+    }
+}
+
+/// The ports of a rule as their destination names them: the subject, or these pods, which are not
+/// known.
+fn ports_of<'r>(ports: &'r Ports, direction: Direction, subject: &Endpoint) -> Cow<'r, Ports> {
+    match direction {
+        Direction::Ingress => at_destination(ports, subject),
+        Direction::Egress => Cow::Borrowed(ports),
+    }
+}
+
+fn has_unknown_names(direction: Direction, subject: &Endpoint) -> bool {
+    direction == Direction::Egress || has_unknown_port_names(subject)
+}
+
+/// The ports that policies of the whole cluster open and close. A rule may be about some of these
+/// pods, so it counts both ways.
+struct TierPorts<'p> {
+    open: Ports,
+    closed: Ports,
+    /// Rules that would open or close more if a port had the name in them.
+    depends_on_port_names: Vec<TierRuleRef<'p>>,
+}
+
+impl<'p> TierPorts<'p> {
+    fn of(policies: &'p Policies, direction: Direction, subject: &Endpoint, asked: &Ports) -> Self {
+        let is_unknown = has_unknown_names(direction, subject);
+        let pod = subject.pod.as_ref();
+        let selects = |policy: &&TierPolicy| pod.is_some_and(|pod| policy.selects(pod));
+        let (mut open, mut closed, mut by_name) = (Vec::new(), Vec::new(), Vec::new());
+        for policy in policies.tiers().filter(selects) {
+            for (index, rule) in policy.rules(direction).iter().enumerate() {
+                let ports = ports_of(&rule.ports, direction, subject);
+                match rule.action {
+                    Action::Accept => open.push(ports.intersection(asked)),
+                    Action::Deny if is_unknown => closed.push(ports.with_any_number_for_names()),
+                    Action::Deny => closed.push(ports.as_ref().clone()),
+                    Action::Pass => continue,
+                }
+                if is_unknown && !ports.unknown_among(asked).is_empty() {
+                    by_name.push(TierRuleRef {
+                        policy,
+                        direction,
+                        index,
+                    });
+                }
+            }
+        }
+        Self {
+            open: Ports::union_of(&open),
+            closed: Ports::union_of(&closed),
+            depends_on_port_names: by_name,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::evaluate::{Decision, Part, Policies, Why, at_destination};
+use crate::evaluate::{Decision, Part, Policies, Why, at_destination, has_unknown_port_names};
 use crate::model::pod::{Endpoint, PodNetwork};
 use crate::model::policy::{Direction, Peer};
 use crate::model::tier::{Action, Tier, TierPolicy, TierRule};
@@ -57,6 +57,8 @@ struct Decided<'a> {
     rules: Vec<TierRuleRef<'a>>,
     /// Rules that would match if the peer's address were in one of their networks.
     unknown: Vec<TierRuleRef<'a>>,
+    /// Rules that would match if the destination gave a port the name, or the number, in them.
+    unknown_names: Vec<TierRuleRef<'a>>,
 }
 
 impl Policies {
@@ -101,6 +103,7 @@ impl Policies {
         let mut accepted = vec![admin.accepted];
         let mut below = below;
         let (mut rules, mut unknown) = (admin.rules, admin.unknown);
+        let mut unknown_names = admin.unknown_names;
         if below.why == Why::Rules {
             let open = question.region(&below.open);
             let by_policies = open.intersection(&admin.left);
@@ -117,9 +120,16 @@ impl Policies {
             accepted.extend([baseline.accepted, baseline.left]);
             rules.extend(baseline.rules);
             unknown.extend(baseline.unknown);
+            unknown_names.extend(baseline.unknown_names);
         }
         let open = AddressPortSet::union_of(accepted.iter().flat_map(AddressPortSet::pieces));
         let closed = everything.difference(&open);
+        unknown_names.retain(|rule| match rule.rule().map(|rule| rule.action) {
+            Some(Action::Accept) => !closed.is_empty(),
+            Some(Action::Deny) => !open.is_empty(),
+            // It only keeps other rules from deciding.
+            Some(Action::Pass) | None => !rules.is_empty(),
+        });
         let part = |region: AddressPortSet| {
             // Of a peer whose address is not known, only the ports can be told apart.
             if is_known {
@@ -139,6 +149,7 @@ impl Policies {
             closed: part(closed),
             tier_rules: rules,
             tiers_depend_on_address: unknown,
+            tiers_depend_on_port_names: unknown_names,
             ..below
         }
     }
@@ -178,6 +189,9 @@ impl Question<'_> {
                 if self.peer.addresses.is_empty() && self.is_by_network(rule) {
                     decided.unknown.push(rule_ref);
                 }
+                if self.is_by_port_name(rule, &decided.left) {
+                    decided.unknown_names.push(rule_ref);
+                }
                 let matched = self.matched(rule).intersection(&decided.left);
                 if matched.is_empty() {
                     continue;
@@ -205,6 +219,21 @@ impl Question<'_> {
         has_network && !self.is_by_label(rule)
     }
 
+    /// Whether only the names of the destination's ports say if a rule is about some of these.
+    fn is_by_port_name(&self, rule: &TierRule, left: &AddressPortSet) -> bool {
+        has_unknown_port_names(self.destination())
+            && !rule.ports.unknown_among(&left.ports()).is_empty()
+            && (!self.matched_addresses(rule).is_empty()
+                || self.peer.addresses.is_empty() && self.is_by_network(rule))
+    }
+
+    fn destination(&self) -> &Endpoint {
+        match self.direction {
+            Direction::Egress => self.peer,
+            Direction::Ingress => self.subject,
+        }
+    }
+
     fn is_by_label(&self, rule: &TierRule) -> bool {
         let pod = self.peer.pod.as_ref();
         let pod = pod.filter(|pod| pod.network != PodNetwork::Host);
@@ -213,11 +242,17 @@ impl Question<'_> {
 
     /// What of the question a rule matches.
     fn matched(&self, rule: &TierRule) -> AddressPortSet {
-        let destination = match self.direction {
-            Direction::Egress => self.peer,
-            Direction::Ingress => self.subject,
-        };
-        let addresses = if self.is_by_label(rule) {
+        let addresses = self.matched_addresses(rule);
+        if addresses.is_empty() {
+            return AddressPortSet::default();
+        }
+        let ports = at_destination(&rule.ports, self.destination());
+        AddressPortSet::new(addresses, ports.into_owned())
+    }
+
+    /// The addresses of the question at which a rule matches.
+    fn matched_addresses(&self, rule: &TierRule) -> AddressSet {
+        if self.is_by_label(rule) {
             self.addresses.clone()
         } else if self.peer.addresses.is_empty() {
             // The address is not known, so no network is known to hold it.
@@ -228,11 +263,6 @@ impl Question<'_> {
                 Peer::Pods { .. } => None,
             });
             blocks.collect()
-        };
-        if addresses.is_empty() {
-            return AddressPortSet::default();
         }
-        let ports = at_destination(&rule.ports, destination);
-        AddressPortSet::new(addresses, ports.into_owned())
     }
 }

@@ -226,7 +226,9 @@ impl<'m> Answer<'m> {
             let names = names.map(|rule| format!("a port may have the name in {rule}"));
             let tiers = decision.tiers_depend_on_address.iter();
             let tiers = tiers.map(|rule| format!("the peer's address may be in {rule}"));
-            for caveat in tiers.chain(address).chain(names) {
+            let tier_names = decision.tiers_depend_on_port_names.iter();
+            let tier_names = tier_names.map(|rule| format!("a port may have the name in {rule}"));
+            for caveat in tiers.chain(tier_names).chain(address).chain(names) {
                 if !caveats.contains(&caveat) {
                     caveats.push(caveat);
                 }
@@ -558,6 +560,10 @@ fn decision_in_words(decision: &Decision<'_>, is_many: bool) -> String {
             "unless the peer's address is in",
             &decision.tiers_depend_on_address,
         ),
+        (
+            "unless a port has the name in",
+            &decision.tiers_depend_on_port_names,
+        ),
     ] {
         for rule in rules {
             let what = rule.rule().map(ToString::to_string).unwrap_or_default();
@@ -626,6 +632,8 @@ struct DecisionJson {
     cluster_rules: Vec<TierRuleJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cluster_rules_depending_on_address: Vec<TierRuleJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cluster_rules_depending_on_port_names: Vec<TierRuleJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nearest: Option<NearestJson>,
 }
@@ -734,6 +742,9 @@ fn decision_json(decision: &Decision<'_>) -> DecisionJson {
         depends_on_port_names: rules(&decision.depends_on_port_names),
         cluster_rules: decision.tier_rules.iter().map(tier_rule_json).collect(),
         cluster_rules_depending_on_address: (decision.tiers_depend_on_address.iter())
+            .map(tier_rule_json)
+            .collect(),
+        cluster_rules_depending_on_port_names: (decision.tiers_depend_on_port_names.iter())
             .map(tier_rule_json)
             .collect(),
         nearest: None,
