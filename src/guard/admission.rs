@@ -171,7 +171,7 @@ fn synced_conditions(cluster: &Protected<'_>, changed: &str) -> Vec<(&'static st
 fn pods(cluster: &Protected<'_>) -> Rules<'static> {
     let namespace = cluster.namespace;
     let mut comment = vec![
-        "Refuses pods of the tenant that wear a label which a network policy trusts, or that use the \
+        "Refuses pods of the tenant that have a label which a network policy trusts, or that use the \
          network of the node, where no network policy applies."
             .to_owned(),
         "Needs Kubernetes 1.31 or later.".to_owned(),
@@ -255,7 +255,7 @@ fn dns_label(cluster: &Protected<'_>) -> Validation {
 }
 
 /// The labels by which built-in rules know pods that are not the tenant's, and that a pod of the
-/// tenant can wear.
+/// tenant can have.
 fn trusted_labels(cluster: &Protected<'_>) -> Vec<Vec<(String, String)>> {
     // vc-snapshot-NAME is there in charts since 0.31, whether or not it is generated.
     let snapshot = vec![("app".to_owned(), "vcluster-snapshot".to_owned())];
@@ -292,7 +292,7 @@ fn trusted_labels(cluster: &Protected<'_>) -> Vec<Vec<(String, String)>> {
 }
 
 /// What is to be said of rules of the user that let pods with certain labels to the control plane:
-/// a pod of the tenant can wear these labels, and may be meant.
+/// a pod of the tenant can have these labels, and may be meant.
 fn rules_that_trust_labels(cluster: &Protected<'_>) -> Option<String> {
     let rules = cluster
         .policies(Role::ControlPlane)
@@ -310,7 +310,7 @@ fn rules_that_trust_labels(cluster: &Protected<'_>) -> Option<String> {
         return None;
     }
     Some(format!(
-        "Not closed: {}. Pods of the tenant can wear the labels that these rules trust.",
+        "Not closed: {}. Pods of the tenant can have the labels that these rules trust.",
         fields.join(", ")
     ))
 }

@@ -72,7 +72,7 @@ pub(super) fn objects(
     let control_plane = TierPolicy {
         what: "control-plane",
         priority: options.priority,
-        comment: "Closes the control plane to pods of other virtual clusters that wear a label which \
+        comment: "Closes the control plane to pods of other virtual clusters that have a label which \
                   its network policy trusts, such as app: loft.",
         pods: json!({"matchLabels": {"release": cluster.name}}),
         namespaces: json!({"matchLabels": {NAMESPACE_NAME: cluster.namespace}}),
