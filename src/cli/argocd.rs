@@ -34,7 +34,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Verb {
-    /// Renders the application that the environment names, and filters it
+    /// Renders the application that the environment names, and adds the policies
     Generate(Generate),
 }
 
@@ -44,7 +44,7 @@ enum Verb {
 struct Generate {
     #[command(flatten)]
     filter: filter::Args,
-    /// The Helm to run
+    /// The Helm program to run
     #[arg(long, value_name = "PROGRAM", env = "HELM_BIN", default_value = "helm")]
     helm: PathBuf,
 }

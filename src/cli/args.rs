@@ -25,7 +25,7 @@ use netpol::validate::CidrRule;
 pub(super) struct ConfigFiles {
     /// Take the config from FILE: values, a networkPolicy object, or a VirtualClusterTemplate
     ///
-    /// It applies to every virtual cluster of the stream, or to the one that --release names.
+    /// It applies to every virtual cluster of the input, or only to the one that --release names.
     /// Several files are merged left to right, as Helm merges values.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) config: Vec<PathBuf>,
@@ -35,10 +35,10 @@ pub(super) struct ConfigFiles {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(skip)]
 pub(super) struct Release {
-    /// The Helm release, where the stream does not say it
+    /// The Helm release, if the input does not name it
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     pub(super) release: Option<String>,
-    /// The namespace of the release; the stream's, where it is not given
+    /// The namespace of the release [default: as in the input]
     #[arg(long, value_name = "NAMESPACE", value_hint = ValueHint::Other)]
     pub(super) namespace: Option<String>,
 }
@@ -49,7 +49,7 @@ pub(super) struct Release {
 pub(super) struct Policies {
     #[command(flatten)]
     pub(super) release: Release,
-    /// The edition of the policies, or a chart version; the chart's, where it is not given
+    /// The edition of the policies, or a chart version [default: that of the chart]
     #[arg(
         long,
         value_name = "EDITION",
@@ -57,10 +57,10 @@ pub(super) struct Policies {
         hide_possible_values = true
     )]
     pub(super) edition: Option<Edition>,
-    /// Generate vc-kube-dns-NAME and vc-snapshot-NAME where the chart did not
+    /// Generate vc-kube-dns-NAME and vc-snapshot-NAME if the chart did not
     #[arg(long)]
     pub(super) companions: bool,
-    /// The project that {{ .Values.loft.project }} stands for in the config's labels
+    /// The project that replaces {{ .Values.loft.project }} in the config's labels
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     pub(super) project: Option<String>,
     /// The label by which host namespaces name their project [default:
@@ -78,7 +78,7 @@ pub(super) struct Policies {
     /// Treat warnings as errors
     #[arg(long)]
     pub(super) strict: bool,
-    /// Do not give the warning CODE, such as VNP105; may be repeated
+    /// Suppress the warning CODE, such as VNP105; may be repeated
     #[arg(
         long,
         value_name = "CODE",

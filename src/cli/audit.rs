@@ -27,17 +27,17 @@ use manifest::escape;
 const WANTED: &str = "rendered charts or the objects of a cluster, as files, folders or on standard \
                       input, or --live";
 
-/// Says for each virtual cluster whether it is isolated, and if not, why.
+/// Reports for each virtual cluster whether it is isolated, and if not, why.
 ///
 /// It reads rendered charts, what `helm get manifest` prints, and objects of a cluster as `kubectl
 /// get -o yaml` prints them. Each file is a stream of its own; files that together hold the objects
 /// of one cluster are read as one. For each virtual cluster the verdict is one of: isolated; off (the
 /// config does not enable the policies); missing (it enables them, and they are not there);
 /// different (they allow other traffic than the config says); widened (other policies allow its pods
-/// more); not-enforced (they have no effect on some pods or all); unknown (it could not be judged).
+/// more); not-enforced (they have no effect on some pods or all); unknown (there is no verdict).
 ///
 /// Exit code: 0 all virtual clusters are isolated; 1 at least one is not, or is not known to be;
-/// 2 the call is wrong, or there is no virtual cluster; 3 a file can't be read, or the cluster does
+/// 2 wrong usage, or there is no virtual cluster; 3 a file can't be read, or the cluster does
 /// not answer.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(
@@ -61,17 +61,17 @@ pub(super) struct Args {
     policies: args::Policies,
     /// All inputs hold the objects of one cluster
     ///
-    /// Without it this is assumed where all objects come from an API server and none is in two files.
+    /// This is the default if all objects come from an API server and none is in two files.
     #[arg(long, conflicts_with_all = ["separate", "live"])]
     together: bool,
-    /// Each input is a stream of its own, whatever is in it
+    /// Read each input separately, in all cases
     #[arg(long, conflicts_with = "live")]
     separate: bool,
     /// Show the isolated virtual clusters too, and what is to be said of the values of each: traffic
     /// that they need and the policies block, and what they open; json and html always do
     #[arg(long)]
     all: bool,
-    /// The form
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub(super) struct Args {
 #[derive(Debug, Clone, ClapArgs)]
 #[group(skip)]
 struct Cluster {
-    /// Ask the cluster that kubectl sees, and not files
+    /// Read the cluster with kubectl, instead of files
     ///
     /// Of Secrets only those with the label app=vcluster are read, and of these only the config.
     #[arg(long, conflicts_with = "paths")]
@@ -92,7 +92,7 @@ struct Cluster {
     /// With --live: all namespaces, which is the default without --namespace
     #[arg(long, short = 'A', requires = "live", conflicts_with = "namespace")]
     all_namespaces: bool,
-    /// With --live: it is known that the cluster enforces NetworkPolicy, where this can't be seen
+    /// With --live: assume that the cluster enforces NetworkPolicy if this can't be detected
     #[arg(long, requires = "live")]
     assume_enforced: bool,
     /// With --live: how long to wait for the cluster, for all its answers together
@@ -111,7 +111,7 @@ enum Format {
     Sarif,
     /// Annotations in the log of a GitHub workflow
     Github,
-    /// `JUnit` XML: a test case for each virtual cluster
+    #[value(help = "JUnit XML: a test case for each virtual cluster")]
     Junit,
     /// For a comment on a pull request, or a job summary
     Markdown,

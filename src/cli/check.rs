@@ -29,23 +29,23 @@ use netpol::verdict::Question;
 /// What the command reads.
 const WANTED: &str = "manifests with policies, or a rendered chart: a FILE, a folder, or a pipe";
 
-/// Says whether a connection is allowed, and by which rule.
+/// Reports whether a connection is allowed, and by which rule.
 ///
 /// FROM and TO are workload, control-plane, dns, host-dns, snapshot, platform, any-workload,
 /// any-control-plane, any-other-pod, internet, internet6, private, metadata, node, any-address, an
-/// address or CIDR, namespace/pod out of the manifest, or labels (pod:app=web,ns:team-a). Behind
-/// words with any- and addresses stand exceptions: "any-other-pod except platform". TO takes ports behind a colon: dns:1053/UDP,
-/// 10.0.0.0/8:80,443, internet:8000-8999/TCP, control-plane:!8443/TCP (all but); without them every
-/// port is asked about.
+/// address or CIDR, namespace/pod of the manifests, or labels (pod:app=web,ns:team-a). Words with
+/// any- and addresses take exceptions: "any-other-pod except platform". In TO, ports follow a colon:
+/// dns:1053/UDP, 10.0.0.0/8:80,443, internet:8000-8999/TCP, control-plane:!8443/TCP (every other
+/// port). Without ports, the question is about every port.
 ///
 /// workload, control-plane, dns and snapshot belong to the virtual cluster that --release names;
 /// objects without a namespace are in that of --namespace. Without --release, expectations are
 /// compared with every virtual cluster.
 ///
-/// A rendered chart without policies is judged by those that the filter would add.
+/// For a rendered chart without policies, it uses the policies that the filter would add.
 ///
-/// Exit code: 0 allowed (or every expectation passed), 1 denied (or an expectation failed), or a
-/// manifest is rejected, 2 a question that can't be answered, 3 a file that can't be read.
+/// Exit code: 0 allowed, or every expectation passed; 1 denied, an expectation failed, or a manifest
+/// is rejected; 2 wrong usage, or the question has no answer; 3 a file can't be read.
 #[derive(Debug, Parser)]
 #[command(group = ArgGroup::new("question").required(true).args(["from", "probes", "expect"]))]
 pub(super) struct Args {
@@ -75,7 +75,7 @@ pub(super) struct Args {
     #[command(flatten)]
     paths: input::Paths,
 
-    /// How to print the answer
+    /// The output format
     #[arg(long, value_name = "FORMAT")]
     output: Option<Format>,
 }
@@ -88,7 +88,7 @@ enum Format {
     Json,
     /// A table, for --probes
     Csv,
-    /// `JUnit` XML, for --expect
+    #[value(help = "JUnit XML, for --expect")]
     Junit,
     /// SARIF 2.1.0, for --expect
     Sarif,

@@ -20,28 +20,28 @@ use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::Diagnostics;
 use manifest::escape;
 
-/// Says what changes in reachability between two rendered charts, or between two configs.
+/// Shows which connections are newly allowed, and which no longer are.
 ///
-/// For each policy's pods and direction: what is newly allowed, and what no longer is. Rules in
-/// another order or another spelling are no change. Each is a rendered stream, a folder of manifests,
-/// or a config (values, a networkPolicy object, or a VirtualClusterTemplate), which its content tells.
-/// Of two streams it also says what changes between workloads because one of them changed.
+/// OLD and NEW are each a rendered chart, a folder of manifests, or a config (values, a networkPolicy
+/// object, or a VirtualClusterTemplate). For each policy's pods and direction it lists the
+/// connections that change. Another order or spelling of rules is no change. For manifests it also
+/// lists what changes between workloads because one of them changed.
 ///
-/// With --from-chart and --to-chart: what changes when the chart of a virtual cluster is upgraded,
-/// for the config of --config. Warnings that hold for the new chart alone are given too.
+/// --from-chart and --to-chart show what an upgrade of the chart changes, for the files of --config.
+/// Warnings that apply only to the new chart are printed too.
 ///
-/// Exit code: 0 no change, 1 something changes, or a config is rejected (then nothing is on
-/// standard output), 2 a call that is wrong, or nothing to compare, 3 a file that can't be read.
+/// Exit code: 0 no change, 1 something changes, or a config is rejected (then standard output is
+/// empty), 2 wrong usage, or nothing to compare, 3 a file can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
-    /// What was before: a file, a folder, or - for standard input
+    /// The state before: a file, a folder, or - for standard input
     #[arg(
         value_name = "OLD",
         required_unless_present = "from_chart",
         conflicts_with = "from_chart"
     )]
     old: Option<PathBuf>,
-    /// What comes
+    /// The state after: a file, a folder, or - for standard input
     #[arg(
         value_name = "NEW",
         required_unless_present = "from_chart",
@@ -52,7 +52,7 @@ pub(super) struct Args {
     upgrade: upgrade::Args,
     #[command(flatten)]
     policies: args::Policies,
-    /// The form
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }

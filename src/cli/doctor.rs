@@ -13,17 +13,16 @@ use crate::doctor::{self, Failure, Finding, Health};
 
 const NAME: &str = "vcluster-netpol";
 
-/// Says whether Helm sees the plugin, and whether the cluster enforces network policies
+/// Checks the installation, and whether the cluster enforces network policies
 ///
-/// Without a network plugin that enforces them, policies have no effect, and nothing else says so.
-/// Exit code 1: something is to be done. What can't be told is said to be unknown, and is no reason
-/// to fail.
+/// Without a network plugin that enforces them, policies have no effect, and Kubernetes does not
+/// report it. Each result is good, bad or unknown. Unknown is not a failure.
 #[derive(Debug, Clone, Parser)]
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
     kubectl: Kubectl,
-    /// Don't ask a cluster
+    /// Check only the installation, and no cluster
     #[arg(long)]
     no_cluster: bool,
     /// How long to wait for the cluster, for all its answers together

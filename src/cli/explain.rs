@@ -28,16 +28,16 @@ const WANTED: &str = "a rendered chart, as in `helm template NAME CHART | vclust
 /// The width of text where there is no terminal to fit it to.
 const WIDTH: usize = 100;
 
-/// Says what the network policies of a rendered chart do: who, on which ports, why, and because of
-/// which value or default.
+/// Shows who can connect to whom, on which ports, why, and because of which value or default.
 ///
-/// Policies that stand in the stream are explained as they stand. Those that its config asks for
-/// and that are missing are explained as the filter would make them, and marked NOT IN THIS STREAM.
-/// With --config and no stream it explains what would be made of that config alone. Several files,
-/// or a folder, are read as one stream. It ends with what is open and perhaps not expected.
+/// Policies in the input are explained unchanged. Policies that the config enables and that are
+/// missing are explained as the filter would generate them, and marked NOT IN THIS STREAM. With
+/// --config and no input, it explains the policies of that config. Several files, or a folder, are
+/// read as one input. At the end it lists what is open and perhaps not expected, and the most that
+/// a tenant can reach.
 ///
-/// Exit code: 0 explained, 1 a config is rejected (then nothing is on standard output), 2 a call
-/// that is wrong, 3 a file that can't be read.
+/// Exit code: 0 explained, 1 a config is rejected (then standard output is empty), 2 wrong usage,
+/// 3 a file can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(super) struct Args {
     config: args::ConfigFiles,
     #[command(flatten)]
     policies: args::Policies,
-    /// The form
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
@@ -57,8 +57,8 @@ enum Format {
     Text,
     /// Tables for a document
     Markdown,
-    /// A flowchart, as Markdown renderers draw it; a Markdown document with several, where there are
-    /// several virtual clusters or one flowchart would be larger than Mermaid draws
+    /// A flowchart for Markdown renderers; several of them in a Markdown document, if there are
+    /// several virtual clusters or one flowchart is too large for Mermaid
     Mermaid,
     /// A graph for Graphviz
     Dot,

@@ -29,11 +29,11 @@ pub(super) struct Args {
     pub(super) config: args::ConfigFiles,
     #[command(flatten)]
     pub(super) policies: args::Policies,
-    /// Fail unless every virtual cluster of the stream ends with its policies
+    /// Fail unless every virtual cluster of the input ends with its policies
     ///
-    /// There must be one at least, unless the stream holds nothing but hooks. A config that says
-    /// enabled: false is not enough; with --require=config it is. The variable takes 1, true, yes,
-    /// on or config; 0, false, no, off and nothing mean that nothing is required.
+    /// The input must contain at least one virtual cluster, or only hooks. A config that says
+    /// enabled: false is an error; --require=config accepts it. Values of the variable: 1, true,
+    /// yes, on, or config; 0, false, no, off or empty to require nothing.
     #[arg(
         long,
         value_name = "WHAT",

@@ -30,11 +30,11 @@ const WANTED: &str = "rendered charts or the objects of a cluster, as files, fol
 /// the tenant's network policies if the values sync them, and against changes of the policies that
 /// isolate it. And a ClusterNetworkPolicy for its control plane and its workloads. The objects need
 /// Kubernetes 1.31 or later, and a network plugin that implements the last kind. Begin with --action
-/// warn, look at the audit log, and apply the output without it then: see docs/hardening.md.
+/// warn, read the audit log, and then apply the output without it: see docs/hardening.md.
 ///
 /// Exit code: 0 each virtual cluster has its objects; 1 one of them has none, which standard error
-/// names, or a config is rejected (then nothing is on standard output); 2 the call is wrong, or there
-/// is no virtual cluster; 3 a file can't be read.
+/// names, or a config is rejected (then standard output is empty); 2 wrong usage, or there is no
+/// virtual cluster; 3 a file can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -46,24 +46,24 @@ pub(super) struct Args {
     /// What happens to a request that an admission policy refuses
     #[arg(long, value_name = "ACTION", default_value = "deny")]
     action: Action,
-    /// The kind of the administrator's network policy
+    /// The kind of the cluster-wide network policies
     #[arg(long, value_name = "KIND", default_value = "cnp")]
     dialect: Dialect,
-    /// The priority of the administrator's network policies, and the next one; a lower number decides
-    /// first
+    /// The priority of the first of the two cluster-wide network policies; the other has the next
+    /// number; lower numbers decide first
     #[arg(long, value_name = "NUMBER", default_value_t = 50,
           value_parser = clap::value_parser!(i32).range(0..=999))]
     priority: i32,
-    /// Cut workloads off from pods and private networks of the host, but for what their policies name
+    /// Deny workloads all pods and private networks of the host that their policies do not name
     #[arg(long)]
     deny_host: bool,
-    /// Cut workloads off from other virtual clusters, but for what their policies name
+    /// Deny workloads all other virtual clusters that their policies do not name
     #[arg(long)]
     deny_tenants: bool,
-    /// Let USER change and delete the policies of virtual clusters, and nobody else; may be repeated
+    /// Let only USER change and delete the policies of virtual clusters; may be repeated
     #[arg(long, value_name = "USER", value_hint = ValueHint::Other)]
     allow_user: Vec<String>,
-    /// Let members of GROUP do so, and nobody else; may be repeated
+    /// Let only members of GROUP, and each USER, do so; may be repeated
     #[arg(long, value_name = "GROUP", value_hint = ValueHint::Other)]
     allow_group: Vec<String>,
 }

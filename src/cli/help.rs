@@ -10,7 +10,7 @@ use super::Cli;
 /// The commands by what they are for. Each command is in one group.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Render", &["exec", "argocd"]),
-    ("Before", &["lint", "migrate", "schema"]),
+    ("Before the install", &["lint", "migrate", "schema"]),
     ("What policies do", &["explain", "check", "list", "diff"]),
     ("In the cluster", &["audit", "guard", "doctor"]),
     ("Other", &["completions", "man"]),
@@ -33,20 +33,22 @@ const PAGES: [Page; 15] = [
             "helm install my-vc ./vcluster --post-renderer vcluster-netpol",
             "vcluster-netpol --config netpol.yaml --require < rendered.yaml > isolated.yaml",
         ],
-        exit_codes: "0 written, 1 a config or policy is rejected (then nothing is written), 2 a \
-                     wrong call, 3 reading or writing failed",
+        exit_codes: "0 done, 1 a config or policy is rejected (then nothing is printed), 2 wrong \
+                     usage, 3 reading or writing failed",
     },
     Page {
         command: "exec",
         examples: &[
             "vcluster-netpol exec --require -- helm template my-vc ./vcluster -f values.yaml",
         ],
-        exit_codes: "as without a command; that of CMD where CMD fails",
+        exit_codes: "that of CMD if CMD fails; otherwise that of the filter: 0 done, 1 a config or \
+                     policy is rejected, 2 wrong usage, 3 reading or writing failed",
     },
     Page {
         command: "argocd",
         examples: &["vcluster-netpol argocd generate --require"],
-        exit_codes: "as without a command; that of Helm where Helm fails",
+        exit_codes: "that of Helm if Helm fails; otherwise that of the filter: 0 done, 1 a config or \
+                     policy is rejected, 2 wrong usage, 3 reading or writing failed",
     },
     Page {
         command: "lint",
@@ -55,8 +57,8 @@ const PAGES: [Page; 15] = [
             "helm template my-vc ./vcluster -f values.yaml | vcluster-netpol lint --strict",
             "vcluster-netpol lint --output sarif clusters/ > netpol.sarif",
         ],
-        exit_codes: "0 accepted, 1 something is rejected or there is nothing to check, 2 a wrong \
-                     call, 3 a file can't be read",
+        exit_codes: "0 accepted, 1 something is rejected or there is nothing to check, 2 wrong \
+                     usage, 3 a file can't be read",
     },
     Page {
         command: "migrate",
@@ -69,7 +71,7 @@ const PAGES: [Page; 15] = [
     Page {
         command: "schema",
         examples: &["vcluster-netpol schema > networkpolicy.schema.json"],
-        exit_codes: "0 printed, 2 a wrong call, 3 writing failed",
+        exit_codes: "0 printed, 2 wrong usage, 3 writing failed",
     },
     Page {
         command: "explain",
@@ -89,12 +91,18 @@ const PAGES: [Page; 15] = [
     },
     Page {
         command: "list",
-        examples: &["vcluster-netpol list manifests/"],
+        examples: &[
+            "vcluster-netpol list manifests/",
+            "vcluster-netpol list --matrix clusters/",
+        ],
         exit_codes: "",
     },
     Page {
         command: "diff",
-        examples: &["vcluster-netpol diff old-values.yaml new-values.yaml"],
+        examples: &[
+            "vcluster-netpol diff old-values.yaml new-values.yaml",
+            "vcluster-netpol diff --from-chart 0.30 --to-chart 0.37 --config values.yaml",
+        ],
         exit_codes: "",
     },
     Page {
@@ -116,12 +124,12 @@ const PAGES: [Page; 15] = [
     Page {
         command: "doctor",
         examples: &["vcluster-netpol doctor --context staging"],
-        exit_codes: "0 nothing is to be done, 1 something is, 2 a wrong call, 3 writing failed",
+        exit_codes: "0 no result is bad, 1 a result is bad, 2 wrong usage, 3 writing failed",
     },
     Page {
         command: "completions",
         examples: &["vcluster-netpol completions bash > /etc/bash_completion.d/vcluster-netpol"],
-        exit_codes: "0 printed, 2 a wrong call, 3 writing failed",
+        exit_codes: "0 printed, 2 wrong usage, 3 writing failed",
     },
     Page {
         command: "man",
@@ -129,7 +137,7 @@ const PAGES: [Page; 15] = [
             "vcluster-netpol man | man -l -",
             "vcluster-netpol man lint | man -l -",
         ],
-        exit_codes: "0 printed, 2 a wrong call, 3 writing failed",
+        exit_codes: "0 printed, 2 wrong usage, 3 writing failed",
     },
 ];
 
@@ -150,7 +158,7 @@ pub(super) fn command() -> Command {
     with_hints(program)
 }
 
-/// A command with its examples and exit codes behind its options.
+/// A command with its examples and exit codes after its options.
 fn with_page(command: Command, name: &str) -> Command {
     let Some(page) = PAGES.iter().find(|page| page.command == name) else {
         return command;

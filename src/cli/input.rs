@@ -26,8 +26,8 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(skip)]
 pub(super) struct Paths {
-    /// Files, or folders, of which all *.yaml, *.yml and *.json are read; standard input without
-    /// any, or for -
+    /// Files, or folders (all *.yaml, *.yml and *.json below them); - is standard input, which is
+    /// the default
     #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub(super) paths: Vec<PathBuf>,
 }

@@ -12,7 +12,7 @@ use crate::doctor::{self, Cluster, Failure, Finding, Question};
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Kubectl {
-    /// The kubectl to ask the cluster with
+    /// The kubectl program to run
     #[arg(
         long,
         value_name = "PROGRAM",
@@ -20,7 +20,7 @@ pub(super) struct Kubectl {
         value_hint = ValueHint::CommandName
     )]
     kubectl: PathBuf,
-    /// The context of the kubeconfig; the current one, where it is not given
+    /// The context of the kubeconfig [default: the current one]
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     context: Option<String>,
 }

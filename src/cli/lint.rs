@@ -32,13 +32,13 @@ const STAND_IN: &[u8] = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stan
 /// The release that a config is tried for where no other is named.
 const SOME_RELEASE: &str = "vcluster";
 
-/// Says what is wrong with network policies and configs, and corrects configs with --fix.
+/// Reports what is wrong with network policies and configs, and corrects configs with --fix.
 ///
-/// Every NetworkPolicy is held against the API server's rules, and every network-policy config
-/// against those and against good advice. A FILE is a rendered chart, manifests, or a config: values
-/// with policies.networkPolicy, also those of a chart that depends on vCluster, a networkPolicy
-/// object, a Flux HelmRelease, an Argo CD Application or a VirtualClusterTemplate. Of a folder, files
-/// without a policy or config are passed over.
+/// It reports what the API server would reject, rules that are probably mistakes, and traffic that
+/// the values need and the policies block. A FILE is a rendered chart, manifests, or a config:
+/// values with policies.networkPolicy, also those of a chart that depends on vCluster, a
+/// networkPolicy object, a Flux HelmRelease, an Argo CD Application or a VirtualClusterTemplate. In
+/// folders, files without a policy or config are skipped.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub(super) struct Args {
     output: Output,
     /// Write safe corrections, and rules that are exact, into the config files
     ///
-    /// Comments, order and quoting stay. What needs an answer of yours stays a message.
+    /// Comments, order and quoting do not change. What needs your decision stays a message.
     #[arg(long, requires = "paths", conflicts_with = "config")]
     fix: bool,
     /// Print what --fix would change as a patch, and write nothing

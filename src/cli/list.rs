@@ -26,15 +26,15 @@ use netpol::sets::ports::Ports;
 const WANTED: &str = "manifests with workloads and policies: a file, a folder, or a rendered chart \
                       on standard input";
 
-/// Lists every connection that the policies of some manifests allow.
+/// Lists every connection that the policies of the manifests allow.
 ///
-/// Between the workloads of the manifests both ends must allow it. What is not in the manifests is
-/// listed as the policies name it: addresses, pods, or everyone. Workloads that no policy tells
-/// apart are one line. A rendered chart without policies is listed with those that the filter would
-/// add, and each virtual cluster has workloads although the chart has none.
+/// Between workloads of the manifests, both ends must allow the connection. Other ends are listed as
+/// the policies name them: addresses, pods, or everyone. Workloads that no policy distinguishes are
+/// one line. For a rendered chart without policies, it uses the policies that the filter would add.
+/// One line stands for the workloads of each virtual cluster, which the chart does not contain.
 ///
-/// Exit code: 0 listed, 1 a policy or config is rejected, 2 a call that is wrong, or no workload,
-/// 3 a file that can't be read.
+/// Exit code: 0 listed, 1 a policy or config is rejected, 2 wrong usage, or no workload, 3 a file
+/// can't be read.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(super) struct Args {
         conflicts_with_all = ["focus", "direction", "port"]
     )]
     matrix: Option<Unit>,
-    /// The form
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }

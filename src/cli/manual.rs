@@ -10,7 +10,7 @@ use super::help;
 use super::log;
 use super::pipe;
 
-/// Prints what a shell needs to complete the command line
+/// Prints shell completions
 ///
 /// For bash: vcluster-netpol completions bash >/etc/bash_completion.d/vcluster-netpol
 #[derive(Debug, Clone, Parser)]

@@ -66,10 +66,10 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Gives every vCluster in a rendered chart its two network policies.
+/// Adds to every vCluster of a rendered chart its two network policies.
 ///
-/// Without a command it is a filter: a rendered chart on standard input, the same on standard
-/// output with vc-work-NAME and vc-cp-NAME injected or replaced, every other byte as it came.
+/// Without a command it is a filter: it reads a rendered chart from standard input and prints it
+/// with vc-work-NAME and vc-cp-NAME added or replaced. All other bytes stay unchanged.
 #[derive(Debug, Parser)]
 #[command(
     name = "vcluster-netpol",
@@ -82,7 +82,7 @@ pub struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     filter: filter::Args,
-    /// When to print in colours; NO_COLOR and FORCE_COLOR in the environment are heeded
+    /// When to use colors; auto also reads NO_COLOR and FORCE_COLOR from the environment
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     color: ColorChoice,
 }
@@ -98,12 +98,12 @@ enum Command {
     List(list::Args),
     Migrate(migrate::Args),
     Schema(schema::Args),
-    /// Runs a command that prints manifests, and filters what it printed
+    /// Runs a command that prints a rendered chart, and adds the policies to its output
     ///
-    /// Nothing is written unless the command ends well; where it fails, so do we, with its exit
-    /// code. That is what a pipe does not do.
+    /// If the command fails, nothing is printed, and the exit code is that of the command. A shell
+    /// pipe would ignore the failure.
     Exec(exec::Args),
-    /// Renders and filters an application, as Argo CD's config management plugin
+    /// Renders an application inside Argo CD, as its config management plugin, and adds the policies
     Argocd(argocd::Args),
     Doctor(doctor::Args),
     Completions(manual::Completions),

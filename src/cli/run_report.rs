@@ -19,13 +19,13 @@ use manifest::escape;
 #[derive(Debug, Clone, Default, Parser)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Write what was found, done and warned of to FILE, as JSON
+    /// Write a JSON report to FILE: virtual clusters, changes and warnings
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Say nothing on stderr but errors
+    /// Print only errors on stderr
     #[arg(long, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say on stderr what was found as well, and what stayed as it was
+    /// Also print on stderr what was found, what did not change, and what the values need
     #[arg(long)]
     verbose: bool,
 }

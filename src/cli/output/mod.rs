@@ -27,7 +27,7 @@ pub(super) use text::{Source, log_diagnostics};
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Output {
-    /// How to print what was found
+    /// The output format
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub(super) output: Format,
 }
