@@ -38,7 +38,7 @@ pub struct Diff {
 /// What changes from one workload to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WorkloadChange {
-    /// The source, as namespace/name[Kind].
+    /// The source, as `namespace/name[Kind]`.
     pub from: String,
     /// The destination.
     pub to: String,

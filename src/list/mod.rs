@@ -44,7 +44,7 @@ pub struct Listing {
 pub struct Workloads {
     /// What connections call it.
     pub id: usize,
-    /// The workloads, as namespace/name[Kind].
+    /// The workloads, as `namespace/name[Kind]`.
     pub workloads: Vec<String>,
     /// How many pods, and templates of pods, they have in the input.
     pub pods: usize,

@@ -1,6 +1,6 @@
 //! The warnings about traffic that the values of a virtual cluster need and its policies block.
 //!
-//! A rule here reads the values and says which traffic a feature needs, as a [`Need`]. Whether the
+//! A rule here reads the values and says which traffic a feature needs, as a `Need`. Whether the
 //! planned policies let it pass is asked of the evaluator. If they do not, the need is also the
 //! network-policy rule to add, as narrow as the values allow.
 
