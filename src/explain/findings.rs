@@ -4,6 +4,7 @@
 //! Each finding names the rules that open it and how to close it.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,17 +14,12 @@ use super::words::Party;
 use crate::vcluster::actors::MANAGED_BY;
 use netpol::allowed::{AllowRule, AllowedTraffic};
 use netpol::evaluate::{Extent, Policies, RuleRef, Why};
+use netpol::metadata::{LINK_LOCAL, METADATA_SERVICES, excepts};
 use netpol::model::pod::{Endpoint, Pod};
 use netpol::model::policy::{Direction, Namespaces, Origin, Peer, Policy};
 use netpol::sets::addresses::{AddressSet, parse_net};
 use netpol::sets::ports::{PortNumbers, Ports, Protocol};
 use netpol::sets::selector::Selector;
-
-/// Where clouds hand out the credentials of the node, and what is to be excepted for it.
-const METADATA: [(&str, &str); 2] = [
-    ("169.254.169.254", "169.254.0.0/16"),
-    ("fd00:ec2::254", "fd00:ec2::254/128"),
-];
 
 /// Something that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -185,50 +181,60 @@ fn open_to(
     }
 }
 
-/// The pods that reach a metadata service by the same rules.
+/// The pods that reach metadata services by the same rules.
 struct MetadataReach<'s, 'p> {
     subjects: Vec<&'s Subject>,
-    addresses: Vec<&'static str>,
+    addresses: Vec<IpAddr>,
+    /// Whether the whole range of link-local addresses is open.
+    has_link_local: bool,
     rules: Vec<RuleRef<'p>>,
 }
 
-/// The addresses at which clouds hand out credentials; said once of all pods that reach them by the
-/// same rules.
+/// The addresses at which clouds hand out credentials; said once of all pods and addresses that the
+/// same rules open.
 fn metadata(policies: &Policies, subjects: &[Subject]) -> Vec<Finding> {
     let http = Ports::numbers(Protocol::Tcp, PortNumbers::span(80, 80));
+    let link_local = parse_net(LINK_LOCAL).map(AddressSet::from);
     let mut found: Vec<MetadataReach<'_, '_>> = Vec::new();
     let mut places = HashMap::new();
     for subject in subjects {
-        let mut open: Vec<&str> = Vec::new();
-        let mut rules: Vec<RuleRef<'_>> = Vec::new();
-        for (address, _) in METADATA {
-            let Some(net) = parse_net(address) else {
-                continue;
-            };
-            let there = Endpoint::outside(net.into());
-            let decision = policies.decide(Direction::Egress, &subject.endpoint(), &there, &http);
+        let from = subject.endpoint();
+        let egress = |addresses| {
+            let there = Endpoint::outside(addresses);
+            policies.decide(Direction::Egress, &from, &there, &http)
+        };
+        let mut of_subject: Vec<(Vec<_>, MetadataReach<'_, '_>)> = Vec::new();
+        for service in &METADATA_SERVICES {
+            let decision = egress(service.address.into());
             // Where nothing is restricted, more has been said already.
-            if decision.extent() == Extent::All && decision.why == Why::Rules {
-                open.push(address);
-                rules.extend(decision.rules);
+            if decision.extent() != Extent::All || decision.why != Why::Rules {
+                continue;
             }
-        }
-        if open.is_empty() {
-            continue;
-        }
-        let keys: Vec<_> = rules.iter().map(RuleRef::key).collect();
-        let place = *places.entry((open.clone(), keys)).or_insert(found.len());
-        match found.get_mut(place) {
-            Some(same) => {
-                if same.subjects.iter().all(|known| known.name != subject.name) {
-                    same.subjects.push(subject);
-                }
+            let keys: Vec<_> = decision.rules.iter().map(RuleRef::key).collect();
+            if let Some((_, same)) = of_subject.iter_mut().find(|(known, _)| *known == keys) {
+                same.addresses.push(service.address);
+                continue;
             }
-            None => found.push(MetadataReach {
+            let range = link_local.clone();
+            let reach = MetadataReach {
                 subjects: vec![subject],
-                addresses: open,
-                rules,
-            }),
+                addresses: vec![service.address],
+                has_link_local: range.is_some_and(|range| egress(range).extent() == Extent::All),
+                rules: decision.rules,
+            };
+            of_subject.push((keys, reach));
+        }
+        for (keys, reach) in of_subject {
+            let place = (reach.addresses.clone(), keys);
+            let place = *places.entry(place).or_insert(found.len());
+            match found.get_mut(place) {
+                Some(same) => {
+                    if same.subjects.iter().all(|known| known.name != subject.name) {
+                        same.subjects.push(subject);
+                    }
+                }
+                None => found.push(reach),
+            }
         }
     }
     found.iter().map(MetadataReach::finding).collect()
@@ -238,35 +244,37 @@ impl MetadataReach<'_, '_> {
     fn finding(&self) -> Finding {
         let who: Vec<String> = self.subjects.iter().map(|s| s.name.clone()).collect();
         let first = self.subjects.first();
+        let addresses: Vec<String> = self.addresses.iter().map(IpAddr::to_string).collect();
+        let services = match self.addresses.as_slice() {
+            [_] => "a cloud's metadata service, which gives",
+            _ => "metadata services of clouds, which give",
+        };
         Finding {
             cluster: first.and_then(|subject| subject.cluster.clone()),
             what: format!(
-                "{} can reach {}, port 80: a cloud's metadata service, which gives out the node's \
-                 credentials",
+                "{} can reach {}, port 80: {services} out the node's credentials",
                 listed(&who),
-                self.addresses.join(" and ")
+                listed(&addresses)
             ),
             rules: names(&self.rules),
-            close: close_metadata(&self.addresses, &self.rules),
+            close: self.close(),
         }
     }
-}
 
-fn close_metadata(open: &[&str], rules: &[RuleRef<'_>]) -> String {
-    let ranges: Vec<&str> = (METADATA.iter())
-        .filter(|(address, _)| open.contains(address))
-        .map(|(_, range)| *range)
-        .collect();
-    let ranges = ranges.join(" and ");
-    let public = (rules.iter())
-        .filter_map(|rule| origin(rule)?.setting())
-        .find(|field| field.ends_with("publicEgress") || field.ends_with("ipBlock"));
-    match (public, rules) {
-        (Some(field), [_]) => format!("put {ranges} into {field}.except, beside the ranges there"),
-        _ => closing(
-            rules,
-            &format!("put {ranges} into the `except` of an ipBlock"),
-        ),
+    fn close(&self) -> String {
+        let ranges = listed(&excepts(&self.addresses, self.has_link_local));
+        let public = (self.rules.iter())
+            .filter_map(|rule| origin(rule)?.setting())
+            .find(|field| field.contains("publicEgress") || field.ends_with("ipBlock"));
+        match (public, self.rules.as_slice()) {
+            (Some(field), [_]) => {
+                format!("put {ranges} into {field}.except, beside the ranges there")
+            }
+            (_, rules) => closing(
+                rules,
+                &format!("put {ranges} into the `except` of an ipBlock"),
+            ),
+        }
     }
 }
 

@@ -6,10 +6,7 @@ use super::config::{Findings, Part, View, host_block, reaches};
 use super::{Audience, Rule};
 use manifest::schema;
 use netpol::cidr::Cidr;
-use netpol::metadata::METADATA_SERVICES;
-
-/// The range of most of them.
-const LINK_LOCAL: &str = "169.254.0.0/16";
+use netpol::metadata::{self, LINK_LOCAL, METADATA_SERVICES};
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -43,19 +40,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     if reached.is_empty() {
         return;
     }
-    let mut ranges: Vec<String> = Vec::new();
-    for address in &reached {
-        // Nothing else that pods need has an IPv4 address of this range, apart from resolvers.
-        let range = match address {
-            IpAddr::V4(v4) if v4.is_link_local() && reaches(cidr, &[], LINK_LOCAL) => {
-                LINK_LOCAL.to_owned()
-            }
-            _ => host_block(*address),
-        };
-        if !ranges.contains(&range) {
-            ranges.push(range);
-        }
-    }
+    let ranges = metadata::excepts(&reached, reaches(cidr, &[], LINK_LOCAL));
     let reached: Vec<String> = reached.iter().map(IpAddr::to_string).collect();
     findings.add(
         &RULE,

@@ -55,6 +55,28 @@ pub const METADATA_SERVICES: [MetadataService; 13] = [
     ),
 ];
 
+/// The range of most of them.
+pub const LINK_LOCAL: &str = "169.254.0.0/16";
+
+/// What to except in order to close some addresses. The IPv4 ones of the link-local range are closed
+/// together where `has_link_local` says that the whole range is open: apart from resolvers, pods
+/// need no address of it.
+#[must_use]
+pub fn excepts(addresses: &[IpAddr], has_link_local: bool) -> Vec<String> {
+    let mut ranges: Vec<String> = Vec::new();
+    for address in addresses {
+        let range = match address {
+            IpAddr::V4(v4) if v4.is_link_local() && has_link_local => LINK_LOCAL.to_owned(),
+            IpAddr::V4(v4) => format!("{v4}/32"),
+            IpAddr::V6(v6) => format!("{v6}/128"),
+        };
+        if !ranges.contains(&range) {
+            ranges.push(range);
+        }
+    }
+    ranges
+}
+
 const fn at(address: IpAddr, provider: &'static str) -> MetadataService {
     MetadataService { address, provider }
 }
