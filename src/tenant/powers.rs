@@ -20,7 +20,12 @@ pub const CUSTOM_RESOURCES: &str = "sync.toHost.customResources";
 const WITHOUT_HOST_NETWORK: [&str; 2] = ["baseline", "restricted"];
 
 /// The groups of the policies of network plugins.
-const POLICY_GROUPS: [&str; 3] = ["projectcalico.org", "cilium.io", "policy.networking.k8s.io"];
+const POLICY_GROUPS: [&str; 4] = [
+    "projectcalico.org",
+    "cilium.io",
+    "antrea.io",
+    "policy.networking.k8s.io",
+];
 
 /// What a tenant may do, beside choosing labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,9 +86,20 @@ fn policy_resources(synced: Option<&Value>) -> Vec<String> {
     let synced = synced.and_then(Value::as_object).into_iter().flatten();
     let names = synced.filter(|(name, fields)| {
         let is_on = fields.get("enabled").and_then(Value::as_bool) == Some(true);
-        is_on && POLICY_GROUPS.iter().any(|group| name.ends_with(group))
+        is_on && is_policy_resource(name)
     });
     names.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether a key of `sync.toHost.customResources` names a resource of a network plugin. The key is
+/// `PLURAL.GROUP`, and can have a version behind a slash.
+pub(crate) fn is_policy_resource(key: &str) -> bool {
+    let group = key.split_once('.').map_or("", |(_, group)| group);
+    let group = group.split('/').next().unwrap_or_default();
+    POLICY_GROUPS.iter().any(|known| {
+        let rest = group.strip_suffix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
 }
 
 #[cfg(test)]
@@ -115,5 +131,23 @@ mod tests {
         assert!(powers.has_namespace_patterns);
         let resources = ["networkpolicies.crd.projectcalico.org"];
         assert_eq!(powers.policy_resources, resources);
+    }
+
+    #[test]
+    fn resources_of_network_plugins_are_known_by_group_whatever_the_version() {
+        for key in [
+            "ciliumnetworkpolicies.cilium.io/v2",
+            "networkpolicies.crd.projectcalico.org/v1",
+            "networkpolicies.crd.antrea.io",
+        ] {
+            assert!(is_policy_resource(key), "{key}");
+        }
+        for key in [
+            "widgets.notcilium.io",
+            "cilium.io",
+            "a.cilium.io.example.org",
+        ] {
+            assert!(!is_policy_resource(key), "{key}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::rules::config::{Field, Findings, View};
 use crate::rules::{Audience, Rule};
+use crate::tenant::powers::is_policy_resource;
 use manifest::diagnostic::Diagnostic;
 use manifest::schema;
 
@@ -17,26 +18,10 @@ Fix: don't sync these kinds.",
     check: Some(check),
 };
 
-/// The API groups of policies that network plugins enforce.
-const GROUPS: [&str; 4] = [
-    "projectcalico.org",
-    "cilium.io",
-    "antrea.io",
-    "policy.networking.k8s.io",
-];
-
 fn check(view: &View<'_>, findings: &mut Findings) {
     let value = "sync.toHost.customResources";
     for (kind, settings) in view.values.entries(value) {
-        // The name of the resource can have a version behind a slash.
-        let group = kind.split_once('.').map_or("", |(_, group)| group);
-        let group = group.split('/').next().unwrap_or_default();
-        let is_known = GROUPS.iter().any(|known| {
-            group
-                .strip_suffix(known)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        });
-        if !is_known || !settings.is_on("enabled") {
+        if !is_policy_resource(kind) || !settings.is_on("enabled") {
             continue;
         }
         let message = "objects of the network plugin that the tenant writes are copied to the host \
