@@ -148,22 +148,8 @@ pub fn help(finding: &Finding) -> Option<String> {
             "upgrade the release with --post-renderer vcluster-netpol, which replaces the policies"
                 .to_owned()
         }
-        Finding::Widened {
-            tenant: Some(_), ..
-        } => {
-            "set sync.toHost.networkPolicies.enabled: false in the chart's values, so that tenants \
-             can't add policies"
-                .to_owned()
-        }
-        Finding::Widened { kind, .. } if kind != kubernetes::KIND => {
-            "exclude the namespace of the virtual cluster from its subject; what an earlier rule denies \
-             is not taken off here, and check answers for single connections with all rules"
-                .to_owned()
-        }
-        Finding::Widened { .. } => {
-            "remove the policy or narrow its podSelector; what the pods need belongs in the config \
-             (policies.networkPolicy)"
-                .to_owned()
+        Finding::Widened { tenant, kind, .. } => {
+            help_with_widened(tenant.is_some(), kind).to_owned()
         }
         Finding::Unknown(Unknown::Rejected { problems }) => {
             help_of(problems, "correct the config; lint shows the places")
@@ -178,6 +164,20 @@ pub fn help(finding: &Finding) -> Option<String> {
         }
     };
     Some(help)
+}
+
+/// What to do about a policy that opens more.
+fn help_with_widened(is_of_tenant: bool, kind: &str) -> &'static str {
+    if is_of_tenant {
+        "set sync.toHost.networkPolicies.enabled: false in the chart's values, so that tenants \
+         can't add policies"
+    } else if kind != kubernetes::KIND {
+        "exclude the namespace of the virtual cluster from its subject; what an earlier rule denies \
+         is not taken off here, and check answers for single connections with all rules"
+    } else {
+        "remove the policy or narrow its podSelector; what the pods need belongs in the config \
+         (policies.networkPolicy)"
+    }
 }
 
 /// What the first of some problems says, or else `general`.

@@ -112,9 +112,38 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         ..args.policies.options(args.config.read()?)?
     };
     let mut errors = Diagnostics::default();
+    let planned = read_clusters(args, &options, &mut errors)?;
+    if planned.is_empty() && !errors.has_errors() {
+        return Err(usage_error(
+            "there is no virtual cluster to guard; give a rendered chart, or the Secrets \
+             vc-config-NAME of the cluster",
+        ));
+    }
+    let (text, left_out) = objects(&planned, &args.options(), &mut errors);
+    if errors.has_errors() {
+        log(&errors);
+        return Ok(Exit::Rejected);
+    }
+    for cluster in &left_out {
+        log(escape::terminal(&not_guarded(cluster)));
+    }
+    pipe::answer(text.as_bytes()).context("can't write standard output")?;
+    Ok(if left_out.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Rejected
+    })
+}
+
+/// The virtual clusters of all inputs, with their policies.
+fn read_clusters(
+    args: &Args,
+    options: &Options,
+    errors: &mut Diagnostics,
+) -> anyhow::Result<Vec<PlannedCluster>> {
     let mut planned = Vec::new();
     for input in input::read(&args.paths.paths, WANTED)? {
-        let mut options = Cow::Borrowed(&options);
+        let mut options = Cow::Borrowed(options);
         let is_config_alone = input.is_blank() && !options.overrides.files.is_empty();
         if is_config_alone && options.edition.is_none() {
             let newest = Edition::newest();
@@ -132,17 +161,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             }
         }
     }
-    if planned.is_empty() && !errors.has_errors() {
-        return Err(usage_error(
-            "there is no virtual cluster to guard; give a rendered chart, or the Secrets \
-             vc-config-NAME of the cluster",
-        ));
-    }
-    let guard_options = args.options();
+    Ok(planned)
+}
+
+/// The objects of the virtual clusters as text, and the virtual clusters that get none.
+fn objects<'p>(
+    planned: &'p [PlannedCluster],
+    options: &GuardOptions,
+    errors: &mut Diagnostics,
+) -> (String, Vec<&'p PlannedCluster>) {
     let mut text = String::new();
-    let mut left_out: Vec<&PlannedCluster> = Vec::new();
+    let mut left_out = Vec::new();
     let mut seen = HashSet::new();
-    for cluster in &planned {
+    for cluster in planned {
         let summary = &cluster.summary;
         if !seen.insert((&summary.namespace, &summary.release)) {
             let message = format!("the {} is there twice", summary.describe());
@@ -150,7 +181,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             errors.push(Diagnostic::error(message).help(help));
         }
         match &cluster.plan {
-            ClusterPlan::Policies(made) => match guard::guard(made, &guard_options) {
+            ClusterPlan::Policies(made) => match guard::guard(made, options) {
                 Ok(objects) => text.push_str(&objects),
                 Err(problem) => errors.push(problem),
             },
@@ -158,19 +189,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             ClusterPlan::Disabled | ClusterPlan::WithoutConfig => left_out.push(cluster),
         }
     }
-    if errors.has_errors() {
-        log(&errors);
-        return Ok(Exit::Rejected);
-    }
-    for cluster in &left_out {
-        log(escape::terminal(&not_guarded(cluster)));
-    }
-    pipe::answer(text.as_bytes()).context("can't write standard output")?;
-    Ok(if left_out.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Rejected
-    })
+    (text, left_out)
 }
 
 /// Why a virtual cluster gets no objects.

@@ -71,8 +71,8 @@ pub(super) fn objects(cluster: &Protected<'_>, options: &GuardOptions) -> Vec<Ob
         .collect()
 }
 
-fn admission_policy(cluster: &Protected<'_>, rules: Rules<'_>, action: Action) -> [Object; 2] {
-    let name = cluster.object_name(rules.what, LONGEST_NAME);
+/// Which requests an admission policy is asked about.
+fn match_constraints(cluster: &Protected<'_>, rules: &Rules<'_>) -> Value {
     let (group, resource) = rules.resource;
     let mut constraints = json!({"resourceRules": [{
         "apiGroups": [group],
@@ -87,6 +87,12 @@ fn admission_policy(cluster: &Protected<'_>, rules: Rules<'_>, action: Action) -
         let selector = cluster.namespace_selector("In");
         constraints.insert("namespaceSelector".to_owned(), selector);
     }
+    constraints
+}
+
+/// The `spec` of an admission policy.
+fn policy_spec(cluster: &Protected<'_>, rules: Rules<'_>) -> Value {
+    let constraints = match_constraints(cluster, &rules);
     let named =
         |(name, expression): (String, String)| json!({"name": name, "expression": expression});
     let conditions = rules.conditions.into_iter();
@@ -110,9 +116,21 @@ fn admission_policy(cluster: &Protected<'_>, rules: Rules<'_>, action: Action) -
     {
         spec.insert("variables".to_owned(), Value::Array(variables));
     }
-    let actions = match action {
-        Action::Deny => json!(["Deny"]),
-        Action::Warn => json!(["Warn", "Audit"]),
+    spec
+}
+
+fn admission_policy(cluster: &Protected<'_>, mut rules: Rules<'_>, action: Action) -> [Object; 2] {
+    let name = cluster.object_name(rules.what, LONGEST_NAME);
+    let comment = std::mem::take(&mut rules.comment);
+    let (actions, effect) = match action {
+        Action::Deny => (
+            json!(["Deny"]),
+            "The API server refuses what the admission policy refuses.",
+        ),
+        Action::Warn => (
+            json!(["Warn", "Audit"]),
+            "Nothing is refused yet: the caller gets a warning, and the audit log an entry.",
+        ),
     };
     let metadata = cluster.metadata(&name);
     let object = |kind: &str, spec: Value| {
@@ -125,20 +143,11 @@ fn admission_policy(cluster: &Protected<'_>, rules: Rules<'_>, action: Action) -
     };
     [
         Object {
-            comment: rules.comment,
-            value: object("ValidatingAdmissionPolicy", spec),
+            comment,
+            value: object("ValidatingAdmissionPolicy", policy_spec(cluster, rules)),
         },
         Object {
-            comment: vec![match action {
-                Action::Deny => {
-                    "The API server refuses what the admission policy refuses.".to_owned()
-                }
-                Action::Warn => {
-                    "Nothing is refused yet: the caller gets a warning, and the audit log \
-                                 an entry."
-                        .to_owned()
-                }
-            }],
+            comment: vec![effect.to_owned()],
             value: object(
                 "ValidatingAdmissionPolicyBinding",
                 json!({"policyName": name, "validationActions": actions}),
@@ -167,8 +176,8 @@ fn synced_conditions(cluster: &Protected<'_>, changed: &str) -> Vec<(&'static st
     ]
 }
 
-/// The tenant's pods: no label that the policies trust, and not the network of the node.
-fn pods(cluster: &Protected<'_>) -> Rules<'static> {
+/// What the admission policy for the tenant's pods does, and what it does not close.
+fn comment_about_pods(cluster: &Protected<'_>) -> Vec<String> {
     let namespace = cluster.namespace;
     let mut comment = vec![
         "Refuses pods of the tenant that have a label which a network policy trusts, or that use the \
@@ -190,6 +199,11 @@ fn pods(cluster: &Protected<'_>) -> Rules<'static> {
         );
     }
     comment.extend(rules_that_trust_labels(cluster));
+    comment
+}
+
+/// The tenant's pods: no label that the policies trust, and not the network of the node.
+fn pods(cluster: &Protected<'_>) -> Rules<'static> {
     let mut validations = vec![Validation {
         expression: cel::has_mark("object.metadata.labels", cluster),
         message: format!("the pod must have the label {MANAGED_BY}={}", cluster.name),
@@ -218,7 +232,7 @@ fn pods(cluster: &Protected<'_>) -> Rules<'static> {
     });
     Rules {
         what: "pods",
-        comment,
+        comment: comment_about_pods(cluster),
         resource: ("", "pods"),
         operations: &["CREATE", "UPDATE"],
         conditions: synced_conditions(
@@ -370,11 +384,29 @@ fn synced_policies(cluster: &Protected<'_>) -> Rules<'static> {
     let workload = || cluster.policies(Role::Workload);
     let egress = declared("egress", workload().flat_map(egress_ranges).collect());
     let ingress = declared("ingress", workload().flat_map(ingress_ranges).collect());
+    Rules {
+        what: "networkpolicies",
+        comment,
+        resource: ("networking.k8s.io", "networkpolicies"),
+        operations: &["CREATE", "UPDATE"],
+        conditions: synced_conditions(cluster, "object.spec != oldObject.spec"),
+        validations: synced_validations(cluster, &egress, &ingress),
+        variables,
+    }
+}
+
+/// What a network policy of the tenant must fulfil. `egress` and `ingress` are the names of the
+/// variables with the blocks that it may open.
+fn synced_validations(
+    cluster: &Protected<'_>,
+    egress: &[String],
+    ingress: &[String],
+) -> Vec<Validation> {
     let rule = |expression: String, message: &str| Validation {
         expression,
         message: message.to_owned(),
     };
-    let validations = vec![
+    vec![
         rule(
             format!(
                 "size(variables.egress) <= {MAX_RULES} && size(variables.ingress) <= {MAX_RULES} &&\n\
@@ -406,24 +438,15 @@ fn synced_policies(cluster: &Protected<'_>) -> Rules<'static> {
             "peers must be pods of the virtual cluster, or addresses",
         ),
         rule(
-            cel::blocks_lie_in("egress", &egress),
+            cel::blocks_lie_in("egress", egress),
             "an ipBlock opens addresses that the virtual cluster may not reach, or is not written as \
              the server writes it; leave out what workload.publicEgress.except leaves out",
         ),
         rule(
-            cel::blocks_lie_in("ingress", &ingress),
+            cel::blocks_lie_in("ingress", ingress),
             "an ipBlock opens the virtual cluster to addresses that may not reach it",
         ),
-    ];
-    Rules {
-        what: "networkpolicies",
-        comment,
-        resource: ("networking.k8s.io", "networkpolicies"),
-        operations: &["CREATE", "UPDATE"],
-        conditions: synced_conditions(cluster, "object.spec != oldObject.spec"),
-        variables,
-        validations,
-    }
+    ]
 }
 
 /// The blocks that the workloads may reach on every port.

@@ -5,7 +5,7 @@
 //! opens nothing: the NetworkPolicies decide then.
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -120,21 +120,22 @@ fn deny(name: &str, peers: Vec<Value>) -> TierRule {
     }
 }
 
+fn deny_other_tenants(cluster: &Protected<'_>) -> TierRule {
+    deny(
+        "pods of other virtual clusters",
+        vec![other_tenants(cluster)],
+    )
+}
+
 fn control_plane_ingress(cluster: &Protected<'_>) -> Vec<TierRule> {
     let rules = cluster
         .policies(Role::ControlPlane)
         .flat_map(|p| &p.ingress);
     let mut tier: Vec<TierRule> = rules
         .filter(|rule| is_meant(&rule.origin) || rule.rule.from.is_none())
-        .filter_map(|rule| {
-            let peers = pod_peers(rule.rule.from.as_deref(), cluster);
-            passed(rule, peers, rule.rule.ports.as_deref())
-        })
+        .filter_map(|rule| passed_ingress(rule, cluster))
         .collect();
-    tier.push(deny(
-        "pods of other virtual clusters",
-        vec![other_tenants(cluster)],
-    ));
+    tier.push(deny_other_tenants(cluster));
     tier
 }
 
@@ -142,15 +143,9 @@ fn workload_ingress(cluster: &Protected<'_>) -> Vec<TierRule> {
     let rules = cluster.policies(Role::Workload).flat_map(|p| &p.ingress);
     let mut tier: Vec<TierRule> = rules
         .filter(|rule| is_meant(&rule.origin))
-        .filter_map(|rule| {
-            let peers = pod_peers(rule.rule.from.as_deref(), cluster);
-            passed(rule, peers, rule.rule.ports.as_deref())
-        })
+        .filter_map(|rule| passed_ingress(rule, cluster))
         .collect();
-    tier.push(deny(
-        "pods of other virtual clusters",
-        vec![other_tenants(cluster)],
-    ));
+    tier.push(deny_other_tenants(cluster));
     unique(tier)
 }
 
@@ -172,10 +167,7 @@ fn workload_egress(cluster: &Protected<'_>, options: &GuardOptions) -> Vec<TierR
     tier.extend(
         work()
             .filter(|rule| names_special(rule))
-            .filter_map(|rule| {
-                let peers = egress_peers(rule.rule.to.as_deref(), cluster);
-                passed(rule, peers, rule.rule.ports.as_deref())
-            }),
+            .filter_map(|rule| passed_egress(rule, cluster)),
     );
     tier.push(deny(
         "metadata services of clouds",
@@ -191,10 +183,7 @@ fn workload_egress(cluster: &Protected<'_>, options: &GuardOptions) -> Vec<TierR
         work()
             .filter(|rule| !is_public(&rule.origin))
             .chain(dns_rules)
-            .filter_map(|rule| {
-                let peers = egress_peers(rule.rule.to.as_deref(), cluster);
-                passed(rule, peers, rule.rule.ports.as_deref())
-            }),
+            .filter_map(|rule| passed_egress(rule, cluster)),
     );
     if options.deny_tenants {
         let control_planes = json!({"pods": {
@@ -262,6 +251,22 @@ fn private_ranges(cluster: &Protected<'_>) -> Vec<String> {
         }
     }
     ranges
+}
+
+fn passed_ingress(
+    rule: &Rule<NetworkPolicyIngressRule>,
+    cluster: &Protected<'_>,
+) -> Option<TierRule> {
+    let peers = pod_peers(rule.rule.from.as_deref(), cluster);
+    passed(rule, peers, rule.rule.ports.as_deref())
+}
+
+fn passed_egress(
+    rule: &Rule<NetworkPolicyEgressRule>,
+    cluster: &Protected<'_>,
+) -> Option<TierRule> {
+    let peers = egress_peers(rule.rule.to.as_deref(), cluster);
+    passed(rule, peers, rule.rule.ports.as_deref())
 }
 
 /// A rule that passes on what a rule of the config allows; none where it names nobody.

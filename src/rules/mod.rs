@@ -130,6 +130,7 @@ pub fn find(code: &str) -> Option<&'static Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use manifest::diagnostic::Suggestion;
     use std::fmt::Write as _;
 
     /// The first line of docs/warnings.md that is made from the registry.
@@ -212,11 +213,7 @@ mod tests {
     }
 
     /// What lint suggests of a rule for some values.
-    fn suggestions(
-        rule: &Rule,
-        values: &str,
-        edition: &str,
-    ) -> Vec<manifest::diagnostic::Suggestion> {
+    fn suggestions(rule: &Rule, values: &str, edition: &str) -> Vec<Suggestion> {
         use crate::filter::{Options, plans};
         use crate::vcluster::sources::{ConfigFile, Overrides};
         let options = Options {
@@ -236,6 +233,40 @@ mod tests {
         let notes = made.into_iter().flat_map(|made| made.notes);
         let notes = notes.filter(|note| note.code == Some(rule.code));
         notes.filter_map(|note| Some(*note.suggestion?)).collect()
+    }
+
+    /// Whether the rules to add are complete.
+    fn exactness(suggested: &[Suggestion], is_without_case: bool) -> &'static str {
+        let exact = suggested.iter().filter(|one| one.is_exact()).count();
+        match exact {
+            _ if is_without_case => "exact",
+            0 => "something to fill in",
+            all if all == suggested.len() => "exact",
+            _ => "exact where the values name the other side",
+        }
+    }
+
+    /// The values of a case, and what they need. Empty if no edition blocks anything.
+    fn example_of_need(rule: &Rule, values: &str) -> String {
+        let mut found = suggestions(rule, values, "0.31");
+        if found.is_empty() {
+            found = suggestions(rule, values, "0.33.2");
+        }
+        if found.is_empty() {
+            return String::new();
+        }
+        // It keeps another warning away.
+        let values = values.replace("  podSecurityStandard: baseline\n", "");
+        let values = values.replace("podSecurityStandard: baseline, ", "");
+        let mut text = format!("\nWith these values:\n\n```yaml\n{values}```\n\nadd:\n\n```yaml\n");
+        for suggestion in found {
+            writeln!(text, "# {}", suggestion.path).unwrap();
+            for part in &suggestion.fill_in {
+                writeln!(text, "# {}: {}", part.placeholder, part.meaning).unwrap();
+            }
+            text += &suggestion.yaml();
+        }
+        text + "```\n"
     }
 
     fn needs() -> String {
@@ -258,16 +289,7 @@ mod tests {
                 }
             };
             let some = if old.is_empty() { &new } else { &old };
-            let exact = some
-                .iter()
-                .filter(|suggestion| suggestion.is_exact())
-                .count();
-            let exactness = match exact {
-                _ if cases.is_empty() => "exact",
-                0 => "something to fill in",
-                all if all == some.len() => "exact",
-                _ => "exact where the values name the other side",
-            };
+            let exactness = exactness(some, cases.is_empty());
             let anchor = rule.code.to_lowercase();
             let (old, new) = if cases.is_empty() {
                 ("passes; blocked before chart 0.31", "passes")
@@ -283,29 +305,7 @@ mod tests {
             write!(sections, "\n## {}\n\n", rule.code).unwrap();
             writeln!(sections, "{}", rule.documentation).unwrap();
             for values in &cases {
-                let mut found = suggestions(rule, values, "0.31");
-                if found.is_empty() {
-                    found = suggestions(rule, values, "0.33.2");
-                }
-                if found.is_empty() {
-                    continue;
-                }
-                // It keeps another warning away.
-                let values = values.replace("  podSecurityStandard: baseline\n", "");
-                let values = values.replace("podSecurityStandard: baseline, ", "");
-                write!(
-                    sections,
-                    "\nWith these values:\n\n```yaml\n{values}```\n\nadd:\n\n```yaml\n"
-                )
-                .unwrap();
-                for suggestion in found {
-                    writeln!(sections, "# {}", suggestion.path).unwrap();
-                    for part in &suggestion.fill_in {
-                        writeln!(sections, "# {}: {}", part.placeholder, part.meaning).unwrap();
-                    }
-                    sections.push_str(&suggestion.yaml());
-                }
-                sections.push_str("```\n");
+                sections += &example_of_need(rule, values);
             }
         }
         table + &sections

@@ -187,6 +187,93 @@ pub(super) fn object_place(object: &Object, stream: &[u8]) -> Location {
     }
 }
 
+/// The config of one virtual cluster; the fields are those of [`VirtualCluster`].
+struct Config {
+    documents: Vec<ConfigDocument>,
+    source: String,
+    origin: Source,
+    overridden: Option<ConfigDocument>,
+    values: Option<Value>,
+}
+
+impl Config {
+    /// Reads the files that were given, the annotations and the Secret.
+    fn read(
+        draft: &Draft<'_>,
+        version: Option<&ChartVersion>,
+        overrides: &Overrides,
+        stream: &[u8],
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut errors = Vec::new();
+        let secret = draft.secret.and_then(|object| {
+            read_secret(object, version, stream).unwrap_or_else(|problem| {
+                errors.push(problem);
+                None
+            })
+        });
+        let annotation = read_annotations(&draft.annotated, stream).unwrap_or_else(|problems| {
+            errors.extend(problems);
+            None
+        });
+        let files = if overrides.release.as_ref().is_none_or(|r| *r == draft.name) {
+            read_files(&overrides.files, &mut errors)
+        } else {
+            Vec::new()
+        };
+        let values_of_secret = secret.as_ref().and_then(|s| s.values.clone());
+        let secret = secret.filter(|s| s.network_policy.is_some());
+        let mut config = if files.is_empty() {
+            Self::of_stream(draft, annotation, secret)
+        } else {
+            let names: Vec<&str> = overrides.files.iter().map(|f| f.name.as_str()).collect();
+            Self {
+                documents: files,
+                source: names.join(", "),
+                origin: Source::Files,
+                overridden: None,
+                values: None,
+            }
+        };
+        // Without a Secret, values that were given as config say the rest too.
+        config.values = values_of_secret.or_else(|| {
+            let given = config.documents.iter().filter_map(|d| d.values.clone());
+            given.reduce(crate::vcluster::config::settings::merge)
+        });
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(config)
+    }
+
+    /// The config that the stream has: an annotation, or else the Secret.
+    fn of_stream(
+        draft: &Draft<'_>,
+        annotation: Option<Annotation<'_>>,
+        secret: Option<ConfigDocument>,
+    ) -> Self {
+        if let Some((document, object)) = annotation {
+            let name = object.name.as_deref().unwrap_or_default();
+            return Self {
+                documents: vec![document],
+                source: format!("the annotation of {} {name}", object.kind),
+                origin: Source::Annotation,
+                overridden: secret,
+                values: None,
+            };
+        }
+        Self {
+            documents: secret.into_iter().collect(),
+            source: format!("the Secret vc-config-{}", draft.name),
+            origin: match draft.secret {
+                Some(_) => Source::Secret,
+                None => Source::Annotation,
+            },
+            overridden: None,
+            values: None,
+        }
+    }
+}
+
 /// Reads the config of one virtual cluster.
 fn finish(
     draft: &Draft<'_>,
@@ -196,58 +283,7 @@ fn finish(
     let chart = draft.label("chart").map(str::to_owned);
     let heritage = draft.label("heritage").map(str::to_owned);
     let version = chart.as_deref().and_then(ChartVersion::of_label);
-    let mut errors = Vec::new();
-    let secret = match draft
-        .secret
-        .map(|o| read_secret(o, version.as_ref(), stream))
-        .transpose()
-    {
-        Ok(secret) => secret.flatten(),
-        Err(problem) => {
-            errors.push(problem);
-            None
-        }
-    };
-    let annotation = match read_annotations(&draft.annotated, stream) {
-        Ok(annotation) => annotation,
-        Err(problems) => {
-            errors.extend(problems);
-            None
-        }
-    };
-    let files = if overrides.release.as_ref().is_none_or(|r| *r == draft.name) {
-        read_files(&overrides.files, &mut errors)
-    } else {
-        Vec::new()
-    };
-    let values_of_secret = secret.as_ref().and_then(|s| s.values.clone());
-    let secret = secret.filter(|s| s.network_policy.is_some());
-    let (documents, source, origin, overridden) = if !files.is_empty() {
-        let names: Vec<&str> = overrides.files.iter().map(|f| f.name.as_str()).collect();
-        (files, names.join(", "), Source::Files, None)
-    } else if let Some((document, object)) = annotation {
-        let source = format!(
-            "the annotation of {} {}",
-            object.kind,
-            object.name.as_deref().unwrap_or_default()
-        );
-        (vec![document], source, Source::Annotation, secret)
-    } else {
-        let source = format!("the Secret vc-config-{}", draft.name);
-        let origin = match draft.secret {
-            Some(_) => Source::Secret,
-            None => Source::Annotation,
-        };
-        (secret.into_iter().collect(), source, origin, None)
-    };
-    // Without a Secret, values that were given as config say the rest too.
-    let values = values_of_secret.or_else(|| {
-        let given = documents.iter().filter_map(|d| d.values.clone());
-        given.reduce(crate::vcluster::config::settings::merge)
-    });
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    let config = Config::read(draft, version.as_ref(), overrides, stream)?;
     let stream_namespace = draft.namespace.clone();
     let cluster = VirtualCluster {
         name: draft.name.clone(),
@@ -262,16 +298,16 @@ fn finish(
         chart,
         heritage,
         template: draft.objects().find_map(|o| o.location.template.clone()),
-        source,
-        origin,
+        source: config.source,
+        origin: config.origin,
         place: draft
             .objects()
             .next()
             .map(|object| object_place(object, stream))
             .unwrap_or_default(),
-        documents,
-        overridden,
-        values,
+        documents: config.documents,
+        overridden: config.overridden,
+        values: config.values,
     };
     Ok(cluster)
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use netpol::allowed::AllowedTraffic;
-use netpol::difference::Difference;
+use netpol::difference::{Change, Difference};
 use netpol::evaluate::Policies;
 use netpol::model::policy::{Direction, Namespaces, Policy};
 use netpol::sets::ports::{NamedPort, Ports, Protocol};
@@ -378,6 +378,51 @@ fn both(specs: &[Spec]) -> (Naive, Policies) {
 /// What is newly open, and what no longer is.
 type NaiveChange = [Vec<Mask>; 2];
 
+/// What the difference lists for some pods: a place in `NaiveChange`, peers and their ports.
+#[derive(Debug)]
+struct Listed<'d> {
+    change: &'d Change<'d>,
+    traffic: &'d AllowedTraffic,
+    side: usize,
+    cells: Vec<bool>,
+    mask: Mask,
+    /// Whether it happens to some pod.
+    is_true: bool,
+}
+
+impl Listed<'_> {
+    fn is_about(&self, namespace: &str, labels: &Labels) -> bool {
+        self.change.namespace == namespace
+            && self.change.pods.matches(labels)
+            && !(self.change.except.iter()).any(|other| other.matches(labels))
+    }
+}
+
+fn listed<'d>(
+    difference: &'d Difference<'d>,
+    direction: Direction,
+    pods: &[PeerPod],
+) -> Vec<Listed<'d>> {
+    let mut listed = Vec::new();
+    let changes = difference.changes.iter();
+    for change in changes.filter(|change| change.direction == direction) {
+        let sides = [&change.newly_allowed, &change.no_longer_allowed];
+        for (side, traffic) in sides.into_iter().enumerate() {
+            for (cells, mask) in entries(traffic, pods) {
+                listed.push(Listed {
+                    change,
+                    traffic,
+                    side,
+                    cells,
+                    mask,
+                    is_true: false,
+                });
+            }
+        }
+    }
+    listed
+}
+
 /// Compares both readings of one direction. Every change that the naive one finds must be listed
 /// for these pods, and everything that is listed must happen to some pod that it is listed for.
 fn compare(old: &(Naive, Policies), new: &(Naive, Policies), egress: bool, pods: &[PeerPod]) {
@@ -391,21 +436,7 @@ fn compare(old: &(Naive, Policies), new: &(Naive, Policies), egress: bool, pods:
     // The number behind a name is not known, so what a name opens is listed beside the numbers.
     let nameless = points().filter(|(.., name)| name.is_none());
     let nameless = nameless.fold(0, |mask, (bit, ..)| mask | bit);
-    let mut listed = Vec::new();
-    for change in difference
-        .changes
-        .iter()
-        .filter(|c| c.direction == direction)
-    {
-        for (side, traffic) in [&change.newly_allowed, &change.no_longer_allowed]
-            .iter()
-            .enumerate()
-        {
-            for (cells, mask) in entries(traffic, pods) {
-                listed.push((change, side, cells, mask, false));
-            }
-        }
-    }
+    let mut listed = listed(&difference, direction, pods);
     let mut known: BTreeMap<[Vec<usize>; 2], NaiveChange> = BTreeMap::new();
     for namespace in ["one", "two"] {
         for labels in label_sets() {
@@ -419,22 +450,17 @@ fn compare(old: &(Naive, Policies), new: &(Naive, Policies), egress: bool, pods:
             });
             let mut covered = [vec![0; naive[0].len()], vec![0; naive[0].len()]];
             let mut at_addresses = [[0; ADDRESSES.len()]; 2];
-            for (change, side, cells, mask, is_true) in &mut listed {
-                if change.namespace != namespace
-                    || !change.pods.matches(&labels)
-                    || change.except.iter().any(|other| other.matches(&labels))
-                {
-                    continue;
-                }
-                for (address, mask) in ADDRESSES.iter().zip(&mut at_addresses[*side]) {
-                    let traffic = [&change.newly_allowed, &change.no_longer_allowed][*side];
-                    let pieces = traffic.addresses().pieces();
+            let own = |entry: &&mut Listed<'_>| entry.is_about(namespace, &labels);
+            for entry in listed.iter_mut().filter(own) {
+                let side = entry.side;
+                for (address, mask) in ADDRESSES.iter().zip(&mut at_addresses[side]) {
+                    let pieces = entry.traffic.addresses().pieces();
                     let own = pieces.filter(|(a, _)| a.contains(address.parse().unwrap()));
                     *mask |= own.fold(0, |mask, (_, ports)| mask | ours_of(ports));
                 }
-                for (i, _) in cells.iter().enumerate().filter(|(_, is_in)| **is_in) {
-                    covered[*side][i] |= *mask;
-                    *is_true |= naive[*side][i] & *mask != 0;
+                for (i, _) in entry.cells.iter().enumerate().filter(|(_, is_in)| **is_in) {
+                    covered[side][i] |= entry.mask;
+                    entry.is_true |= naive[side][i] & entry.mask != 0;
                 }
             }
             let is_exact = is_exact(&[old, new].map(|set| &set.1), namespace, &labels);
@@ -453,12 +479,8 @@ fn compare(old: &(Naive, Policies), new: &(Naive, Policies), egress: bool, pods:
             }
         }
     }
-    for (change, side, _, mask, is_true) in listed {
-        assert!(
-            is_true,
-            "invented: side {side}, ports {mask:x} of {change:#?}"
-        );
-    }
+    let invented = listed.iter().find(|entry| !entry.is_true);
+    assert!(invented.is_none(), "invented: {invented:#?}");
 }
 
 /// Whether what is listed for a pod is just what happens to it: no two policies select it by labels

@@ -399,28 +399,18 @@ const PRIVATE: [&str; 5] = [
     "192.168.0.0/16",
 ];
 
-fn synced_policies_are_refused_that_open_more() {
-    let rules = policy(
-        &guarded(&secret("my-vc", "team-a", CONFIG), &GuardOptions::default()),
-        "networkpolicies",
-    );
-    let told = |spec: &Value| answer(&rules, &Request::of_syncer(synced(spec)));
-    let egress = |cidr: &str, except: &[&str]| json!({"egress": [{"to": [{"ipBlock": {"cidr": cidr, "except": except}}]}]});
+/// A network policy with egress to one block.
+fn egress_to(cidr: &str, except: &[&str]) -> Value {
+    json!({"egress": [{"to": [{"ipBlock": {"cidr": cidr, "except": except}}]}]})
+}
+
+/// Network policies that open more than the virtual cluster, with a part of the message.
+fn refused_policies() -> Vec<(Value, &'static str)> {
     let mark = json!({"matchLabels": {"vcluster.loft.sh/managed-by": "my-vc"}});
     let others = json!({"matchLabels": {"vcluster.loft.sh/managed-by": "other"}});
-    for spec in [
-        json!({}),
-        json!({"egress": [], "ingress": []}),
-        json!({"egress": [{"to": [{"podSelector": mark}], "ports": [{"port": 80}]}], "ingress": [{"from": [{"podSelector": mark}]}]}),
-        egress("8.8.8.8/32", &[]),
-        egress("0.0.0.0/0", &PRIVATE),
-        egress("0.0.0.0/0", &["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"]),
-        egress("172.0.0.0/8", &["172.0.0.0/9"]),
-    ] {
-        assert_eq!(told(&spec), None, "{spec}");
-    }
     let many = |n: usize, item: Value| Value::from(vec![item; n]);
-    for (spec, message) in [
+    let mut refused = refused_blocks();
+    refused.extend([
         (json!({"egress": [{}]}), "without peers"),
         (json!({"ingress": [{"from": []}]}), "without peers"),
         (
@@ -445,20 +435,6 @@ fn synced_policies_are_refused_that_open_more() {
             json!({"ingress": [{"from": [{"ipBlock": {"cidr": "8.8.8.8/32"}}]}]}),
             "may not reach it",
         ),
-        (egress("0.0.0.0/0", &[]), "opens addresses"),
-        (egress("0.0.0.0/0", &PRIVATE[1..]), "opens addresses"),
-        (egress("10.1.0.0/16", &[]), "opens addresses"),
-        (egress("8.0.0.0/5", &[]), "opens addresses"),
-        (
-            egress("8.0.0.0/5", &["10.0.0.0/9", "10.128.0.0/9"]),
-            "opens addresses",
-        ),
-        (egress("8.8.8.8/24", &[]), "opens addresses"),
-        (egress("010.0.0.0/8", &[]), "opens addresses"),
-        (egress("8.8.8.0/024", &[]), "opens addresses"),
-        (egress("::ffff:8.8.8.8/128", &[]), "opens addresses"),
-        (egress("::/0", &[]), "opens addresses"),
-        (egress("2001:db8::/32", &[]), "opens addresses"),
         (
             json!({"egress": many(101, json!({"to": [{"podSelector": mark}]}))}),
             "may have",
@@ -467,11 +443,53 @@ fn synced_policies_are_refused_that_open_more() {
             json!({"egress": [{"to": many(51, json!({"podSelector": mark}))}]}),
             "may have",
         ),
+    ]);
+    refused
+}
+
+/// The same for blocks of addresses.
+fn refused_blocks() -> Vec<(Value, &'static str)> {
+    vec![
+        (egress_to("0.0.0.0/0", &[]), "opens addresses"),
+        (egress_to("0.0.0.0/0", &PRIVATE[1..]), "opens addresses"),
+        (egress_to("10.1.0.0/16", &[]), "opens addresses"),
+        (egress_to("8.0.0.0/5", &[]), "opens addresses"),
         (
-            egress("0.0.0.0/0", &[PRIVATE.as_slice(); 7].concat()),
+            egress_to("8.0.0.0/5", &["10.0.0.0/9", "10.128.0.0/9"]),
+            "opens addresses",
+        ),
+        (egress_to("8.8.8.8/24", &[]), "opens addresses"),
+        (egress_to("010.0.0.0/8", &[]), "opens addresses"),
+        (egress_to("8.8.8.0/024", &[]), "opens addresses"),
+        (egress_to("::ffff:8.8.8.8/128", &[]), "opens addresses"),
+        (egress_to("::/0", &[]), "opens addresses"),
+        (egress_to("2001:db8::/32", &[]), "opens addresses"),
+        (
+            egress_to("0.0.0.0/0", &[PRIVATE.as_slice(); 7].concat()),
             "may have",
         ),
+    ]
+}
+
+fn synced_policies_are_refused_that_open_more() {
+    let rules = policy(
+        &guarded(&secret("my-vc", "team-a", CONFIG), &GuardOptions::default()),
+        "networkpolicies",
+    );
+    let told = |spec: &Value| answer(&rules, &Request::of_syncer(synced(spec)));
+    let mark = json!({"matchLabels": {"vcluster.loft.sh/managed-by": "my-vc"}});
+    for spec in [
+        json!({}),
+        json!({"egress": [], "ingress": []}),
+        json!({"egress": [{"to": [{"podSelector": mark}], "ports": [{"port": 80}]}], "ingress": [{"from": [{"podSelector": mark}]}]}),
+        egress_to("8.8.8.8/32", &[]),
+        egress_to("0.0.0.0/0", &PRIVATE),
+        egress_to("0.0.0.0/0", &["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"]),
+        egress_to("172.0.0.0/8", &["172.0.0.0/9"]),
     ] {
+        assert_eq!(told(&spec), None, "{spec}");
+    }
+    for (spec, message) in refused_policies() {
         let told = told(&spec);
         assert!(
             told.as_deref().is_some_and(|told| told.contains(message)),
@@ -746,6 +764,63 @@ sync: {toHost: {networkPolicies: {enabled: true}}}
     )
     .unwrap();
     let mut text = String::from_utf8(output.pieces.concat()).unwrap();
+    text += &host_objects();
+    text += tenant;
+    (text, stream)
+}
+
+/// The pods of the host: namespace, name, labels, address.
+const PODS: [(&str, &str, &str, &str); 10] = [
+    (
+        "team-a",
+        "web",
+        "{vcluster.loft.sh/managed-by: my-vc}",
+        "10.0.0.1",
+    ),
+    (
+        "team-a",
+        "forged",
+        "{vcluster.loft.sh/managed-by: my-vc, app: loft}",
+        "10.0.0.2",
+    ),
+    (
+        "team-a",
+        "coredns",
+        "{vcluster.loft.sh/managed-by: my-vc, k8s-app: vcluster-kube-dns, vcluster.loft.sh/namespace: kube-system}",
+        "10.0.0.3",
+    ),
+    (
+        "team-a",
+        "cp",
+        "{app: vcluster, release: my-vc}",
+        "10.0.0.4",
+    ),
+    (
+        "team-b",
+        "web",
+        "{vcluster.loft.sh/managed-by: other}",
+        "10.0.1.1",
+    ),
+    (
+        "team-b",
+        "backup",
+        "{vcluster.loft.sh/managed-by: other, tool: backup}",
+        "10.0.1.2",
+    ),
+    (
+        "team-b",
+        "cp",
+        "{app: vcluster, release: other}",
+        "10.0.1.4",
+    ),
+    ("kube-system", "dns", "{k8s-app: kube-dns}", "10.0.2.1"),
+    ("ingress", "controller", "{app: nginx}", "10.0.3.1"),
+    ("db", "db", "{}", "10.9.0.1"),
+];
+
+/// The namespaces and pods of the host.
+fn host_objects() -> String {
+    let mut text = String::new();
     for (namespace, labels) in [
         ("team-a", "{loft.sh/vcluster-instance-project: p}"),
         ("team-b", "{loft.sh/vcluster-instance-project: p}"),
@@ -759,60 +834,13 @@ sync: {toHost: {networkPolicies: {enabled: true}}}
         )
         .unwrap();
     }
-    for (namespace, name, labels, ip) in [
-        (
-            "team-a",
-            "web",
-            "{vcluster.loft.sh/managed-by: my-vc}",
-            "10.0.0.1",
-        ),
-        (
-            "team-a",
-            "forged",
-            "{vcluster.loft.sh/managed-by: my-vc, app: loft}",
-            "10.0.0.2",
-        ),
-        (
-            "team-a",
-            "coredns",
-            "{vcluster.loft.sh/managed-by: my-vc, k8s-app: vcluster-kube-dns, vcluster.loft.sh/namespace: kube-system}",
-            "10.0.0.3",
-        ),
-        (
-            "team-a",
-            "cp",
-            "{app: vcluster, release: my-vc}",
-            "10.0.0.4",
-        ),
-        (
-            "team-b",
-            "web",
-            "{vcluster.loft.sh/managed-by: other}",
-            "10.0.1.1",
-        ),
-        (
-            "team-b",
-            "backup",
-            "{vcluster.loft.sh/managed-by: other, tool: backup}",
-            "10.0.1.2",
-        ),
-        (
-            "team-b",
-            "cp",
-            "{app: vcluster, release: other}",
-            "10.0.1.4",
-        ),
-        ("kube-system", "dns", "{k8s-app: kube-dns}", "10.0.2.1"),
-        ("ingress", "controller", "{app: nginx}", "10.0.3.1"),
-        ("db", "db", "{}", "10.9.0.1"),
-    ] {
+    for (namespace, name, labels, ip) in PODS {
         write!(
             text,
             "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {labels}}}\nstatus: {{podIP: {ip}}}\n"
         ).unwrap();
     }
-    text += tenant;
-    (text, stream)
+    text
 }
 
 const OUTSIDE: [&str; 5] = [
@@ -961,31 +989,34 @@ fn nothing_that_the_config_allows_is_cut() {
     }
 }
 
+/// What the tenant's pods reach outside of its namespace.
+fn reached_by_tenant(model: &ClusterModel, tier: &[Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    each_packet(model, |packet| {
+        let is_foreign = packet.to.map_or(true, |to| to.namespace != "team-a");
+        if packet.from.namespace == "team-a"
+            && is_tenant(packet.from)
+            && is_foreign
+            && passes(tier, model, packet)
+        {
+            let to = packet.to.map_or_else(
+                |ip| ip.to_string(),
+                |to| format!("{}/{}", to.namespace, to.name),
+            );
+            found.push(format!("{to} {}/{}", packet.port, packet.protocol));
+        }
+    });
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// A tenant who wears every label and whose policies open everything reaches no more than its own.
 fn the_worst_tenant_is_closed() {
     let tenant = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open, namespace: team-a}\n\
                   spec: {podSelector: {matchLabels: {vcluster.loft.sh/managed-by: my-vc}}, policyTypes: [Egress, Ingress], egress: [{}], ingress: [{}]}\n";
     let (model, stream) = world(tenant);
-    let reached = |tier: &[Value]| {
-        let mut found = Vec::new();
-        each_packet(&model, |packet| {
-            let is_foreign = packet.to.map_or(true, |to| to.namespace != "team-a");
-            if packet.from.namespace == "team-a"
-                && is_tenant(packet.from)
-                && is_foreign
-                && passes(tier, &model, packet)
-            {
-                let to = packet.to.map_or_else(
-                    |ip| ip.to_string(),
-                    |to| format!("{}/{}", to.namespace, to.name),
-                );
-                found.push(format!("{to} {}/{}", packet.port, packet.protocol));
-            }
-        });
-        found.sort();
-        found.dedup();
-        found
-    };
+    let reached = |tier: &[Value]| reached_by_tenant(&model, tier);
     let before = reached(&[]);
     for hole in [
         "169.254.169.254 80/TCP",

@@ -270,30 +270,9 @@ impl ClusterModel {
         let groups: Vec<Group> = (classes.iter())
             .map(|class| search.group(class, &owners, &meant))
             .collect();
-        let mut connections = Vec::new();
-        for (place, group) in groups.iter().enumerate() {
-            if group.is_in_focus && wanted.direction != Some(Direction::Egress) {
-                connections.extend(search.outside(place, Direction::Ingress));
-            }
-        }
-        for (from, source) in groups.iter().enumerate() {
-            for (to, destination) in groups.iter().enumerate() {
-                let is_wanted = match wanted.direction {
-                    None => source.is_in_focus || destination.is_in_focus,
-                    Some(Direction::Ingress) => destination.is_in_focus,
-                    Some(Direction::Egress) => source.is_in_focus,
-                };
-                if is_wanted {
-                    connections.extend(search.between(from, to));
-                }
-            }
-            if source.is_in_focus && wanted.direction != Some(Direction::Ingress) {
-                connections.extend(search.outside(from, Direction::Egress));
-            }
-        }
         Connections {
+            connections: search.connections_of(&groups),
             groups,
-            connections,
             on_host: on_host.into_iter().collect(),
         }
     }
@@ -349,6 +328,33 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
+    /// The connections that are wanted: between two groups, and with addresses outside.
+    fn connections_of(&self, groups: &[Group]) -> Vec<Connection> {
+        let direction = self.wanted.direction;
+        let mut connections = Vec::new();
+        for (place, group) in groups.iter().enumerate() {
+            if group.is_in_focus && direction != Some(Direction::Egress) {
+                connections.extend(self.outside(place, Direction::Ingress));
+            }
+        }
+        for (from, source) in groups.iter().enumerate() {
+            for (to, destination) in groups.iter().enumerate() {
+                let is_wanted = match direction {
+                    None => source.is_in_focus || destination.is_in_focus,
+                    Some(Direction::Ingress) => destination.is_in_focus,
+                    Some(Direction::Egress) => source.is_in_focus,
+                };
+                if is_wanted {
+                    connections.extend(self.between(from, to));
+                }
+            }
+            if source.is_in_focus && direction != Some(Direction::Ingress) {
+                connections.extend(self.outside(from, Direction::Egress));
+            }
+        }
+        connections
+    }
+
     fn group(&self, class: &Class, owners: &Owners<'_>, meant: &HashSet<*const Pod>) -> Group {
         let workloads: BTreeSet<Workload> =
             class.pods.iter().map(|pod| owners.workload(pod)).collect();

@@ -61,6 +61,22 @@ struct Decided<'a> {
     unknown_names: Vec<TierRuleRef<'a>>,
 }
 
+/// The addresses at which the peer can talk with the subject; all, if none is known.
+fn possible_addresses(peer: &Endpoint, subject: &Endpoint) -> AddressSet {
+    if peer.addresses.is_empty() {
+        return AddressSet::all();
+    }
+    if subject.addresses.is_empty() {
+        return peer.addresses.clone();
+    }
+    let common = peer.addresses.of_the_families_of(&subject.addresses);
+    if common.is_empty() {
+        peer.addresses.clone()
+    } else {
+        common
+    }
+}
+
 impl Policies {
     /// The decision of the NetworkPolicies about these ports, as the policies of the cluster leave
     /// it.
@@ -80,23 +96,11 @@ impl Policies {
         if selecting.is_empty() || below.why == Why::Itself {
             return below;
         }
-        let mut addresses = peer.addresses.clone();
-        if !subject.addresses.is_empty() {
-            let common = addresses.of_the_families_of(&subject.addresses);
-            if !common.is_empty() {
-                addresses = common;
-            }
-        }
-        let is_known = !addresses.is_empty();
         let question = Question {
             direction: below.direction,
             subject,
             peer,
-            addresses: if is_known {
-                addresses
-            } else {
-                AddressSet::all()
-            },
+            addresses: possible_addresses(peer, subject),
         };
         let everything = AddressPortSet::new(question.addresses.clone(), asked.clone());
         let admin = question.decide(&selecting, Tier::Admin, everything.clone());
@@ -130,14 +134,6 @@ impl Policies {
             // It only keeps other rules from deciding.
             Some(Action::Pass) | None => !rules.is_empty(),
         });
-        let part = |region: AddressPortSet| {
-            // Of a peer whose address is not known, only the ports can be told apart.
-            if is_known {
-                Part::AddressPortSet(region)
-            } else {
-                Part::Ports(region.ports())
-            }
-        };
         let why = if rules.is_empty() {
             below.why
         } else {
@@ -145,8 +141,8 @@ impl Policies {
         };
         Decision {
             why,
-            open: part(open),
-            closed: part(closed),
+            open: question.part(open),
+            closed: question.part(closed),
             tier_rules: rules,
             tiers_depend_on_address: unknown,
             tiers_depend_on_port_names: unknown_names,
@@ -161,6 +157,16 @@ impl Question<'_> {
         match part {
             Part::Ports(ports) => AddressPortSet::new(self.addresses.clone(), ports.clone()),
             Part::AddressPortSet(region) => region.clone(),
+        }
+    }
+
+    /// Addresses and ports as a part of an answer.
+    fn part(&self, region: AddressPortSet) -> Part {
+        // Of a peer whose address is not known, only the ports can be told apart.
+        if self.peer.addresses.is_empty() {
+            Part::Ports(region.ports())
+        } else {
+            Part::AddressPortSet(region)
         }
     }
 

@@ -554,6 +554,12 @@ fn decision_in_words(decision: &Decision<'_>, is_many: bool) -> String {
             let _ = writeln!(text, "          closed{some}: {}", shown(&decision.closed));
         }
     }
+    rules_in_words(&mut text, decision);
+    text
+}
+
+/// The rules that decide one direction, and those that would.
+fn rules_in_words(text: &mut String, decision: &Decision<'_>) {
     for (word, rules) in [
         ("by", &decision.tier_rules),
         (
@@ -571,15 +577,14 @@ fn decision_in_words(decision: &Decision<'_>, is_many: bool) -> String {
         }
     }
     for rule in &decision.rules {
-        rule_in_words(&mut text, "by", rule);
+        rule_in_words(text, "by", rule);
     }
     for rule in &decision.depends_on_address {
-        rule_in_words(&mut text, "unless the peer's address is in", rule);
+        rule_in_words(text, "unless the peer's address is in", rule);
     }
     for rule in &decision.depends_on_port_names {
-        rule_in_words(&mut text, "unless a port has the name in", rule);
+        rule_in_words(text, "unless a port has the name in", rule);
     }
-    text
 }
 
 fn rule_in_words(text: &mut String, word: &str, rule: &RuleRef<'_>) {

@@ -384,21 +384,26 @@ fn outside(
         .help("remove it, or make the cidr wider")
 }
 
+fn not_a_cidr(text: &str, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Diagnostic {
+    let shown = ctx.origin.quoting.value(text);
+    let better = cidr::suggestion(text).filter(|_| ctx.shows());
+    let help = better.as_ref().map_or_else(
+        || "write a range such as 10.9.8.0/24 or 2001:db8::/64".to_owned(),
+        |better| format!("write {better}"),
+    );
+    let problem = ctx.error(at, format!("{shown} is not a CIDR")).help(help);
+    match better {
+        Some(better) => problem.suggestion(Suggestion::set(at.path.as_str(), better.into())),
+        None => problem,
+    }
+}
+
 /// What is wrong, or merely unusual, with a single CIDR.
 #[must_use]
 pub fn cidr(text: &str, at: &FieldSpot<'_>, ctx: &Context<'_>) -> Option<Diagnostic> {
     let shown = ctx.origin.quoting.value(text);
     let Some(cidr) = Cidr::parse(text) else {
-        let better = cidr::suggestion(text).filter(|_| ctx.shows());
-        let help = better.as_ref().map_or_else(
-            || "write a range such as 10.9.8.0/24 or 2001:db8::/64".to_owned(),
-            |better| format!("write {better}"),
-        );
-        let problem = ctx.error(at, format!("{shown} is not a CIDR")).help(help);
-        return Some(match better {
-            Some(better) => problem.suggestion(Suggestion::set(at.path.as_str(), better.into())),
-            None => problem,
-        });
+        return Some(not_a_cidr(text, at, ctx));
     };
     let oddity = cidr.oddity(text)?;
     let what = match oddity {
