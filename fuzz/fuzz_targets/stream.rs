@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use manifest::documents::documents;
+use manifest::documents;
 
 fuzz_target!(|stream: &[u8]| {
     let mut at = 0;
-    for document in documents(stream) {
+    for document in documents::split(stream) {
         assert_eq!(document.span.start, at);
         assert!(document.span.end > at);
         assert!(document.span.start <= document.body.start);
