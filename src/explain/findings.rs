@@ -265,6 +265,11 @@ impl MetadataReach<'_, '_> {
         let ranges = listed(&excepts(&self.addresses, self.has_link_local));
         let public = (self.rules.iter())
             .filter_map(|rule| origin(rule)?.setting())
+            // The option adds to the excepts of public egress, which are written there.
+            .map(|field| match field.strip_suffix("hardened") {
+                Some(before) => format!("{before}workload.publicEgress"),
+                None => field.to_owned(),
+            })
             .find(|field| field.contains("publicEgress") || field.ends_with("ipBlock"));
         match (public, self.rules.as_slice()) {
             (Some(field), [_]) => {
