@@ -18,27 +18,18 @@ use crate::vcluster::config::host_fit::NAMESPACE_NAME;
 use crate::vcluster::policies::{Role, Rule};
 use manifest::diagnostic::Diagnostic;
 use netpol::cidr::Cidr;
+use netpol::metadata::{METADATA_SERVICES, excepts};
 use netpol::model::policy::Origin;
 
-/// Where clouds hand out credentials: AWS, Google and Azure; ECS; EKS; Alibaba; Azure's host agent;
-/// Oracle; AWS over IPv6.
-pub(super) const METADATA: [&str; 7] = [
-    "169.254.169.254/32",
-    "169.254.170.2/32",
-    "169.254.170.23/32",
-    "100.100.100.200/32",
-    "168.63.129.16/32",
-    "192.0.0.192/32",
-    "fd00:ec2::254/128",
-];
-
-/// The ranges of these addresses: a config that names a block inside one of them means it.
-const SPECIAL: [&str; 6] = [
+/// The ranges of metadata services: a config that names a block inside one of them means it.
+const SPECIAL: [&str; 8] = [
     "169.254.0.0/16",
     "100.100.100.200/32",
     "168.63.129.16/32",
     "192.0.0.0/24",
     "fd00:ec2::/32",
+    "fd00:42::/32",
+    "fd20:ce::/32",
     "fe80::/10",
 ];
 
@@ -151,7 +142,8 @@ fn workload_ingress(cluster: &Protected<'_>) -> Vec<TierRule> {
 
 fn workload_egress(cluster: &Protected<'_>, options: &GuardOptions) -> Vec<TierRule> {
     let work = || cluster.policies(Role::Workload).flat_map(|p| &p.egress);
-    let network = |ranges: &[&str]| json!({"networks": ranges});
+    let network = |ranges: &[String]| json!({"networks": ranges});
+    let metadata = excepts(&METADATA_SERVICES.map(|service| service.address), false);
     let dns = |protocol: &str| NetworkPolicyPort {
         port: Some(IntOrString::Int(53)),
         protocol: Some(protocol.to_owned()),
@@ -161,7 +153,7 @@ fn workload_egress(cluster: &Protected<'_>, options: &GuardOptions) -> Vec<TierR
     let mut tier = vec![TierRule {
         verb: Verb::Pass,
         name: "resolvers of the node".to_owned(),
-        peers: vec![network(&METADATA)],
+        peers: vec![network(&metadata)],
         ports: vec![dns("UDP"), dns("TCP")],
     }];
     tier.extend(
@@ -171,7 +163,7 @@ fn workload_egress(cluster: &Protected<'_>, options: &GuardOptions) -> Vec<TierR
     );
     tier.push(deny(
         "metadata services of clouds",
-        vec![network(&METADATA)],
+        vec![network(&metadata)],
     ));
     if !options.deny_host && !options.deny_tenants {
         return tier;
