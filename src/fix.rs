@@ -2,14 +2,18 @@
 //!
 //! Everything else keeps its bytes: comments, order, quoting, blank lines, line breaks. The new text
 //! is parsed again and must mean the old one with the change, and nothing else. Where a text is
-//! written in a way that can't be changed safely, it stays as it is. Files belong to the command.
+//! written in a way that can't be changed safely, it stays as it is. A path may lead into a string
+//! that holds values, if that is a literal block. Files belong to the command.
 
 use serde_json::{Map, Value};
 
+use crate::values_files;
 use manifest::diagnostic::{Change, Suggestion};
+use manifest::documents::{self, Document};
 use manifest::edit::{self, Edit};
 use manifest::entries::{Entry, Lines};
-use manifest::yaml::{Node, Paths, Tree, write};
+use manifest::line_index::LineIndex;
+use manifest::yaml::{self, Node, Paths, Step, Tree, write};
 
 /// What became of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +24,140 @@ pub struct Fixed {
     pub done: Vec<Suggestion>,
 }
 
-/// Makes the changes that need nobody's answer. Paths begin at the root of the text.
+/// A suggestion and the line of the file that it is about, if that is known.
+pub type Placed = (Option<usize>, Suggestion);
+
+/// Makes the changes that need nobody's answer, each in its document. Paths begin at the root of
+/// the document. Of several documents, the line says which.
 #[must_use]
-pub fn apply(text: &str, suggestions: &[Suggestion]) -> Fixed {
+pub fn apply(text: &str, suggestions: &[Placed]) -> Fixed {
+    let mut fixed = Fixed {
+        text: String::with_capacity(text.len()),
+        done: Vec::new(),
+    };
+    let body = |document: &Document| text.get(document.body.clone()).unwrap_or_default();
+    let documents: Vec<Document> = documents::split(text.as_bytes())
+        .filter(|document| !documents::says_nothing(body(document).as_bytes()))
+        .collect();
+    let lines = LineIndex::default();
+    let first_lines: Vec<usize> = documents
+        .iter()
+        .map(|document| lines.line(text.as_bytes(), document.body.start))
+        .collect();
+    let mut by_document: Vec<Vec<Suggestion>> = vec![Vec::new(); documents.len()];
+    for (line, suggestion) in suggestions {
+        let index = match line {
+            _ if documents.len() == 1 => Some(0),
+            Some(line) => first_lines
+                .partition_point(|first| first <= line)
+                .checked_sub(1),
+            None => None,
+        };
+        if let Some(list) = index.and_then(|index| by_document.get_mut(index)) {
+            list.push(suggestion.clone());
+        }
+    }
+    let mut at = 0;
+    for (document, suggestions) in documents.iter().zip(&by_document) {
+        let new = apply_to_document(body(document), suggestions);
+        fixed.text += text.get(at..document.body.start).unwrap_or_default();
+        fixed.text += &new.text;
+        fixed.done.extend(new.done);
+        at = document.body.end;
+    }
+    fixed.text += text.get(at..).unwrap_or_default();
+    fixed
+}
+
+fn apply_to_document(text: &str, suggestions: &[Suggestion]) -> Fixed {
+    let mut fixed = Fixed {
+        text: text.to_owned(),
+        done: Vec::new(),
+    };
+    let mut here: Vec<Suggestion> = Vec::new();
+    let mut in_texts: Vec<(String, Vec<Suggestion>)> = Vec::new();
+    let tree = Tree::parse(text).ok();
+    let mut paths = tree.as_ref().and_then(Tree::root).map(Paths::new);
+    for suggestion in suggestions {
+        let Some((outer, inner)) = paths
+            .as_mut()
+            .and_then(|paths| into_string(paths, &suggestion.path))
+        else {
+            here.push(suggestion.clone());
+            continue;
+        };
+        let inner = Suggestion {
+            path: inner,
+            ..suggestion.clone()
+        };
+        match in_texts.iter_mut().find(|(path, _)| *path == outer) {
+            Some((_, list)) => list.push(inner),
+            None => in_texts.push((outer, vec![inner])),
+        }
+    }
+    for (path, suggestions) in in_texts {
+        if let Some(changed) = change_string(&fixed.text, &path, &suggestions) {
+            fixed.text = changed.text;
+            fixed.done.extend(changed.done);
+        }
+    }
+    let changed = change_values(&fixed.text, &here);
+    fixed.text = changed.text;
+    fixed.done.extend(changed.done);
+    fixed
+}
+
+/// The path of the string that a path leads into, and the path inside its values.
+fn into_string(paths: &mut Paths<'_>, path: &str) -> Option<(String, String)> {
+    let mut ends = path.char_indices().filter(|(_, c)| matches!(c, '.' | '['));
+    let (end, _) = ends.find(|(end, _)| {
+        let outer = path.get(..*end).and_then(|outer| paths.find(outer));
+        outer.is_some_and(|node| !node.is_null() && node.text().is_some())
+    })?;
+    let inner = path.get(end..)?;
+    let inner = inner.strip_prefix('.').unwrap_or(inner);
+    Some((path.get(..end)?.to_owned(), inner.to_owned()))
+}
+
+/// The text with changes in the values of a string, which must be a literal block.
+fn change_string(text: &str, path: &str, suggestions: &[Suggestion]) -> Option<Fixed> {
+    let tree = Tree::parse(text).ok()?;
+    let root = tree.root()?;
+    let node = Paths::new(root).find(path)?;
+    if node.is_alias() || node.is_referred_to() {
+        return None;
+    }
+    let literal = values_files::literal(text, node)?;
+    let changed = change_values(text.get(literal.range.clone())?, suggestions);
+    if changed.done.is_empty() {
+        return None;
+    }
+    let meaning = Tree::parse(&changed.text).ok()?.root()?.to_json();
+    let edit = Edit {
+        span: literal.range,
+        text: changed.text,
+    };
+    let new = String::from_utf8(edit::apply(text.as_bytes(), vec![edit]).ok()?.concat()).ok()?;
+    let mut expected = root.to_json();
+    let mut now = Tree::parse(&new).ok()?.root()?.to_json();
+    find_mut(&mut expected, path)?.take();
+    let values = find_mut(&mut now, path)?.take();
+    let means_it = Tree::parse(values.as_str()?).ok()?.root()?.to_json() == meaning;
+    if !means_it || now != expected {
+        return None;
+    }
+    let in_document = |suggestion: Suggestion| Suggestion {
+        path: format!("{path}.{}", suggestion.path),
+        ..suggestion
+    };
+    Some(Fixed {
+        text: new,
+        done: changed.done.into_iter().map(in_document).collect(),
+    })
+}
+
+/// The text with changes of its own values.
+fn change_values(text: &str, suggestions: &[Suggestion]) -> Fixed {
     let mut fixed = Fixed {
         text: text.to_owned(),
         done: Vec::new(),
@@ -102,25 +237,37 @@ fn set_values(text: &str, suggestions: &[&Suggestion]) -> Option<String> {
 fn add_items(text: &str, path: &str, items: &[&Value]) -> Option<String> {
     let tree = Tree::parse(text).ok()?;
     let root = tree.root()?;
+    let steps = yaml::steps(path)?;
+    // An object has no field for values at its root.
+    let is_object = root.get("kind").is_some() || root.get("apiVersion").is_some();
+    if let (true, Some(Step::Key(key))) = (is_object, steps.first())
+        && root.get(key).is_none()
+    {
+        return None;
+    }
     let mut expected = root.to_json();
     let mut slot = &mut expected;
-    for key in path.split('.') {
-        if slot.is_null() {
-            *slot = Value::Object(Map::new());
-        }
-        slot = slot.as_object_mut()?.entry(key).or_insert(Value::Null);
+    for step in &steps {
+        slot = match step {
+            Step::Key(key) => {
+                if slot.is_null() {
+                    *slot = Value::Object(Map::new());
+                }
+                slot.as_object_mut()?.entry(*key).or_insert(Value::Null)
+            }
+            Step::Item(index) => slot.get_mut(index)?,
+        };
     }
     if slot.is_null() {
         *slot = Value::Array(Vec::new());
     }
     slot.as_array_mut()?.extend(items.iter().copied().cloned());
-    let keys: Vec<&str> = path.split('.').collect();
     let insertion = Insertion {
         lines: Lines::new(text),
         is_json: serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(),
         items: Value::Array(items.iter().copied().cloned().collect()),
     };
-    let edits = insertion.below(root, &keys)?;
+    let edits = insertion.below(root, &steps)?;
     verified(text, edits, &expected)
 }
 
@@ -136,17 +283,12 @@ fn verified(text: &str, edits: Vec<Edit>, expected: &Value) -> Option<String> {
 
 /// The value at a path of keys and positions (`egress[0].ports[1].port`).
 fn find_mut<'v>(value: &'v mut Value, path: &str) -> Option<&'v mut Value> {
-    let mut value = value;
-    for part in path.split('.') {
-        let mut steps = part.split('[');
-        let key = steps.next()?;
-        value = value.get_mut(key)?;
-        for index in steps {
-            let index: usize = index.strip_suffix(']')?.parse().ok()?;
-            value = value.get_mut(index)?;
-        }
-    }
-    Some(value)
+    yaml::steps(path)?
+        .iter()
+        .try_fold(value, |value, step| match step {
+            Step::Key(key) => value.get_mut(key),
+            Step::Item(index) => value.get_mut(index),
+        })
 }
 
 /// Items that go into a text.
@@ -158,17 +300,26 @@ struct Insertion<'t> {
 }
 
 impl Insertion<'_> {
-    /// The changes that put the items into the list that `keys` lead to, from a mapping on.
-    fn below(&self, mapping: Node<'_>, keys: &[&str]) -> Option<Vec<Edit>> {
-        let mut mapping = mapping;
-        let mut keys = keys;
+    /// The changes that put the items into the list that `steps` lead to, from a node on.
+    fn below(&self, node: Node<'_>, steps: &[Step<'_>]) -> Option<Vec<Edit>> {
+        let mut node = node;
+        let mut steps = steps;
         loop {
-            if !mapping.is_mapping() || mapping.is_alias() || mapping.is_referred_to() {
+            if node.is_alias() || node.is_referred_to() {
                 return None;
             }
-            let (key, rest) = keys.split_first()?;
-            let Some(entry) = Entry::of(mapping, key) else {
-                return self.new_entry(mapping, keys);
+            let (step, rest) = steps.split_first()?;
+            let key = match step {
+                Step::Item(index) => {
+                    node = node.items().nth(*index)?;
+                    steps = rest;
+                    continue;
+                }
+                Step::Key(key) if node.is_mapping() => key,
+                Step::Key(_) => return None,
+            };
+            let Some(entry) = Entry::of(node, key) else {
+                return self.new_entry(node, steps);
             };
             if rest.is_empty() {
                 return self.for_list(&entry);
@@ -176,8 +327,8 @@ impl Insertion<'_> {
             if entry.value.is_null() {
                 return self.for_empty(&entry, rest);
             }
-            mapping = entry.value;
-            keys = rest;
+            node = entry.value;
+            steps = rest;
         }
     }
 
@@ -207,19 +358,19 @@ impl Insertion<'_> {
     }
 
     /// Into an entry without a value, or with an empty list: below its key, or in its line.
-    fn for_empty(&self, entry: &Entry<'_>, keys: &[&str]) -> Option<Vec<Edit>> {
+    fn for_empty(&self, entry: &Entry<'_>, steps: &[Step<'_>]) -> Option<Vec<Edit>> {
         let key_end = entry.key.span().end;
         let end = entry.end();
         let colon = key_end + self.lines.get(key_end..end.max(key_end + 1)).find(':')? + 1;
         if entry.flow || self.is_json {
-            let text = format!(" {}", self.flow(&self.nested(keys)));
+            let text = format!(" {}", self.flow(&self.nested(steps)?));
             return Some(vec![Edit {
                 span: colon..end.max(colon),
                 text,
             }]);
         }
         let column = self.lines.column(entry.key.span().start) + 2;
-        let block = write::block(&self.nested(keys));
+        let block = write::block(&self.nested(steps)?);
         let line_end = self.lines.line_end(end);
         Some(vec![
             Edit {
@@ -231,8 +382,8 @@ impl Insertion<'_> {
     }
 
     /// As a new entry at the end of a mapping.
-    fn new_entry(&self, mapping: Node<'_>, keys: &[&str]) -> Option<Vec<Edit>> {
-        let nested = self.nested(keys);
+    fn new_entry(&self, mapping: Node<'_>, steps: &[Step<'_>]) -> Option<Vec<Edit>> {
+        let nested = self.nested(steps)?;
         let last = mapping.pairs().last();
         if mapping.is_flow() {
             let flow = self.flow(&nested);
@@ -255,11 +406,13 @@ impl Insertion<'_> {
         Some(vec![self.lines_at(end, &write::block(&nested), column)])
     }
 
-    /// The list below keys.
-    fn nested(&self, keys: &[&str]) -> Value {
-        keys.iter().rev().fold(self.items.clone(), |value, key| {
-            Value::Object(Map::from_iter([((*key).to_owned(), value)]))
-        })
+    /// The list below keys. A list on the way must be there.
+    fn nested(&self, steps: &[Step<'_>]) -> Option<Value> {
+        let below = |value, step: &Step<'_>| match step {
+            Step::Key(key) => Some(Value::Object(Map::from_iter([((*key).to_owned(), value)]))),
+            Step::Item(_) => None,
+        };
+        steps.iter().rev().try_fold(self.items.clone(), below)
     }
 
     fn flow(&self, value: &Value) -> String {
@@ -292,7 +445,7 @@ mod tests {
     /// The text with an item added to `a.list`.
     fn added(text: &str) -> Option<String> {
         let suggestion = Suggestion::add("a.list", json!({"ports": [{"port": 1}]}));
-        let fixed = apply(text, std::slice::from_ref(&suggestion));
+        let fixed = apply(text, &[(None, suggestion)]);
         let again = apply(&fixed.text, &[]);
         assert_eq!(again.text, fixed.text);
         if fixed.done.is_empty() {
@@ -376,7 +529,7 @@ mod tests {
 
     #[test]
     fn values_are_set_with_their_quotes() {
-        let set = |path: &str, value: Value| Suggestion::set(path, value);
+        let set = |path: &str, value: Value| (None, Suggestion::set(path, value));
         let suggestions = [
             set("l[0].protocol", json!("UDP")),
             set("l[1].protocol", json!("TCP")),

@@ -9,6 +9,7 @@ use super::pipe;
 use crate::fix;
 use crate::text_diff;
 use manifest::diagnostic::{Diagnostics, Suggestion};
+use manifest::documents;
 use manifest::escape;
 
 /// How often a text is checked and changed. An error hides the warnings of a config, so the second
@@ -77,6 +78,10 @@ pub(super) fn fix(
 /// The new text of an input; `None` where nothing can be changed.
 fn fixed<'i>(input: &'i Input, check: &impl Fn(&Input) -> Diagnostics) -> Option<Fixed<'i>> {
     let mut text = std::str::from_utf8(&input.bytes).ok()?.to_owned();
+    // The lines around a change, which a patch shows, may be those of a Secret beside it.
+    if text.contains("Secret") && documents::split(text.as_bytes()).nth(1).is_some() {
+        return None;
+    }
     let name = input.name();
     let mut done = Vec::new();
     for _ in 0..MAX_ROUNDS {
@@ -86,8 +91,11 @@ fn fixed<'i>(input: &'i Input, check: &impl Fn(&Input) -> Diagnostics) -> Option
         let here = found.iter().filter(|problem| {
             problem.place.file.as_ref() == Some(&name) && problem.place.part.is_none()
         });
-        let suggestions: Vec<Suggestion> = here
-            .filter_map(|problem| problem.suggestion.as_deref().cloned())
+        let suggestions: Vec<fix::Placed> = here
+            .filter_map(|problem| {
+                let line = problem.place.position.map(|position| position.line);
+                Some((line, problem.suggestion.as_deref()?.clone()))
+            })
             .collect();
         let result = fix::apply(&text, &suggestions);
         if result.done.is_empty() {

@@ -43,6 +43,8 @@ pub struct Cluster {
     pub edition: Option<Edition>,
     layers: Vec<Layer>,
     place: Location,
+    /// Whether the release also has values that are not in the document.
+    has_values_elsewhere: bool,
 }
 
 /// A text with values, which later ones override.
@@ -188,6 +190,7 @@ fn of_release(
                 edition,
                 layers,
                 place: place.clone(),
+                has_values_elsewhere: !release.elsewhere.is_empty(),
             });
         }
     }
@@ -228,6 +231,13 @@ impl Cluster {
             place.path = Some(path).filter(|path| !path.is_empty());
         } else {
             place.path = problem.place.path.take();
+        }
+        if let Some(suggestion) = &mut problem.suggestion
+            && let Some(last) = self.layers.last()
+        {
+            suggestion.path = last.path.field(&suggestion.path);
+            // A list in one place hides the list of another, so an item can take rules away.
+            suggestion.by_hand |= self.layers.len() > 1 || self.has_values_elsewhere;
         }
         problem.at(place)
     }

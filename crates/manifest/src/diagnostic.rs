@@ -185,6 +185,9 @@ pub struct Suggestion {
     /// What a person must fill in or look at first. With nothing of that, the change is exact.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fill_in: Vec<FillIn>,
+    /// Whether a person must decide where to write it: other values lie over or under this place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
 }
 
 /// What is done to a field.
@@ -214,6 +217,7 @@ impl Suggestion {
             path: path.into(),
             change: Change::Add(item),
             fill_in: Vec::new(),
+            by_hand: false,
         }
     }
 
@@ -224,13 +228,14 @@ impl Suggestion {
             path: path.into(),
             change: Change::Set(value),
             fill_in: Vec::new(),
+            by_hand: false,
         }
     }
 
     /// Whether a program can make the change without asking.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.fill_in.is_empty()
+        self.fill_in.is_empty() && !self.by_hand
     }
 
     /// The change in one line.

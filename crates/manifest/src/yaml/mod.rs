@@ -25,8 +25,8 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use crate::diagnostic::Position;
 use crate::line_index::LineIndex;
-pub use paths::Paths;
-use paths::{Step, step};
+use paths::step;
+pub use paths::{Paths, Step, steps};
 pub use scalar::Scalar;
 
 /// The largest number of nodes that a document may have once its aliases are written out, beyond

@@ -7,9 +7,24 @@ use super::Node;
 
 /// One step of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step<'p> {
+pub enum Step<'p> {
+    /// To the value of a key.
     Key(&'p str),
+    /// To an item of a list, counted from 0.
     Item(usize),
+}
+
+/// All steps of a path; `None` where it is not well formed.
+#[must_use]
+pub fn steps(path: &str) -> Option<Vec<Step<'_>>> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (first, behind) = step(rest)?;
+        steps.push(first);
+        rest = behind;
+    }
+    Some(steps)
 }
 
 /// The first step of a path, and the rest; `None` where the path is not well formed.
