@@ -1,10 +1,8 @@
 //! The API of the virtual cluster is published, but closed.
 
 use super::{API_PORT, Need, Other};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
-use crate::vcluster::policies::Role;
-use netpol::sets::ports::Protocol;
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -32,16 +30,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     let Some(value) = published.or_else(|| is_open_service().then_some(service)) else {
         return;
     };
-    Need {
-        rule: &RULE,
-        value,
-        role: Role::ControlPlane,
-        direction: Direction::Ingress,
-        others: vec![Other::Anyone],
-        ports: vec![(API_PORT, Protocol::Tcp)],
-        message: "the API of the virtual cluster is published, but nobody outside can reach it"
-            .to_owned(),
-        fill_in: vec![],
-    }
-    .check(view, findings);
+    let who = Other::Anyone;
+    let message = "the API of the virtual cluster is published, but nobody outside can reach it";
+    Need::of_control_plane(&RULE, value, who, API_PORT, message).check(view, findings);
 }

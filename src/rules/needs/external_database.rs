@@ -5,7 +5,6 @@ use super::{Need, Other, fill_in};
 use crate::rules::config::{Direction, Findings, View};
 use crate::rules::{Audience, Rule};
 use crate::vcluster::policies::Role;
-use netpol::sets::ports::Protocol;
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -47,19 +46,8 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         return;
     }
     for server in servers {
-        server::need(&server, &unknown, view, |others, fill_in| Need {
-            rule: &RULE,
-            value: &value,
-            role: Role::ControlPlane,
-            direction: Direction::Egress,
-            others,
-            ports: vec![(server.port, Protocol::Tcp)],
-            message: format!(
-                "the control plane can't reach its external database on port {}",
-                server.port
-            ),
-            fill_in,
-        })
-        .check(view, findings);
+        server
+            .need(&RULE, &value, "external database", &unknown, view)
+            .check(view, findings);
     }
 }

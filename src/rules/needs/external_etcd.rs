@@ -1,11 +1,9 @@
 //! The control plane can't reach its external etcd.
 
+use super::fill_in;
 use super::server;
-use super::{Need, fill_in};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
-use crate::vcluster::policies::Role;
-use netpol::sets::ports::Protocol;
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -28,19 +26,8 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     let endpoint = view.values.text(&value).unwrap_or_default();
     let unknown = fill_in("ETCD_CIDR", "the addresses of etcd, such as 10.1.2.3/32");
     for server in server::of_endpoints(endpoint, 2379) {
-        server::need(&server, &unknown, view, |others, fill_in| Need {
-            rule: &RULE,
-            value: &value,
-            role: Role::ControlPlane,
-            direction: Direction::Egress,
-            others,
-            ports: vec![(server.port, Protocol::Tcp)],
-            message: format!(
-                "the control plane can't reach its external etcd on port {}",
-                server.port
-            ),
-            fill_in,
-        })
-        .check(view, findings);
+        server
+            .need(&RULE, &value, "external etcd", &unknown, view)
+            .check(view, findings);
     }
 }

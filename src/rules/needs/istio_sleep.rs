@@ -1,10 +1,8 @@
 //! A gateway of Istio can't wake a sleeping virtual cluster.
 
 use super::{Need, Other};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
-use crate::vcluster::policies::Role;
-use netpol::sets::ports::Protocol;
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -26,16 +24,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     if !view.values.is_on(value) || !super::sleep_mode::is_configured(view.values) {
         return;
     }
-    Need {
-        rule: &RULE,
-        value,
-        role: Role::ControlPlane,
-        direction: Direction::Ingress,
-        others: vec![Other::AnyPod],
-        ports: vec![(WAKE_PORT, Protocol::Tcp)],
-        message: "the virtual cluster sleeps, but no gateway can reach port 9090 to wake it"
-            .to_owned(),
-        fill_in: vec![],
-    }
-    .check(view, findings);
+    let who = Other::AnyPod;
+    let message = "the virtual cluster sleeps, but no gateway can reach port 9090 to wake it";
+    Need::of_control_plane(&RULE, value, who, WAKE_PORT, message).check(view, findings);
 }

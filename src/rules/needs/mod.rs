@@ -101,6 +101,28 @@ pub(super) struct Need<'a> {
     pub(super) fill_in: Vec<FillIn>,
 }
 
+impl<'a> Need<'a> {
+    /// A TCP port of the control plane that others connect to.
+    pub(super) fn of_control_plane(
+        rule: &'static Rule,
+        value: &'a str,
+        who: Other,
+        port: u16,
+        message: &str,
+    ) -> Self {
+        Self {
+            rule,
+            value,
+            role: Role::ControlPlane,
+            direction: Direction::Ingress,
+            others: vec![who],
+            ports: vec![(port, Protocol::Tcp)],
+            message: message.to_owned(),
+            fill_in: Vec::new(),
+        }
+    }
+}
+
 impl Need<'_> {
     /// Warns if the policies block any of it.
     pub(super) fn check(mut self, view: &View<'_>, findings: &mut Findings) {

@@ -1,11 +1,9 @@
 //! The control plane can't reach its HTTP proxy.
 
+use super::fill_in;
 use super::server;
-use super::{Need, fill_in};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
-use crate::vcluster::policies::Role;
-use netpol::sets::ports::Protocol;
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -42,19 +40,8 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         }
     }
     for server in servers {
-        server::need(&server, &unknown, view, |others, fill_in| Need {
-            rule: &RULE,
-            value,
-            role: Role::ControlPlane,
-            direction: Direction::Egress,
-            others,
-            ports: vec![(server.port, Protocol::Tcp)],
-            message: format!(
-                "the control plane can't reach its HTTP proxy on port {}",
-                server.port
-            ),
-            fill_in,
-        })
-        .check(view, findings);
+        server
+            .need(&RULE, value, "HTTP proxy", &unknown, view)
+            .check(view, findings);
     }
 }

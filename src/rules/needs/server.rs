@@ -6,14 +6,17 @@
 use std::net::IpAddr;
 
 use super::{Need, Other, fill_in, is_namespace};
-use crate::rules::config::View;
+use crate::rules::Rule;
+use crate::rules::config::{Direction, View};
+use crate::vcluster::policies::Role;
 use manifest::diagnostic::FillIn;
+use netpol::sets::ports::Protocol;
 
 /// A server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
     host: Host,
-    pub(super) port: u16,
+    port: u16,
 }
 
 /// Where it is.
@@ -113,29 +116,51 @@ fn of_name(name: &str) -> Host {
     }
 }
 
-/// The need of a server. `unknown` is what to fill in where only its name is known.
-pub(super) fn need<'a>(
-    server: &Server,
-    unknown: &FillIn,
-    view: &View<'_>,
-    make: impl FnOnce(Vec<Other>, Vec<FillIn>) -> Need<'a>,
-) -> Need<'a> {
-    let of_service = |namespace: &str| {
-        let port = fill_in(
-            &server.port.to_string(),
-            "the port of the pods behind the Service, if it is another",
-        );
-        (vec![Other::Namespace(namespace.to_owned())], vec![port])
-    };
-    let (others, fill_in) = match (&server.host, view.namespace) {
-        (Host::Address(address), _) => (vec![Other::Address(*address)], vec![]),
-        (Host::Service(namespace), _) => of_service(namespace),
-        (Host::OwnService, Some(namespace)) => of_service(namespace),
-        (Host::OwnService | Host::Elsewhere, _) => {
-            (vec![Other::UnknownAddress(unknown.clone())], vec![])
+impl Server {
+    /// That the control plane reaches the server. `what` is the server in words, `unknown` what to
+    /// fill in where only its name is known.
+    pub(super) fn need<'a>(
+        &self,
+        rule: &'static Rule,
+        value: &'a str,
+        what: &str,
+        unknown: &FillIn,
+        view: &View<'_>,
+    ) -> Need<'a> {
+        let (others, fill_in) = self.others(unknown, view);
+        Need {
+            rule,
+            value,
+            role: Role::ControlPlane,
+            direction: Direction::Egress,
+            others,
+            ports: vec![(self.port, Protocol::Tcp)],
+            message: format!(
+                "the control plane can't reach its {what} on port {}",
+                self.port
+            ),
+            fill_in,
         }
-    };
-    make(others, fill_in)
+    }
+
+    /// Who the server is, and what to look at before the rule is added.
+    fn others(&self, unknown: &FillIn, view: &View<'_>) -> (Vec<Other>, Vec<FillIn>) {
+        let of_service = |namespace: &str| {
+            let port = fill_in(
+                &self.port.to_string(),
+                "the port of the pods behind the Service, if it is another",
+            );
+            (vec![Other::Namespace(namespace.to_owned())], vec![port])
+        };
+        match (&self.host, view.namespace) {
+            (Host::Address(address), _) => (vec![Other::Address(*address)], vec![]),
+            (Host::Service(namespace), _) => of_service(namespace),
+            (Host::OwnService, Some(namespace)) => of_service(namespace),
+            (Host::OwnService | Host::Elsewhere, _) => {
+                (vec![Other::UnknownAddress(unknown.clone())], vec![])
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! Prometheus can't scrape the control plane.
 
 use super::{API_PORT, Need, Other};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
-use crate::vcluster::policies::Role;
-use netpol::sets::ports::Protocol;
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -23,16 +21,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     if !view.values.is_on(value) {
         return;
     }
-    Need {
-        rule: &RULE,
-        value,
-        role: Role::ControlPlane,
-        direction: Direction::Ingress,
-        others: vec![Other::AnyPod],
-        ports: vec![(API_PORT, Protocol::Tcp)],
-        message: "a ServiceMonitor is created, but Prometheus can't reach the control plane"
-            .to_owned(),
-        fill_in: vec![],
-    }
-    .check(view, findings);
+    let who = Other::AnyPod;
+    let message = "a ServiceMonitor is created, but Prometheus can't reach the control plane";
+    Need::of_control_plane(&RULE, value, who, API_PORT, message).check(view, findings);
 }

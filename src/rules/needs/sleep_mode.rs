@@ -1,11 +1,9 @@
 //! An ingress can't wake a sleeping virtual cluster.
 
 use super::{API_PORT, Need, Other};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::values::Values;
 use crate::rules::{Audience, Rule};
-use crate::vcluster::policies::Role;
-use netpol::sets::ports::Protocol;
 
 /// The warning.
 pub static RULE: Rule = Rule {
@@ -32,17 +30,8 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     if !view.values.is_on(value) || !is_configured(view.values) {
         return;
     }
-    Need {
-        rule: &RULE,
-        value,
-        role: Role::ControlPlane,
-        direction: Direction::Ingress,
-        others: vec![Other::Anyone],
-        ports: vec![(API_PORT, Protocol::Tcp)],
-        message: "the virtual cluster sleeps, but its synced ingresses can't reach the control \
-                  plane to wake it"
-            .to_owned(),
-        fill_in: vec![],
-    }
-    .check(view, findings);
+    let who = Other::Anyone;
+    let message = "the virtual cluster sleeps, but its synced ingresses can't reach the control \
+                  plane to wake it";
+    Need::of_control_plane(&RULE, value, who, API_PORT, message).check(view, findings);
 }
