@@ -197,15 +197,14 @@ impl ConfigDocument {
         })
     }
 
+    /// Notes what is wrong with the fields of a node.
+    fn check_fields(&mut self, node: Node<'_>, shape: Shape, path: &str, config: &ConfigText) {
+        let found = schema::check(node, shape, path, &self.origin, config.unknown);
+        self.problems.extend(found);
+    }
+
     fn take(&mut self, node: Node<'_>, path: &str, config: &ConfigText) {
-        let object = Shape::Object(&fields::NETWORK_POLICY);
-        self.problems.extend(schema::check(
-            node,
-            object,
-            path,
-            &self.origin,
-            config.unknown,
-        ));
+        self.check_fields(node, Shape::Object(&fields::NETWORK_POLICY), path, config);
         self.network_policy = Some((node.to_json(), path.to_owned()));
     }
 
@@ -214,25 +213,12 @@ impl ConfigDocument {
         let path = "isolation.networkPolicy";
         let node = root.dig(&["isolation", "networkPolicy"]);
         if let Some(node) = node {
-            let object = Shape::Object(&fields::LEGACY);
-            self.problems.extend(schema::check(
-                node,
-                object,
-                path,
-                &self.origin,
-                config.unknown,
-            ));
+            self.check_fields(node, Shape::Object(&fields::LEGACY), path, config);
         }
         for (field, expected) in [("enabled", Shape::Bool), ("namespace", Shape::String)] {
             if let Some(value) = root.dig(&["isolation", field]) {
                 let path = format!("isolation.{field}");
-                self.problems.extend(schema::check(
-                    value,
-                    expected,
-                    &path,
-                    &self.origin,
-                    config.unknown,
-                ));
+                self.check_fields(value, expected, &path, config);
             }
         }
         let mut json = node.map_or(Value::Null, Node::to_json);

@@ -99,6 +99,18 @@ pub static NETWORK_POLICY: Object = Object {
     ],
 };
 
+static INGRESS_RULE: Shape = Shape::Object(&kubernetes::INGRESS_RULE);
+static EGRESS_RULE: Shape = Shape::Object(&kubernetes::EGRESS_RULE);
+
+const FURTHER_INGRESS: Field = Field::new(
+    "ingress",
+    Shape::List(&INGRESS_RULE),
+    "Further ingress rules.",
+);
+
+const FURTHER_EGRESS: Field =
+    Field::new("egress", Shape::List(&EGRESS_RULE), "Further egress rules.");
+
 static WORKLOAD: Object = Object {
     name: "networkPolicy.workload",
     fields: &[
@@ -107,33 +119,14 @@ static WORKLOAD: Object = Object {
             Shape::Object(&PUBLIC_EGRESS),
             "The rule that lets workloads reach the internet.",
         ),
-        Field::new(
-            "ingress",
-            Shape::List(&Shape::Object(&kubernetes::INGRESS_RULE)),
-            "Further ingress rules.",
-        ),
-        Field::new(
-            "egress",
-            Shape::List(&Shape::Object(&kubernetes::EGRESS_RULE)),
-            "Further egress rules.",
-        ),
+        FURTHER_INGRESS,
+        FURTHER_EGRESS,
     ],
 };
 
 static CONTROL_PLANE: Object = Object {
     name: "networkPolicy.controlPlane",
-    fields: &[
-        Field::new(
-            "ingress",
-            Shape::List(&Shape::Object(&kubernetes::INGRESS_RULE)),
-            "Further ingress rules.",
-        ),
-        Field::new(
-            "egress",
-            Shape::List(&Shape::Object(&kubernetes::EGRESS_RULE)),
-            "Further egress rules.",
-        ),
-    ],
+    fields: &[FURTHER_INGRESS, FURTHER_EGRESS],
 };
 
 static PUBLIC_EGRESS: Object = Object {
