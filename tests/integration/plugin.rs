@@ -57,7 +57,7 @@ impl Machine {
         Run::of(&mut self.command(helm, words), "")
     }
 
-    /// `helm plugin install`, as this Helm wants it for what bears no signature.
+    /// `helm plugin install`, as this Helm wants it for an archive without a signature.
     fn install(&self, helm: Helm, source: &str) -> Run {
         let mut words = vec!["plugin", "install", source];
         if helm.is_four() {

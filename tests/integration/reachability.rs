@@ -60,7 +60,7 @@ fn read(file: &Path) -> (ClusterModel, Value) {
     (model, serde_json::from_slice(&expected).unwrap())
 }
 
-/// A pod by name; an address as whoever has it.
+/// A pod by name; an address as the pod that has it.
 fn endpoint(model: &ClusterModel, text: &str) -> Endpoint {
     if let Some(net) = parse_net(text) {
         let mut at = model.at(&net.into());

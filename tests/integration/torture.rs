@@ -91,7 +91,7 @@ fn tower(base: &str, level: &str, height: usize) -> String {
     format!("- &a0 {base}\n- {}\n", levels.join("\n- "))
 }
 
-/// Values that are small as text, and huge, deep or slow to whoever follows aliases and merge keys.
+/// Values that are small as text, and huge, deep or slow to a reader that follows aliases and merge keys.
 fn bombs() -> Vec<(&'static str, String)> {
     let long_text = "x".repeat(9000);
     let aliases = "*a0, ".repeat(9000);

@@ -1,6 +1,6 @@
 //! The addresses at which clouds give machines, tasks and pods their metadata.
 //!
-//! Most of them give out credentials to whoever connects. The list follows the documentation of the
+//! Most of them give out credentials to any client that connects. The list follows the documentation of the
 //! clouds.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -12,7 +12,7 @@ pub(in crate::cli) fn choose(asked: clap::ColorChoice) {
     choice.write_global();
 }
 
-/// NO_COLOR wins: who set it wants none, whoever forces it.
+/// NO_COLOR wins: it turns colours off even where FORCE_COLOR is set.
 fn by_environment() -> ColorChoice {
     let set = |name: &str| {
         let value = std::env::var_os(name).unwrap_or_default();

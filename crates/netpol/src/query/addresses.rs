@@ -1,6 +1,6 @@
 //! Words for sets of addresses: `internet`, `private`, `metadata`, `node`, `any-address`.
 //!
-//! They mean addresses as such, whoever has them. Pods are known to policies by their labels too,
+//! They mean addresses as such, whichever pod has them. Pods are known to policies by their labels too,
 //! so a question about pods names pods.
 
 use crate::metadata::METADATA_SERVICES;
