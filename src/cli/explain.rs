@@ -15,7 +15,7 @@ use super::input::{self, Input, Source};
 use super::log;
 use super::pipe;
 use super::usage_error;
-use crate::explain::{self, Explanation, view::View};
+use crate::explain::{self, Explanation};
 use manifest::escape;
 
 /// The release that a config is explained for where no other is named.
@@ -84,19 +84,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if !options.overrides.files.is_empty() && is_blank {
         (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
     }
-    let names: Vec<String> = inputs.iter().map(Input::name).collect();
-    let texts = inputs.iter().map(|input| input.bytes.as_slice());
-    let texts: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(texts).collect();
-    let view = match View::read_all(&texts, &options) {
-        Ok(view) => view,
-        Err(report) => {
-            log(&report);
-            return Ok(Exit::Rejected);
-        }
+    let Some(view) = super::view_of(&inputs, &options) else {
+        return Ok(Exit::Rejected);
     };
-    if !view.warnings.is_empty() {
-        log(&view.warnings);
-    }
     if let Some(note) = view.cluster_policies() {
         log(note);
     }

@@ -118,24 +118,15 @@ fn ports(text: &str) -> Result<Ports, String> {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let inputs = input::read(&args.inputs.paths, WANTED)?;
-    let names: Vec<String> = inputs.iter().map(Input::name).collect();
-    let texts = inputs.iter().map(|input| input.bytes.as_slice());
-    let texts: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(texts).collect();
     let options = args.policies.options(Vec::new())?;
-    let mut view = match View::read_all(&texts, &options) {
-        Ok(view) => view,
-        Err(report) => {
-            log(&report);
-            return Ok(Exit::Rejected);
-        }
+    let Some(mut view) = super::view_of(&inputs, &options) else {
+        return Ok(Exit::Rejected);
     };
-    if !view.warnings.is_empty() {
-        log(&view.warnings);
-    }
     let clusters = clusters::of(&view);
     let missing = clusters::missing_pods(&clusters, &view.model);
     view.model.add_pods(missing);
     if view.model.pods().is_empty() {
+        let names: Vec<String> = inputs.iter().map(Input::name).collect();
         return Err(usage_error(format!(
             "there is nothing to list: no workload is in {}; give {WANTED}",
             escape::terminal(&names.join(", "))

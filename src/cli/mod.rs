@@ -37,6 +37,9 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ColorChoice, FromArgMatches as _, Parser, Subcommand};
 
+use crate::explain::view::View;
+use crate::filter::Options;
+use input::Input;
 use manifest::escape;
 
 /// How the program ended.
@@ -178,6 +181,21 @@ fn usage_error(message: impl Into<String>) -> anyhow::Error {
 /// Says something on stderr. That nobody listens there is no reason to fail.
 pub(crate) fn log(message: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{message}");
+}
+
+/// Reads the model that `explain` and `list` are about, and prints its warnings. `None` after an
+/// error, which is printed too.
+fn view_of(inputs: &[Input], options: &Options) -> Option<View> {
+    let names: Vec<String> = inputs.iter().map(Input::name).collect();
+    let texts = inputs.iter().map(|input| input.bytes.as_slice());
+    let texts: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(texts).collect();
+    let view = View::read_all(&texts, options)
+        .inspect_err(|report| log(report))
+        .ok()?;
+    if !view.warnings.is_empty() {
+        log(&view.warnings);
+    }
+    Some(view)
 }
 
 /// Ends a call that is wrong, or that asks for help.
