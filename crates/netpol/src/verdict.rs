@@ -4,7 +4,7 @@
 //! an answer is made of verdicts. What a verdict is based on is decided in
 //! [`evaluate`](crate::evaluate) and [`other_pods`](crate::other_pods).
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
@@ -652,16 +652,18 @@ struct TierRuleJson {
     rule: String,
 }
 
+/// A rule in words with all its peers; nothing for one that is not there.
+fn whole(rule: Option<&impl fmt::Display>) -> String {
+    rule.map(|rule| format!("{rule:#}")).unwrap_or_default()
+}
+
 fn tier_rule_json(rule: &TierRuleRef<'_>) -> TierRuleJson {
     TierRuleJson {
         kind: rule.policy.kind.clone(),
         policy: rule.policy.name.clone(),
         direction: rule.direction.to_string(),
         index: rule.index,
-        rule: rule
-            .rule()
-            .map(|rule| format!("{rule:#}"))
-            .unwrap_or_default(),
+        rule: whole(rule.rule()),
     }
 }
 
@@ -714,10 +716,7 @@ fn rule_json(rule: &RuleRef<'_>) -> RuleJson {
         policy: rule.policy.name.clone(),
         direction: rule.direction.to_string(),
         index: rule.index,
-        rule: rule
-            .rule()
-            .map(|rule| format!("{rule:#}"))
-            .unwrap_or_default(),
+        rule: whole(rule.rule()),
         comment: rule.rule().and_then(|rule| rule.comment.clone()),
         cause: origin.map(ToString::to_string),
     }
