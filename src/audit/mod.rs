@@ -690,13 +690,13 @@ impl Judge<'_> {
             control_planes: &self.control_planes,
         };
         for namespace in namespaces {
+            let in_namespace = own.iter().filter(|(_, p)| p.namespace == namespace);
+            let in_namespace: Vec<(Subject, &Policy)> = in_namespace.copied().collect();
             for other in self.others.of(namespace, &release) {
                 let policy = name_of(other);
                 if own_names.contains(&policy) {
                     continue;
                 }
-                let in_namespace = own.iter().filter(|(_, p)| p.namespace == namespace);
-                let in_namespace: Vec<(Subject, &Policy)> = in_namespace.copied().collect();
                 let diff = held_against.opened_by(&in_namespace, other);
                 if !diff.is_empty() {
                     let metadata = self.scene.evidence.policies.get(&policy);
@@ -709,11 +709,12 @@ impl Judge<'_> {
                     });
                 }
             }
-            self.accepted(&held_against, own, namespace, audit);
+            self.accepted(&held_against, &in_namespace, namespace, audit);
         }
     }
 
-    /// What policies of the whole cluster accept for its pods in a namespace, whatever its own say.
+    /// What policies of the whole cluster accept for its pods in a namespace, whatever `own`, its
+    /// policies there, say.
     fn accepted(
         &self,
         held_against: &Baseline<'_>,
@@ -722,13 +723,11 @@ impl Judge<'_> {
         audit: &mut ClusterAudit,
     ) {
         let labels = self.scene.model.namespace_labels(namespace);
-        let own = own.iter().filter(|(_, p)| p.namespace == namespace);
-        let own: Vec<(Subject, &Policy)> = own.copied().collect();
         for policy in self.scene.model.policies().tiers() {
             let Some(accepted) = policy.accepted_in(namespace, &labels) else {
                 continue;
             };
-            let diff = held_against.opened_by(&own, &accepted);
+            let diff = held_against.opened_by(own, &accepted);
             if !diff.is_empty() {
                 audit.findings.push(Finding::Widened {
                     kind: policy.kind.clone(),

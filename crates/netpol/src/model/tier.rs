@@ -130,7 +130,7 @@ fn may_be_in(namespaces: &Namespaces, name: &str, labels: &Labels) -> bool {
         Namespaces::Labelled(selector) if labels.len() > 1 => selector.matches(labels),
         Namespaces::Labelled(selector) => {
             let known = Selector::of_labels(labels);
-            selector.matches(labels) || selector.and(&known).can_match()
+            selector.and(&known).can_match()
         }
     }
 }
