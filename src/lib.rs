@@ -45,6 +45,8 @@
 
 pub use filter::{Options, Output, render};
 
+mod fnv;
+
 // What the program, its tests and its fuzz targets use. It may change with every version.
 #[doc(hidden)]
 pub mod argocd;

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::cel::{self, Range};
 use super::{Action, GuardOptions, Object, Protected};
 use crate::tenant::powers::Networks;
+use crate::tenant::reach::VIRTUAL_NAMESPACE;
 use crate::vcluster::actors::MANAGED_BY;
-use crate::vcluster::config::host_fit::NAMESPACE_NAME;
 use crate::vcluster::policies::{Policy, Role};
+use netpol::model::cluster::NAMESPACE_NAME_LABEL;
 use netpol::model::policy::Origin;
 
 /// The longest name of an admission policy.
@@ -21,9 +22,6 @@ const LONGEST_NAME: usize = 253;
 const MAX_RULES: usize = 100;
 const MAX_PEERS: usize = 50;
 const MAX_EXCEPTS: usize = 30;
-
-/// The label by which the syncer says in which namespace of the tenant an object is.
-const TENANT_NAMESPACE: &str = "vcluster.loft.sh/namespace";
 
 /// Controllers of the cluster that delete what a namespace holds: without them it never terminates.
 const CONTROLLERS: [&str; 3] = [
@@ -251,7 +249,7 @@ fn pods(cluster: &Protected<'_>) -> Rules<'static> {
 fn dns_label(cluster: &Protected<'_>) -> Validation {
     let worn = "variables.labels[?'k8s-app'].orValue('') != 'vcluster-kube-dns'";
     let (expression, who) = if cluster.made.syncer.has_dns_pods {
-        let key = cel::string(TENANT_NAMESPACE);
+        let key = cel::string(VIRTUAL_NAMESPACE);
         (
             format!("{worn} ||\nvariables.labels[?{key}].orValue('') == 'kube-system'"),
             "only for pods of kube-system",
@@ -339,7 +337,7 @@ pub(super) fn is_of_user(origin: &Origin) -> bool {
 fn is_in_other_namespace(selector: Option<&LabelSelector>, cluster: &Protected<'_>) -> bool {
     let labels = selector.and_then(|selector| selector.match_labels.as_ref());
     labels
-        .and_then(|labels| labels.get(NAMESPACE_NAME))
+        .and_then(|labels| labels.get(NAMESPACE_NAME_LABEL))
         .is_some_and(|name| !cluster.namespaces().any(|own| own == name))
 }
 

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use super::admission::is_of_user;
 use super::{Dialect, GuardOptions, Object, Protected};
 use crate::vcluster::actors::MANAGED_BY;
-use crate::vcluster::config::host_fit::NAMESPACE_NAME;
 use crate::vcluster::policies::{Role, Rule};
 use manifest::diagnostic::Diagnostic;
 use netpol::cidr::Cidr;
 use netpol::metadata::{METADATA_SERVICES, excepts};
+use netpol::model::cluster::NAMESPACE_NAME_LABEL;
 use netpol::model::policy::Origin;
 
 /// The ranges of metadata services: a config that names a block inside one of them means it.
@@ -66,7 +66,7 @@ pub(super) fn objects(
         comment: "Closes the control plane to pods of other virtual clusters that have a label which \
                   its network policy trusts, such as app: loft.",
         pods: json!({"matchLabels": {"release": cluster.name}}),
-        namespaces: json!({"matchLabels": {NAMESPACE_NAME: cluster.namespace}}),
+        namespaces: json!({"matchLabels": {NAMESPACE_NAME_LABEL: cluster.namespace}}),
         ingress: control_plane_ingress(cluster),
         egress: Vec::new(),
     };

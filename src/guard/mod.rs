@@ -13,9 +13,10 @@ mod write;
 use serde_json::Value;
 
 use crate::filter::GeneratedPolicies;
-use crate::vcluster::config::host_fit::NAMESPACE_NAME;
+use crate::fnv::fnv1a;
 use crate::vcluster::policies::{Policy, Role};
 use manifest::diagnostic::Diagnostic;
+use netpol::model::cluster::NAMESPACE_NAME_LABEL;
 
 /// What is made, and how strict it is.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +89,7 @@ impl<'a> Protected<'a> {
     fn namespace_selector(&self, operator: &str) -> Value {
         let names: Vec<&str> = self.namespaces().collect();
         serde_json::json!({"matchExpressions": [
-            {"key": NAMESPACE_NAME, "operator": operator, "values": names}
+            {"key": NAMESPACE_NAME_LABEL, "operator": operator, "values": names}
         ]})
     }
 
@@ -104,7 +105,7 @@ impl<'a> Protected<'a> {
         if name.len() <= longest {
             return name;
         }
-        let hash = fnv1a(name.as_bytes());
+        let hash = fnv1a(name.bytes());
         let kept = name.get(..longest.saturating_sub(17)).unwrap_or_default();
         format!("{}-{hash:016x}", kept.trim_end_matches(['.', '-']))
     }
@@ -117,13 +118,6 @@ impl<'a> Protected<'a> {
             "vcluster-netpol/release": self.name,
         }})
     }
-}
-
-/// A hash that is the same everywhere and always.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// The objects that guard a virtual cluster, as YAML documents.
@@ -155,7 +149,7 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_and_stay_different() {
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a("".bytes()), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a("a".bytes()), 0xaf63_dc4c_8601_ec8c);
     }
 }

@@ -9,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::actors::MANAGED_BY;
-use super::config::host_fit::{DnsPods, HostFit, NAMESPACE_NAME};
+use super::config::host_fit::{DnsPods, HostFit};
 use super::policies::Subject;
+use netpol::model::cluster::NAMESPACE_NAME_LABEL;
 use netpol::model::policy::Origin;
 
 /// Ports and peers of a rule, and what made them so.
@@ -249,12 +250,12 @@ pub(super) fn labelled(key: &str, value: &str) -> LabelSelector {
 /// Namespaces by their names.
 pub(super) fn named(namespaces: &[&str]) -> LabelSelector {
     if let [namespace] = namespaces {
-        return labelled(NAMESPACE_NAME, namespace);
+        return labelled(NAMESPACE_NAME_LABEL, namespace);
     }
     let names = namespaces.iter().map(|name| (*name).to_owned()).collect();
     LabelSelector {
         match_labels: None,
-        match_expressions: Some(vec![requirement(NAMESPACE_NAME, "In", Some(names))]),
+        match_expressions: Some(vec![requirement(NAMESPACE_NAME_LABEL, "In", Some(names))]),
     }
 }
 

@@ -8,6 +8,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::{Code, Report, message_with_help, point};
+use crate::fnv::fnv1a;
 use manifest::diagnostic::{Diagnostic, Severity};
 use manifest::escape;
 
@@ -116,34 +117,14 @@ impl Fingerprints {
     fn of(&mut self, code: &Code, diagnostic: &Diagnostic) -> String {
         let place = &diagnostic.place;
         let parts = [&place.file, &place.object, &place.part, &place.path];
-        let mut hash = Fnv::default();
-        hash.add(code.name);
-        for part in parts {
-            hash.add(part.as_deref().unwrap_or_default());
-        }
-        hash.add(&diagnostic.message);
-        let before = self.seen.entry(hash.0).or_default();
-        let fingerprint = format!("{:016x}/{before}", hash.0);
+        let parts = parts.map(|part| part.as_deref().unwrap_or_default());
+        let texts = std::iter::once(code.name).chain(parts);
+        let texts = texts.chain([diagnostic.message.as_str()]);
+        // A byte that is in no text ends each.
+        let hash = fnv1a(texts.flat_map(|text| text.bytes().chain([0xff])));
+        let before = self.seen.entry(hash).or_default();
+        let fingerprint = format!("{hash:016x}/{before}");
         *before += 1;
         fingerprint
-    }
-}
-
-/// The hash FNV-1a, which is the same in every version of the program.
-#[derive(Debug)]
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    /// Adds a text, and a byte that ends it.
-    fn add(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
     }
 }

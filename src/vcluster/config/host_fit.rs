@@ -14,9 +14,6 @@ use manifest::diagnostic::Diagnostic;
 use netpol::cidr::{Cidr, Network};
 use netpol::validate::{self, Context, FieldSpot};
 
-/// The label by which Kubernetes names each namespace.
-pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
-
 /// The ranges that `hardened` adds to the excepts of public egress: link-local addresses with the
 /// metadata services of clouds, Azure's host agent, and ranges that are not public.
 pub const HARDENED_EXCEPT: [&str; 5] = [
