@@ -262,13 +262,11 @@ fn joined<'s>(streams: impl Iterator<Item = &'s [u8]>) -> Vec<u8> {
     let mut whole = Vec::new();
     for stream in streams {
         whole.extend_from_slice(b"---\n");
-        whole.extend_from_slice(stream.strip_prefix(BYTE_ORDER_MARK).unwrap_or(stream));
+        whole.extend_from_slice(stream.strip_prefix(documents::BOM).unwrap_or(stream));
         whole.push(b'\n');
     }
     whole
 }
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Input {
     /// The inputs as one, which holds the objects of one cluster.

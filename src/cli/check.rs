@@ -12,6 +12,7 @@ use clap::{ArgGroup, Parser, ValueEnum, ValueHint};
 
 use super::Exit;
 use super::args;
+use super::explain::json;
 use super::input;
 use super::log;
 use super::output::{self, Code, Outcome, Subject};
@@ -178,7 +179,7 @@ fn answer_question(args: &Args, from: &str, to: &str) -> anyhow::Result<bool> {
         .map_err(|e| args.unanswered(&e, &check))?;
     answer.assumptions.extend(check.notes);
     write(&match args.output {
-        Some(Format::Json) => json(&answer.to_json()),
+        Some(Format::Json) => json(&answer.to_json())?,
         _ => answer.in_words() + &answer.additions_in_words(),
     })?;
     Ok(answer.allowed())
@@ -193,7 +194,7 @@ fn answer_probes(args: &Args, path: &Path) -> anyhow::Result<bool> {
     let rows = probe::run(probes, &check.model, &args.scope()).map_err(wrong)?;
     check.notes.iter().for_each(|note| log_note(note));
     write(&match args.output {
-        Some(Format::Json) => json(&rows),
+        Some(Format::Json) => json(&rows)?,
         _ => probe::to_csv(&rows),
     })?;
     Ok(true)
@@ -213,7 +214,7 @@ fn answer_expectations(args: &Args, path: &Path) -> anyhow::Result<bool> {
     let report = report(&expectations, &check, &args.scope())?;
     check.notes.iter().for_each(|note| log_note(note));
     write(&match args.output {
-        Some(Format::Json) => json(&report.to_json()),
+        Some(Format::Json) => json(&report.to_json())?,
         Some(Format::Junit) => assertions::to_junit(&report),
         Some(Format::Sarif) => return print(&report, &name, output::Format::Sarif),
         Some(Format::Github) => return print(&report, &name, output::Format::Github),
@@ -455,8 +456,7 @@ impl Args {
                 log(warnings);
             }
         }
-        let policies = check.model.policies();
-        let has_policies = policies.iter().next().is_some() || policies.tiers().next().is_some();
+        let has_policies = !check.model.policies().is_empty();
         if check.rejected.has_errors() {
             if !has_policies {
                 return Err(rejected(&check.rejected));
@@ -490,14 +490,8 @@ impl Args {
 
 /// Reads the questions, which can also stand on standard input.
 fn read_text(path: &Path) -> anyhow::Result<String> {
-    let input = input::read_one(Some(path), WANTED)?;
+    let input = input::read_one(path)?;
     String::from_utf8(input.bytes).map_err(|_| unusable(format!("{} is not UTF-8", path.display())))
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.push('\n');
-    escape::json(&text)
 }
 
 /// Writes the answer. A reader that closes the pipe early still gets the exit code.

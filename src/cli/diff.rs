@@ -164,8 +164,7 @@ fn different_kinds(old: &Side, new: &Side) -> Option<String> {
 
 /// Whether nothing in an input says which connections are allowed.
 fn has_nothing(view: &View) -> bool {
-    let policies = view.model.policies();
-    view.made.is_empty() && policies.iter().next().is_none() && policies.tiers().next().is_none()
+    view.made.is_empty() && view.model.policies().is_empty()
 }
 
 /// Says what is wrong with an input that can be read, and that it says nothing.

@@ -126,18 +126,15 @@ pub(super) fn read(paths: &[PathBuf], wanted: &str) -> anyhow::Result<Vec<Input>
         .collect()
 }
 
-/// Reads the only input of a command that takes one: a file, or standard input.
+/// Reads a file, or standard input.
 ///
 /// # Errors
-/// As [`read`]; a folder is an error of reading.
-pub(super) fn read_one(path: Option<&Path>, wanted: &str) -> anyhow::Result<Input> {
-    match path {
-        Some(path) if is_stdin(path) => Source::Stdin.read(),
-        Some(path) => Source::Named(path.to_owned()).read(),
-        None => {
-            refuse_terminal(wanted)?;
-            Source::Stdin.read()
-        }
+/// One of reading, also where the path is a folder.
+pub(super) fn read_one(path: &Path) -> anyhow::Result<Input> {
+    if is_stdin(path) {
+        Source::Stdin.read()
+    } else {
+        Source::Named(path.to_owned()).read()
     }
 }
 

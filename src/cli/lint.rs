@@ -9,10 +9,12 @@ use clap::Args as ClapArgs;
 use super::Exit;
 use super::args;
 use super::charts;
+use super::explain::SOME_RELEASE;
 use super::fix;
 use super::input::{self, Input};
 use super::output::{self, Outcome, Output, Report, Subject};
 use super::parallel;
+use crate::audit::words::counted;
 use crate::explain::view;
 use crate::filter::{self, render};
 use crate::lint;
@@ -28,9 +30,6 @@ const WANTED: &str = "the output of `helm template`, a FILE or a folder, or --co
 
 /// What a config is tried on where there is no rendered chart.
 const STAND_IN: &[u8] = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stand-in}\n";
-
-/// The release that a config is tried for where no other is named.
-const SOME_RELEASE: &str = "vcluster";
 
 /// Reports what is wrong with network policies and configs, and corrects configs with --fix.
 ///
@@ -354,10 +353,6 @@ fn names(configs: &[ConfigFile]) -> String {
 
 /// What was checked, and how it ended, in one line.
 fn summary(report: &Report<'_>, findings: &[Findings]) -> String {
-    let count = |number: usize, what: &str| {
-        let plural = if number == 1 { "" } else { "s" };
-        format!("{number} {what}{plural}")
-    };
     let policies: usize = findings.iter().map(|found| found.policies).sum();
     let configs = findings.iter().map(|found| found.configs).sum();
     let policies = if policies == 1 {
@@ -367,8 +362,8 @@ fn summary(report: &Report<'_>, findings: &[Findings]) -> String {
     };
     let mut summary = format!(
         "checked {policies} and {} in {}",
-        count(configs, "config"),
-        count(findings.len(), "input")
+        counted(configs, "config"),
+        counted(findings.len(), "input")
     );
     let skipped = report.count(Outcome::Skipped);
     if findings.len() > 1 {
@@ -378,7 +373,7 @@ fn summary(report: &Report<'_>, findings: &[Findings]) -> String {
         let _ = write!(summary, ", {skipped} without a policy or config");
     }
     let (errors, warnings) = report.problem_counts();
-    let (errors, warnings) = (count(errors, "error"), count(warnings, "warning"));
+    let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
     let _ = write!(summary, ": {errors}, {warnings}");
     summary
 }

@@ -132,8 +132,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             escape::terminal(&names.join(", "))
         )));
     }
-    let policies = view.model.policies();
-    if policies.iter().next().is_none() && policies.tiers().next().is_none() {
+    if view.model.policies().is_empty() {
         log("note: there is no NetworkPolicy, so every connection is allowed");
     }
     let text = match args.matrix {

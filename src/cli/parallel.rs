@@ -30,7 +30,7 @@ pub(super) fn map<I: Sync, T: Send>(
 ) -> Vec<T> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let helpers = threads.min(items.len()).saturating_sub(1);
-    if helpers == 0 && items.len() < 2 {
+    if items.len() < 2 {
         return items.iter().map(work).collect();
     }
     let progress = Progress::new(label, items.len());

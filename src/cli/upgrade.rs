@@ -11,6 +11,7 @@ use super::{log, usage_error};
 use crate::explain::view::View;
 use crate::rules::Audience;
 use crate::vcluster::edition::{ChartVersion, Edition};
+use crate::vcluster::sources::ConfigFile;
 use manifest::diagnostic::{Diagnostic, Diagnostics};
 
 /// The two charts, and the config.
@@ -54,7 +55,9 @@ impl Args {
         let (Some(from), Some(to)) = (&self.from_chart, &self.to_chart) else {
             return Ok(None);
         };
-        let (old, new) = (self.view(from, policies)?, self.view(to, policies)?);
+        let files = self.files.read()?;
+        let old = view(from, policies, files.clone())?;
+        let new = view(to, policies, files)?;
         Ok(Some(match (old, new) {
             (Ok(old), Ok(new)) => {
                 if new.made.iter().all(|cluster| !cluster.enabled) {
@@ -68,20 +71,21 @@ impl Args {
             (Err(errors), _) | (_, Err(errors)) => Err(errors),
         }))
     }
+}
 
-    fn view(
-        &self,
-        chart: &ChartVersion,
-        policies: &Policies,
-    ) -> anyhow::Result<Result<View, Diagnostics>> {
-        let mut options = policies.options(self.files.read()?)?;
-        (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
-        options.edition = Some(Edition::rendered_by(chart));
-        // Charts since 0.31 render the companions too.
-        options.companions = chart.has_documented_policies();
-        options.audience = Audience::Reviewer;
-        Ok(View::read(&[], "", &options))
-    }
+/// The policies that a chart renders for a config.
+fn view(
+    chart: &ChartVersion,
+    policies: &Policies,
+    files: Vec<ConfigFile>,
+) -> anyhow::Result<Result<View, Diagnostics>> {
+    let mut options = policies.options(files)?;
+    (options.overrides.release).get_or_insert_with(|| SOME_RELEASE.to_owned());
+    options.edition = Some(Edition::rendered_by(chart));
+    // Charts since 0.31 render the companions too.
+    options.companions = chart.has_documented_policies();
+    options.audience = Audience::Reviewer;
+    Ok(View::read(&[], "", &options))
 }
 
 /// Says what is compared, and which warnings hold for the new chart alone.

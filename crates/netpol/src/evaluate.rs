@@ -392,6 +392,12 @@ impl Policies {
         self.all.iter()
     }
 
+    /// Whether there are none, those of the whole cluster included.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.tiers.is_empty()
+    }
+
     /// The policies of a namespace that can select a pod that has `labels`, lacks the keys
     /// `absent`, and may have any other label. Some more can be among them.
     pub fn possible(
