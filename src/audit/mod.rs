@@ -376,7 +376,8 @@ impl<'p> Scene<'p> {
         planned: &'p [PlannedCluster],
         options: &Options,
     ) -> Result<Self, Diagnostics> {
-        let namespace = default_namespace(planned, options);
+        let stated = planned.iter().filter_map(|p| p.summary.namespace.as_ref());
+        let namespace = options.overrides.namespace_or_sole(stated);
         let model = reader::read_all([(name, stream)], &namespace)?;
         let mut expected = HashMap::new();
         for made in planned.iter().filter_map(policies_of) {
@@ -506,19 +507,6 @@ fn difference(expected: &Policy, present: &[&Policy], beside: Option<&Policy>) -
     let expected: Policies = beside().chain([expected]).cloned().collect();
     let present: Policies = beside().chain(present.iter().copied()).cloned().collect();
     Diff::between(&expected, &present)
-}
-
-/// The namespace that is told, or the only one of all virtual clusters.
-fn default_namespace(planned: &[PlannedCluster], options: &Options) -> String {
-    let mut stated = planned.iter().filter_map(|p| p.summary.namespace.as_ref());
-    let first = stated.next();
-    let sole = first.filter(|first| stated.all(|other| other == *first));
-    let overrides = &options.overrides;
-    (overrides.namespace.as_ref())
-        .or(sole)
-        .or(overrides.fallback_namespace.as_ref())
-        .cloned()
-        .unwrap_or_default()
 }
 
 /// The pods of virtual clusters, found by the name of the virtual cluster.

@@ -74,7 +74,8 @@ impl View {
             ..options.clone()
         };
         let (made, mut warnings) = filter::plans(stream, options)?;
-        let namespace = namespace(&made, options);
+        let stated = made.iter().filter_map(|m| m.namespace.as_ref());
+        let namespace = options.overrides.namespace_or_sole(stated);
         let makes = origins::policies(&made, &namespace)
             .map_err(|e| Diagnostics::from(Diagnostic::error(e.to_string())))?;
         let mut model = reader::read_all(files.iter().copied(), &namespace)?;
@@ -296,18 +297,6 @@ fn assumed_edition(stream: &[u8], options: &Options) -> Option<Edition> {
     } else {
         None
     }
-}
-
-/// The namespace that is told, or the only one that the configs belong to.
-fn namespace(made: &[GeneratedPolicies], options: &Options) -> String {
-    let mut own = made.iter().filter_map(|m| m.namespace.as_ref());
-    let first = own.next();
-    let sole = first.filter(|first| own.all(|other| other == *first));
-    (options.overrides.namespace.as_ref())
-        .or(sole)
-        .or(options.overrides.fallback_namespace.as_ref())
-        .cloned()
-        .unwrap_or_default()
 }
 
 /// Whether a text is a config and no stream: one document, and no object of Kubernetes but a

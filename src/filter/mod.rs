@@ -224,16 +224,6 @@ impl<'s> Reading<'s> {
             self.overrides.files.clear();
         }
     }
-
-    /// The namespace of objects that say none.
-    fn default_namespace(&self) -> Option<&str> {
-        let Overrides {
-            namespace,
-            fallback_namespace,
-            ..
-        } = &self.overrides;
-        namespace.as_deref().or(fallback_namespace.as_deref())
-    }
 }
 
 /// The virtual clusters of a stream. Each is the subject of diagnostics by its number.
@@ -349,7 +339,7 @@ fn plan(reading: &Reading<'_>, found: Discovered, options: &Options, sink: &mut 
 
 /// Finds the copies of the policies that the stream has, those of each plan in its order.
 fn locate<'r>(reading: &'r Reading<'_>, plans: &Plans, sink: &mut Sink) -> Vec<OwnCopies<'r>> {
-    let default_namespace = reading.default_namespace();
+    let default_namespace = reading.overrides.default_namespace();
     let copies = Copies::new(reading.stream, &reading.index, default_namespace);
     if plans.with_config.is_empty() && !sink.has_errors() {
         sink.extend(None, copies.without_config());

@@ -266,11 +266,7 @@ impl<'a, 'i> Ownership<'a, 'i> {
 
     /// The namespace of objects that say none.
     fn default_namespace(&self) -> Option<&'a str> {
-        let overrides = self.overrides;
-        overrides
-            .namespace
-            .as_deref()
-            .or(overrides.fallback_namespace.as_deref())
+        self.overrides.default_namespace()
     }
 
     /// The namespace in which an object will be.

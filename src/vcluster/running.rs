@@ -45,7 +45,7 @@ pub(super) fn without_config(
         return Vec::new();
     }
     let option = overrides.namespace.as_deref();
-    let default_namespace = option.or(overrides.fallback_namespace.as_deref());
+    let default_namespace = overrides.default_namespace();
     let mut namesakes: HashMap<&str, Namesakes<'_>> = HashMap::new();
     for draft in drafts {
         let known = namesakes.entry(draft.name.as_str()).or_default();

@@ -35,6 +35,30 @@ pub struct Overrides {
     pub fallback_namespace: Option<String>,
 }
 
+impl Overrides {
+    /// The namespace of objects that state none, if anything says it.
+    #[must_use]
+    pub fn default_namespace(&self) -> Option<&str> {
+        let told = self.namespace.as_deref();
+        told.or(self.fallback_namespace.as_deref())
+    }
+
+    /// The namespace that is told, or the only one of those that are stated; empty where nothing
+    /// says it.
+    pub(crate) fn namespace_or_sole<'n>(
+        &self,
+        mut stated: impl Iterator<Item = &'n String>,
+    ) -> String {
+        let first = stated.next();
+        let sole = first.filter(|first| stated.all(|other| other == *first));
+        (self.namespace.as_ref())
+            .or(sole)
+            .or(self.fallback_namespace.as_ref())
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
 /// A config file.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
