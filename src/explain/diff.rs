@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::table::wrap;
 use super::words::Party;
 use manifest::escape::{markdown as escaped, markdown_code as code, terminal};
-use netpol::allowed::{AllowedTraffic, PodClass};
+use netpol::allowed::AllowedTraffic;
 use netpol::connections;
 use netpol::difference::{self, Difference};
 use netpol::evaluate::Policies;
@@ -289,7 +289,9 @@ pub(crate) fn entries(difference: &AllowedTraffic, other: &AllowedTraffic) -> Ve
     let everyone = difference.everyone();
     if !everyone.is_empty() {
         let among = other.addresses().pieces().map(|(a, p)| (block(a), p, true));
-        let pods = other.pods().map(|(class, p)| (pods(class), p, true));
+        let pods = other
+            .pods()
+            .map(|(class, p)| (Party::class(class), p, true));
         entries.push(Entry {
             peer: Party::everyone(),
             ports: everyone.to_string(),
@@ -312,9 +314,9 @@ pub(crate) fn entries(difference: &AllowedTraffic, other: &AllowedTraffic) -> Ve
             .pods()
             // Ports are compared sooner than labels.
             .filter(|(known, p)| !p.intersection(ports).is_empty() && known.overlaps(class))
-            .map(|(known, p)| (pods(known), p, known.is_within(class)));
+            .map(|(known, p)| (Party::class(known), p, known.is_within(class)));
         entries.push(Entry {
-            peer: pods(class),
+            peer: Party::class(class),
             ports: ports.to_string(),
             but: unchanged(among, ports),
         });
@@ -340,14 +342,6 @@ fn unchanged<'p>(
 
 fn block(addresses: &AddressSet) -> Party {
     Party::peer(&Peer::Block(addresses.clone()))
-}
-
-fn pods(class: &PodClass) -> Party {
-    let namespaces: Namespaces = class.namespaces.clone();
-    Party::peer(&Peer::Pods {
-        namespaces,
-        pods: class.pods.clone(),
-    })
 }
 
 /// The changes in lines no longer than `width`, as far as that is possible.

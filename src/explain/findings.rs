@@ -350,12 +350,8 @@ fn unique(all: impl Iterator<Item = String>) -> Vec<String> {
     all.filter(|one| seen.insert(one.clone())).collect()
 }
 
-fn name(rule: &RuleRef<'_>) -> String {
-    format!("{} {}[{}]", rule.policy.name, rule.direction, rule.index)
-}
-
 fn names(rules: &[RuleRef<'_>]) -> Vec<String> {
-    unique(rules.iter().map(name))
+    unique(rules.iter().map(RuleRef::name))
 }
 
 fn origin<'p>(rule: &RuleRef<'p>) -> Option<&'p Origin> {
@@ -372,7 +368,7 @@ fn closing(rules: &[RuleRef<'_>], how: &str) -> String {
     let places = rules
         .iter()
         .filter(|rule| !is_built_in(rule))
-        .map(|rule| origin(rule).map_or_else(|| name(rule), ToString::to_string));
+        .map(|rule| origin(rule).map_or_else(|| rule.name(), ToString::to_string));
     let places = unique(places);
     let mut ways = Vec::new();
     if !places.is_empty() {

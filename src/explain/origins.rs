@@ -5,9 +5,8 @@
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
-use crate::filter::{self, GeneratedPolicies, Options};
+use crate::filter::GeneratedPolicies;
 use crate::vcluster::policies;
-use netpol::model::cluster::ClusterModel;
 use netpol::model::policy::{Direction, Policy, PolicyError};
 
 /// The policies of all virtual clusters whose config enables them; those without a namespace are
@@ -21,18 +20,6 @@ pub fn policies(made: &[GeneratedPolicies], namespace: &str) -> Result<Vec<Polic
         .flat_map(|made| &made.policies)
         .map(|policy| readable(policy, namespace))
         .collect()
-}
-
-/// Notes at the rules of a cluster model what made them, as far as the stream that they come from holds a
-/// config that makes just these rules. A config that the filter refuses makes none.
-pub fn note(model: &mut ClusterModel, stream: &[u8], namespace: &str) {
-    let options = Options {
-        companions: true,
-        ..Options::default()
-    };
-    let made = filter::plans(stream, &options).unwrap_or_default().0;
-    let makers = policies(&made, namespace).unwrap_or_default();
-    model.policies_mut().note_origins(&makers);
 }
 
 fn readable(policy: &policies::Policy, namespace: &str) -> Result<Policy, PolicyError> {

@@ -194,10 +194,7 @@ fn lines(allowed: &AllowedTraffic) -> Vec<String> {
         }
     }
     for (class, ports) in allowed.pods() {
-        let party = Party::peer(&Peer::Pods {
-            namespaces: class.namespaces.clone(),
-            pods: class.pods.clone(),
-        });
+        let party = Party::class(class);
         lines.push(format!("{} on {ports}", party.in_line()));
     }
     lines
@@ -393,10 +390,7 @@ fn gain_in_words(gain: &Gain) -> String {
 }
 
 fn pods_in_words(class: &netpol::allowed::PodClass) -> String {
-    let party = Party::peer(&Peer::Pods {
-        namespaces: class.namespaces.clone(),
-        pods: class.pods.clone(),
-    });
+    let party = Party::class(class);
     let place = match &class.namespaces {
         netpol::model::policy::Namespaces::Own(name) if !name.is_empty() => {
             format!(" in namespace {name}")

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::vcluster::actors::MANAGED_BY;
 use manifest::escape::terminal;
+use netpol::allowed::PodClass;
 use netpol::model::policy::{Namespaces, Peer, Policy};
 use netpol::query;
 use netpol::sets::selector::Selector;
@@ -82,6 +83,12 @@ impl Party {
             by: terminal(self.label()).into_owned(),
             short: None,
         }
+    }
+
+    /// Pods that a policy names together.
+    #[must_use]
+    pub fn class(class: &PodClass) -> Self {
+        pods(&class.namespaces, &class.pods)
     }
 
     /// Both in one line.

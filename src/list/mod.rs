@@ -181,10 +181,7 @@ fn place(end: &End) -> Place {
         End::Everyone => Place::Outside(Party::everyone()),
         End::Addresses(addresses) => Place::Outside(Party::peer(&Peer::Block(addresses.clone()))),
         End::Pods(class) => {
-            let mut party = Party::peer(&Peer::Pods {
-                namespaces: class.namespaces.clone(),
-                pods: class.pods.clone(),
-            });
+            let mut party = Party::class(class);
             if let Namespaces::Own(name) = &class.namespaces {
                 party.by = format!("{} in namespace {name}", class.pods);
             }

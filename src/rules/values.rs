@@ -56,12 +56,6 @@ impl<'a> Values<'a> {
         self.get(path)?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// This value as a text that is not empty.
-    #[must_use]
-    pub fn as_text(self) -> Option<&'a str> {
-        self.root?.as_str().filter(|text| !text.is_empty())
-    }
-
     /// The items of a list.
     pub fn items(self, path: &str) -> impl Iterator<Item = Values<'a>> {
         let items = self.get(path).and_then(Value::as_array);

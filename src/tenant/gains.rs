@@ -63,16 +63,6 @@ pub enum GainedPeer {
     },
 }
 
-/// A rule by the name of its policy.
-fn name(rule: &RuleRef<'_>) -> String {
-    let RuleRef {
-        policy,
-        direction,
-        index,
-    } = rule;
-    format!("{} {direction}[{index}]", policy.name)
-}
-
 /// The rules of a policy, each peer by itself.
 pub(super) fn allow_rules(
     policy: &Policy,
@@ -221,7 +211,7 @@ impl<'p> Found<'_, 'p> {
             direction,
             peer,
             ports: ports.clone(),
-            rules: rule.map(name).into_iter().collect(),
+            rules: rule.map(RuleRef::name).into_iter().collect(),
             is_built_in: rule.is_some_and(is_built_in),
         };
         let everyone = more.everyone();
@@ -236,18 +226,20 @@ impl<'p> Found<'_, 'p> {
             }
         }
         for (class, ports) in more.pods() {
-            if self.is_open_at_other_end(direction, class) {
+            let isolating = self.others.policies_for(class, opposite(direction));
+            if self.is_open_at_other_end(class, &isolating) {
                 self.push(labels.clone(), gain(GainedPeer::Pods(class.clone()), ports));
             }
-            self.pods_of_class(direction, class);
+            // The pods of the class that policies isolate at the other end.
+            self.try_all(direction, isolating, class);
         }
     }
 
-    /// Whether some pod of a class is isolated by no policy at its own end.
-    fn is_open_at_other_end(&self, direction: Direction, class: &PodClass) -> bool {
+    /// Whether some pod of a class is isolated at its own end by none of the policies that can
+    /// select it there.
+    fn is_open_at_other_end(&self, class: &PodClass, isolating: &[&Policy]) -> bool {
         match &class.namespaces {
             Namespaces::Own(_) => {
-                let isolating = self.others.policies_for(class, opposite(direction));
                 let selectors = isolating.iter().map(|policy| &policy.selector);
                 match unselected(&class.pods, selectors) {
                     Unselected::None => false,
@@ -261,12 +253,6 @@ impl<'p> Found<'_, 'p> {
             // There can be a namespace of which the stream says nothing.
             Namespaces::Labelled(_) => true,
         }
-    }
-
-    /// Tries the pods of a class that policies isolate at the other end.
-    fn pods_of_class(&mut self, direction: Direction, class: &PodClass) {
-        let policies = self.others.policies_for(class, opposite(direction));
-        self.try_all(direction, policies, class);
     }
 
     fn try_all(&mut self, direction: Direction, policies: Vec<&'p Policy>, class: &PodClass) {
@@ -377,7 +363,7 @@ impl<'p> Found<'_, 'p> {
         let ways = self.space.ways(direction, &peer, &plain);
         let is_gain = !ways.is_empty();
         for way in ways {
-            let rules = way.rules.iter().flatten().map(name);
+            let rules = way.rules.iter().flatten().map(RuleRef::name);
             let is_built_in = way.rules.iter().flatten().any(is_built_in);
             let gain = Gain {
                 direction,

@@ -52,12 +52,8 @@ impl<'a> Entry<'a> {
     /// Where its value ends, or its key where there is no value.
     #[must_use]
     pub fn end(&self) -> usize {
-        let key = self.key.span().end;
-        if self.value.is_null() {
-            // A null that is written out stands behind its key.
-            return self.value.span().end.max(key);
-        }
-        self.value.span().end.max(key)
+        // A value that is not there can lie before the end of its key.
+        self.value.span().end.max(self.key.span().end)
     }
 }
 

@@ -33,6 +33,24 @@ pub struct PodClass {
 }
 
 impl PodClass {
+    /// Every pod.
+    #[must_use]
+    pub fn any() -> Self {
+        Self {
+            namespaces: Namespaces::Labelled(Selector::default()),
+            pods: Selector::default(),
+        }
+    }
+
+    /// The same as the peer of a rule.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        Peer::Pods {
+            namespaces: self.namespaces.clone(),
+            pods: self.pods.clone(),
+        }
+    }
+
     /// Whether every pod of this class is surely in the other too.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
@@ -364,7 +382,7 @@ fn together(class: &PodClass, parts: &[Part<'_>], sure: &Ports) -> Option<Ports>
     let own = namespace_selector(&class.namespaces);
     let keys = parts.iter().map(|part| {
         let keys = |selector: &Selector, is_met: bool| -> Vec<String> {
-            let named = selector.named_values().map(|(key, _)| key.to_owned());
+            let named = selector.keys().map(str::to_owned);
             // What every pod of the class meets tells none of them from another.
             named.filter(|_| !is_met).collect()
         };

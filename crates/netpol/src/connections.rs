@@ -15,7 +15,7 @@ use crate::evaluate::{Decision, Part, RuleRef};
 use crate::matrix::Class;
 use crate::model::cluster::{ClusterModel, NAMESPACE_NAME_LABEL};
 use crate::model::pod::{Endpoint, POD, Pod, PodNetwork};
-use crate::model::policy::{Direction, Namespaces, Peer, Policy};
+use crate::model::policy::{Direction, Peer, Policy};
 use crate::model::tier::Action;
 use crate::sets::addresses::AddressSet;
 use crate::sets::label_classes::namespace_selector;
@@ -481,10 +481,7 @@ impl Search<'_> {
                 .map(|(addresses, ports)| (End::Addresses(addresses.clone()), ports.clone()))
                 .collect(),
         };
-        let any = PodClass {
-            namespaces: Namespaces::Labelled(Selector::default()),
-            pods: Selector::default(),
-        };
+        let any = PodClass::any();
         let allowed = policies.allowance(pod, direction);
         let classes = allowed
             .pods()
@@ -628,8 +625,7 @@ pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Ve
     let (before, after) = (seen(old, &old_owners), seen(new, &new_owners));
     let all: BTreeSet<&Workload> = before.keys().chain(after.keys()).collect();
     let different = all.into_iter().filter(|w| before.get(w) != after.get(w));
-    let tiers = |model: &ClusterModel| model.policies().tiers().cloned().collect::<Vec<_>>();
-    let are_tiers_changed = tiers(old) != tiers(new);
+    let are_tiers_changed = !old.policies().tiers().eq(new.policies().tiers());
     let focus: Vec<WorkloadName> = different
         .map(|workload| WorkloadName {
             namespace: Some(workload.namespace.clone()),

@@ -110,6 +110,12 @@ impl<'a> RuleRef<'a> {
         (std::ptr::from_ref(self.policy), self.index)
     }
 
+    /// `vc-work-a egress[2]`: its policy is named without the namespace.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}[{}]", self.policy.name, self.direction, self.index)
+    }
+
     /// The rule itself.
     #[must_use]
     pub fn rule(&self) -> Option<&'a Rule> {

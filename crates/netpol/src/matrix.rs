@@ -183,12 +183,7 @@ impl ClusterModel {
             }
         }
         for policy in self.policies().tiers() {
-            let rules = [Direction::Ingress, Direction::Egress].map(|d| policy.rules(d));
-            let own = rules.into_iter().flatten().flat_map(|rule| &rule.peers);
-            peers.extend(
-                own.chain([&policy.subject])
-                    .filter(|peer| known.insert(peer)),
-            );
+            peers.extend(policy.peers().filter(|peer| known.insert(peer)));
         }
         let mut blocks = Vec::new();
         for (number, peer) in peers.into_iter().enumerate() {

@@ -11,9 +11,8 @@ use crate::evaluate::{
     Decision, Part, Policies, RuleRef, Why, at_destination, has_unknown_port_names,
 };
 use crate::model::pod::Endpoint;
-use crate::model::policy::{Direction, Namespaces, Peer, Rule};
+use crate::model::policy::{Direction, Peer, Rule};
 use crate::model::tier::{Action, TierPolicy};
-use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::bits::Bits;
 use crate::sets::label_classes::{LabelsOf, classes, namespace_selector};
@@ -39,11 +38,7 @@ impl OtherPods {
     /// Whether there can be no such pod.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let every = PodClass {
-            namespaces: Namespaces::Labelled(Selector::default()),
-            pods: Selector::default(),
-        };
-        !self.has_some_of(&every)
+        !self.has_some_of(&PodClass::any())
     }
 
     /// Whether a pod of the class can be among them.
@@ -168,15 +163,8 @@ impl OtherPods {
     /// The ports that each of the pods surely gets: by the labels that every pod has, or at each
     /// address.
     fn sure(&self, allowed: &AllowedTraffic) -> Ports {
-        let every = PodClass {
-            namespaces: Namespaces::Labelled(Selector::default()),
-            pods: Selector::default(),
-        };
-        let all = Ports::all();
-        let closed = AddressPortSet::new(self.addresses.clone(), all.clone())
-            .difference(allowed.addresses())
-            .ports();
-        allowed.ports_for(&every).union(&all.difference(&closed))
+        let by_labels = allowed.ports_for(&PodClass::any());
+        by_labels.union(&allowed.at_all_of(&self.addresses))
     }
 }
 
@@ -237,6 +225,7 @@ impl<'p> TierPorts<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::policy::Namespaces;
 
     fn selector(yaml: &str) -> Selector {
         Selector::read(Some(&serde_yaml::from_str(yaml).unwrap())).unwrap()

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use crate::denial::{self, Addition, Nearest};
-use crate::evaluate::{Decision, Extent, Part, RuleRef, Verdict, Why};
+use crate::evaluate::{Decision, Extent, Part, RuleRef, Verdict, Why, at_destination};
 use crate::model::cluster::ClusterModel;
 use crate::model::pod::Endpoint;
 use crate::model::policy::{Direction, Policy};
@@ -121,14 +121,7 @@ impl Question {
 /// model has those of its containers.
 fn has_port(to: &End, asked: &Ports) -> bool {
     let End::One(to) = to else { return true };
-    let known = match to.pod.as_deref() {
-        None => &[][..],
-        Some(pod) => match &pod.ports {
-            Some(known) => known,
-            None => return true,
-        },
-    };
-    !asked.resolved(known).is_empty()
+    !at_destination(asked, to).is_empty()
 }
 
 fn verdict<'m>(model: &'m ClusterModel, from: &End, to: &End, ports: &Ports) -> Verdict<'m> {

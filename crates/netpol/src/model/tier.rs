@@ -19,7 +19,7 @@ use crate::sets::selector::{Labels, Selector};
 use crate::validate::document;
 use manifest::diagnostic::Position;
 use manifest::schema::Shape;
-use manifest::yaml::Node;
+use manifest::yaml::{Node, Paths};
 
 /// The API group of these policies.
 pub const GROUP: &str = "policy.networking.k8s.io";
@@ -211,10 +211,19 @@ impl TierPolicy {
             ingress,
             egress,
         };
+        let mut paths = Paths::new(object);
         for problem in &mut reader.problems {
-            problem.position = Some(position_of(object, &problem.path));
+            let found = paths.find(&problem.path);
+            let nearest = found.or_else(|| paths.nearest(&problem.path));
+            problem.position = Some(nearest.unwrap_or(object).position());
         }
         (policy, reader.problems)
+    }
+
+    /// The pods that it is for, and the peers of all its rules.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        let rules = self.ingress.iter().chain(&self.egress);
+        std::iter::once(&self.subject).chain(rules.flat_map(|rule| &rule.peers))
     }
 
     /// The rules of a direction, in their order.
@@ -276,26 +285,6 @@ impl fmt::Display for TierRule {
         let peers: Vec<String> = self.peers.iter().map(ToString::to_string).collect();
         write!(f, "{action} {} on {}", peers.join(", "), self.ports)
     }
-}
-
-/// Where a field stands, by its path, such as `spec.egress[0].to`.
-fn position_of(object: Node<'_>, path: &str) -> Position {
-    let mut node = object;
-    for step in path.split('.') {
-        let (name, places) = step.split_once('[').unwrap_or((step, ""));
-        let Some(field) = node.get(name) else { break };
-        node = field;
-        let places = places
-            .split(['[', ']'])
-            .filter_map(|place| place.parse::<usize>().ok());
-        for place in places {
-            match node.items().nth(place) {
-                Some(item) => node = item,
-                None => return node.position(),
-            }
-        }
-    }
-    node.position()
 }
 
 /// A peer that is no pod and no address.

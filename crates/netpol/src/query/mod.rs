@@ -18,6 +18,7 @@ use crate::allowed::PodClass;
 use crate::model::cluster::{ClusterModel, NAMESPACE_NAME_LABEL};
 use crate::model::pod::{Endpoint, Pod};
 use crate::model::policy::{Direction, Namespaces, Peer, Policy};
+use crate::model::tier::TierPolicy;
 use crate::other_pods::OtherPods;
 use crate::sets::addresses::{AddressSet, parse_net};
 use crate::sets::bits::Bits;
@@ -623,11 +624,7 @@ fn peers_of<'m>(
 
 /// The pods that policies of the whole cluster are for, or are about.
 fn cluster_wide_selectors(model: &ClusterModel) -> impl Iterator<Item = &Selector> {
-    let peers = model.policies().tiers().flat_map(|policy| {
-        let rules = [Direction::Ingress, Direction::Egress].map(|d| policy.rules(d));
-        let peers = rules.into_iter().flatten().flat_map(|rule| &rule.peers);
-        std::iter::once(&policy.subject).chain(peers)
-    });
+    let peers = model.policies().tiers().flat_map(TierPolicy::peers);
     peers.filter_map(|peer| match peer {
         Peer::Pods { pods, .. } => Some(pods),
         Peer::Block(_) => None,
@@ -635,10 +632,7 @@ fn cluster_wide_selectors(model: &ClusterModel) -> impl Iterator<Item = &Selecto
 }
 
 fn is_in(pod: &Pod, class: &PodClass) -> bool {
-    let peer = Peer::Pods {
-        namespaces: class.namespaces.clone(),
-        pods: class.pods.clone(),
-    };
+    let peer = class.peer();
     peer.selects(pod)
 }
 

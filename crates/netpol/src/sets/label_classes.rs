@@ -133,9 +133,7 @@ fn choices<'s>(
 /// nothing are in none.
 #[must_use]
 pub fn independent_groups(selectors: &[&Selector]) -> Vec<Vec<usize>> {
-    let keys = selectors
-        .iter()
-        .map(|s| s.named_values().map(|(key, _)| key));
+    let keys = selectors.iter().map(|s| s.keys());
     groups_by(keys)
 }
 

@@ -207,16 +207,6 @@ impl Selector {
         labels
     }
 
-    /// The values that a key must have one of; where it only must be there, `None` as a value.
-    pub fn asked_values(&self, key: &str) -> impl Iterator<Item = Option<&str>> {
-        let asks = self.requirements.iter().filter(move |(k, _)| k == key);
-        asks.flat_map(|(_, ask)| match ask {
-            Ask::In(values) => values.iter().map(|value| Some(value.as_str())).collect(),
-            Ask::Exists => vec![None],
-            Ask::NotIn(_) | Ask::DoesNotExist => Vec::new(),
-        })
-    }
-
     /// Label sets that it matches, one for each choice of values that it leaves (`In` of several):
     /// together they stand for all that it can tell apart. Every other key gets a value that no
     /// selector is likely to name, or is left out.
