@@ -93,7 +93,7 @@ fn policy_resources(synced: Option<&Value>) -> Vec<String> {
 
 /// Whether a key of `sync.toHost.customResources` names a resource of a network plugin. The key is
 /// `PLURAL.GROUP`, and can have a version behind a slash.
-pub(crate) fn is_policy_resource(key: &str) -> bool {
+fn is_policy_resource(key: &str) -> bool {
     let group = key.split_once('.').map_or("", |(_, group)| group);
     let group = group.split('/').next().unwrap_or_default();
     POLICY_GROUPS.iter().any(|known| {

@@ -2,6 +2,7 @@
 
 use crate::rules::config::{Field, Findings, View};
 use crate::rules::{Audience, Rule};
+use crate::tenant::powers::{Networks, POD_SECURITY, Powers};
 use manifest::diagnostic::Diagnostic;
 
 /// The warning.
@@ -17,15 +18,13 @@ Fix: set `policies.podSecurityStandard` to `baseline` or `restricted`. Suppress 
 };
 
 fn check(view: &View<'_>, findings: &mut Findings) {
-    let value = "policies.podSecurityStandard";
-    let level = view.values.text(value).unwrap_or_default();
-    let is_closed = matches!(level, "baseline" | "restricted");
-    if !view.values.are_known() || is_closed || view.values.is_on("privateNodes.enabled") {
+    let powers = Powers::of(view.values.root(), view.release, view.namespace);
+    if !powers.values_known || powers.networks != Networks::PodsAndHost {
         return;
     }
     let message = "nothing keeps the tenant from pods with hostNetwork, which are outside of every \
                    network policy";
     let problem = Diagnostic::warning(RULE.code, message)
         .help("set it to baseline or restricted, or refuse such pods in the host cluster");
-    findings.note(Field::Value(value.to_owned()), problem);
+    findings.note(Field::Value(POD_SECURITY.to_owned()), problem);
 }

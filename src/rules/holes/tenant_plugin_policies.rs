@@ -2,7 +2,7 @@
 
 use crate::rules::config::{Field, Findings, View};
 use crate::rules::{Audience, Rule};
-use crate::tenant::powers::is_policy_resource;
+use crate::tenant::powers::{CUSTOM_RESOURCES, Powers};
 use manifest::diagnostic::Diagnostic;
 use manifest::schema;
 
@@ -19,15 +19,12 @@ Fix: don't sync these kinds.",
 };
 
 fn check(view: &View<'_>, findings: &mut Findings) {
-    let value = "sync.toHost.customResources";
-    for (kind, settings) in view.values.entries(value) {
-        if !is_policy_resource(kind) || !settings.is_on("enabled") {
-            continue;
-        }
+    let powers = Powers::of(view.values.root(), view.release, view.namespace);
+    for kind in &powers.policy_resources {
         let message = "objects of the network plugin that the tenant writes are copied to the host \
                        as they are, and can select pods of others";
         let problem = Diagnostic::warning(RULE.code, message)
             .help("don't sync custom resources of the network plugin");
-        findings.note(Field::Value(schema::join(value, kind)), problem);
+        findings.note(Field::Value(schema::join(CUSTOM_RESOURCES, kind)), problem);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::rules::config::{Field, Findings, View};
 use crate::rules::{Audience, Rule};
+use crate::tenant::powers::SYNCED_POLICIES;
 use manifest::diagnostic::Diagnostic;
 
 /// The warning.
@@ -17,8 +18,7 @@ Fix: leave the switch off, or close the ranges with a policy that tenants can't 
 };
 
 fn check(view: &View<'_>, findings: &mut Findings) {
-    let value = "sync.toHost.networkPolicies.enabled";
-    if !view.values.is_on(value) {
+    if !view.values.is_on(SYNCED_POLICIES) {
         return;
     }
     let message = "network policies that the tenant writes are added to these, so the tenant can \
@@ -27,5 +27,5 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         "leave it off, or close what must stay closed with a policy of the host cluster that \
          tenants can't add to, such as a ClusterNetworkPolicy",
     );
-    findings.note(Field::Value(value.to_owned()), problem);
+    findings.note(Field::Value(SYNCED_POLICIES.to_owned()), problem);
 }
