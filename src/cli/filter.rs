@@ -54,6 +54,7 @@ impl Args {
         let options = self.policies.options(self.config.read()?)?;
         Ok(Options {
             require: self.require.unwrap_or_default(),
+            without_notes: !self.run_report.wants_notes(),
             ..options
         })
     }

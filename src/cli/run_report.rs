@@ -31,6 +31,11 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// Whether anybody reads the notes.
+    pub(super) fn wants_notes(&self) -> bool {
+        self.verbose || self.report.is_some()
+    }
+
     /// Writes the report, if one is wanted.
     pub(super) fn report(&self, ended: &Result<&Output<'_>, &Diagnostics>) -> anyhow::Result<()> {
         let Some(path) = &self.report else {

@@ -68,6 +68,8 @@ pub struct Options {
     pub cidr: CidrRule,
     /// Who reads the warnings.
     pub audience: Audience,
+    /// Nobody reads the notes, so they are not looked for. A reviewer gets them all the same.
+    pub without_notes: bool,
 }
 
 /// What became of a policy.

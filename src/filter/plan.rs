@@ -143,8 +143,11 @@ impl Plan {
             planned: &OnceCell::new(),
         };
         sink.extend(Some(subject), relocate(cluster, config::warnings(&view)));
-        let mut notes = located_notes(cluster, config::notes(&view));
-        notes.retain(|note| !is_allowed(note, &settings, options));
+        let mut notes = Vec::new();
+        if options.audience == Audience::Reviewer || !options.without_notes {
+            notes = located_notes(cluster, config::notes(&view));
+            notes.retain(|note| !is_allowed(note, &settings, options));
+        }
         if options.audience == Audience::Reviewer {
             sink.extend(Some(subject), notes.clone());
         }
