@@ -9,7 +9,6 @@ use super::krm::SoleList;
 use super::plan::{GeneratedPolicies, Plan};
 use super::{ClusterSummary, Options, Planned};
 use crate::vcluster::mapped::MappedNamespaces;
-use crate::vcluster::running::Running;
 use crate::vcluster::sources::{self, Source, VirtualCluster};
 use manifest::diagnostic::{Diagnostics, Location, Severity, Sink};
 
@@ -124,18 +123,8 @@ fn silent(cluster: &VirtualCluster, options: &Options) -> PlannedCluster {
 }
 
 fn rejected(cluster: &VirtualCluster, errors: Diagnostics, options: &Options) -> PlannedCluster {
-    let running = Running {
-        name: cluster.name.clone(),
-        namespace: cluster.namespace.clone(),
-        chart: cluster.chart.clone(),
-        place: cluster.place.clone(),
-    };
-    let mut summary = NotIsolated::running(&running, options).found;
-    summary.config = Some(cluster.source.clone());
-    summary.reason = Some(format!("the config from {} is rejected", cluster.source));
-    summary.remedy = Some("correct the config: lint shows what is wrong with it".to_owned());
     PlannedCluster {
-        summary,
+        summary: NotIsolated::rejected(cluster, options).found,
         plan: ClusterPlan::Rejected(errors),
         place: cluster.place.clone(),
         mapped: mapped(cluster),

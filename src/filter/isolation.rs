@@ -112,17 +112,31 @@ impl NotIsolated {
                     .to_owned()
             }
         };
-        Self::without(
-            &Running {
-                name: cluster.name.clone(),
-                namespace: cluster.namespace.clone(),
-                chart: cluster.chart.clone(),
-                place: place(cluster),
-            },
-            reason,
-            remedy(cluster),
-            options,
-        )
+        Self::of_cluster(cluster, reason, remedy(cluster), options)
+    }
+
+    /// One whose config is rejected.
+    pub(super) fn rejected(cluster: &VirtualCluster, options: &Options) -> Self {
+        let reason = format!("the config from {} is rejected", cluster.source);
+        let remedy = "correct the config: lint shows what is wrong with it".to_owned();
+        let mut rejected = Self::of_cluster(cluster, reason, remedy, options);
+        rejected.found.config = Some(cluster.source.clone());
+        rejected
+    }
+
+    fn of_cluster(
+        cluster: &VirtualCluster,
+        reason: String,
+        remedy: String,
+        options: &Options,
+    ) -> Self {
+        let running = Running {
+            name: cluster.name.clone(),
+            namespace: cluster.namespace.clone(),
+            chart: cluster.chart.clone(),
+            place: place(cluster),
+        };
+        Self::without(&running, reason, remedy, options)
     }
 
     /// One that runs, and to which no config belongs.

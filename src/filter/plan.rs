@@ -243,7 +243,6 @@ impl ChartFacts {
 
     /// What the policies are about.
     fn subject<'c>(&'c self, cluster: &'c VirtualCluster, options: &'c Options) -> Subject<'c> {
-        let flag = |path: &str, default| cluster.flag(path).unwrap_or(default);
         Subject {
             release: &cluster.name,
             namespace: cluster.namespace.as_deref(),
@@ -252,9 +251,8 @@ impl ChartFacts {
             chart: self.chart.as_deref(),
             heritage: cluster.heritage.as_deref().unwrap_or("Helm"),
             edition: self.edition,
-            private_nodes: flag("/privateNodes/enabled", false),
-            separate_dns: flag("/controlPlane/coredns/enabled", true)
-                && !flag("/controlPlane/coredns/embedded", false),
+            private_nodes: cluster.flag("/privateNodes/enabled").unwrap_or(false),
+            separate_dns: Syncer::of(cluster.values.as_ref(), &cluster.name).has_dns_pods,
             global_annotations: &self.global_annotations,
             project_namespace_label: options
                 .project_namespace_label
@@ -378,13 +376,12 @@ fn overriding(
         );
         (annotation_disables::RULE.code, message)
     };
-    let mut allowed = options.allow.iter().chain(&of_secret.allow);
-    if allowed.any(|a| a.eq_ignore_ascii_case(code)) {
-        return None;
-    }
     let mut problem = Diagnostic::warning(code, message).help(format!(
         "change the values instead, or remove the annotation; --allow {code} takes it as it is"
     ));
+    if is_allowed(&problem, &of_secret, options) {
+        return None;
+    }
     if let Some(document) = cluster.documents.last() {
         problem.place = document.origin().place.clone();
     }
