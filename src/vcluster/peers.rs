@@ -120,13 +120,9 @@ impl<'a> Peers<'a> {
     /// The API server of the host.
     pub(super) fn host_api(&self) -> Target {
         let api = &self.host.api_server;
-        let is_set = !api.cidrs.is_empty() || !api.ports.is_empty();
-        let documented = [443, 8443, 6443];
-        let numbers = if api.ports.is_empty() {
-            documented.as_slice()
-        } else {
-            &api.ports
-        };
+        let is_set = api.cidrs.is_some() || api.ports.is_some();
+        let documented = [443, 8443, 6443].as_slice();
+        let numbers = api.ports.as_deref().unwrap_or(documented);
         Target {
             origin: if is_set {
                 Origin::Setting("apiServer".to_owned())
@@ -134,7 +130,7 @@ impl<'a> Peers<'a> {
                 Origin::BuiltIn
             },
             ports: numbers.iter().map(|number| port(*number, "TCP")).collect(),
-            peers: blocks(&api.cidrs).collect(),
+            peers: blocks(api.cidrs.as_deref().unwrap_or_default()).collect(),
         }
     }
 

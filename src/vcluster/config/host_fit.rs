@@ -68,10 +68,10 @@ pub struct DnsPods {
 #[serde(default)]
 #[cfg_attr(test, serde(deny_unknown_fields))]
 pub struct ApiServer {
-    /// Its addresses; none for any.
-    pub cidrs: Vec<String>,
-    /// Its ports; none for the documented ones.
-    pub ports: Vec<i32>,
+    /// Its addresses; without them, any.
+    pub cidrs: Option<Vec<String>>,
+    /// Its ports; without them, the documented ones.
+    pub ports: Option<Vec<i32>>,
 }
 
 /// The vCluster Platform.
@@ -101,7 +101,7 @@ pub(super) enum RawHostDns {
 pub(super) struct RawDnsPods {
     namespace: Option<String>,
     pod_labels: Option<BTreeMap<String, String>>,
-    ports: Vec<i32>,
+    ports: Option<Vec<i32>>,
     addresses: Vec<String>,
 }
 
@@ -170,6 +170,9 @@ impl RawHostDns {
             let help = "name the labels of the DNS pods, or leave podLabels out";
             return Err(at("hostDns.podLabels", Diagnostic::error(message)).help(help));
         }
+        if raw.ports.as_ref().is_some_and(Vec::is_empty) {
+            return Err(empty_list("hostDns.ports", "any port"));
+        }
         let is_given = raw.namespace.is_some() || raw.pod_labels.is_some();
         let pods = (is_given || raw.addresses.is_empty()).then(|| {
             let labels = raw.pod_labels.unwrap_or_else(default_labels).into_iter();
@@ -181,7 +184,7 @@ impl RawHostDns {
         Ok(HostDns {
             pods,
             addresses: raw.addresses,
-            ports: raw.ports,
+            ports: raw.ports.unwrap_or_default(),
         })
     }
 }
@@ -218,6 +221,12 @@ impl HostFit {
     /// What makes the settings contradict each other.
     pub(super) fn contradictions(&self, deprecated_platform: Option<bool>) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
+        if self.api_server.cidrs.as_ref().is_some_and(Vec::is_empty) {
+            problems.push(empty_list("apiServer.cidrs", "any address"));
+        }
+        if self.api_server.ports.as_ref().is_some_and(Vec::is_empty) {
+            problems.push(empty_list("apiServer.ports", "the default ports"));
+        }
         let is_on = self.platform.enabled != Some(false);
         if self.hardened && is_on && self.platform.namespace.is_none() {
             let message = "hardened needs the Platform's namespace: pods of any namespace can have \
@@ -268,8 +277,11 @@ impl HostFit {
             problems.extend(cidrs(&dns.addresses, "hostDns.addresses", ctx));
             problems.extend(ports(&dns.ports, "hostDns.ports", ctx));
         }
-        problems.extend(cidrs(&self.api_server.cidrs, "apiServer.cidrs", ctx));
-        problems.extend(ports(&self.api_server.ports, "apiServer.ports", ctx));
+        let api = &self.api_server;
+        let given = api.cidrs.as_deref().unwrap_or_default();
+        problems.extend(cidrs(given, "apiServer.cidrs", ctx));
+        let given = api.ports.as_deref().unwrap_or_default();
+        problems.extend(ports(given, "apiServer.ports", ctx));
         if let Some(namespace) = &self.platform.namespace {
             let at = spot("platform.namespace");
             problems.extend(validate::namespace(namespace, &at, ctx));
@@ -284,7 +296,7 @@ impl HostFit {
     pub(super) fn cidrs_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let addresses = self.dns.as_mut().map(|dns| dns.addresses.iter_mut());
         let addresses = addresses.into_iter().flatten();
-        addresses.chain(&mut self.api_server.cidrs)
+        addresses.chain(self.api_server.cidrs.iter_mut().flatten())
     }
 }
 
@@ -302,6 +314,12 @@ fn ports(numbers: &[i32], field: &str, ctx: &Context<'_>) -> Vec<Diagnostic> {
         validate::port_number(*number, &FieldSpot::new(format!("{field}[{i}]"), None), ctx)
     })
     .collect()
+}
+
+/// An empty list reads as "nothing", and would open `meaning`.
+fn empty_list(field: &str, meaning: &str) -> Diagnostic {
+    let message = format!("the list is empty, which would mean {meaning}");
+    at(field, Diagnostic::error(message)).help("fill the list, or leave the field out")
 }
 
 fn at(field: &str, mut problem: Diagnostic) -> Diagnostic {
