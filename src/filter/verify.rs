@@ -532,7 +532,6 @@ mod tests {
     use super::*;
     use crate::filter::emit;
     use crate::vcluster::config::settings::Settings;
-    use crate::vcluster::edition::Edition;
     use crate::vcluster::policies::{self, Subject};
     use manifest::diagnostic::Quoting;
     use serde_json::json;
@@ -545,17 +544,8 @@ mod tests {
     fn control_plane() -> policies::Policy {
         let (settings, _) = Settings::from_json(json!({"enabled": true}), Quoting::Show).unwrap();
         let subject = Subject {
-            release: "a",
             namespace: Some("t"),
-            workload_namespace: None,
-            mapped_namespaces: &[],
-            chart: None,
-            heritage: "Helm",
-            edition: Edition::documented(),
-            private_nodes: false,
-            separate_dns: false,
-            global_annotations: &BTreeMap::new(),
-            project_namespace_label: "p",
+            ..Subject::for_tests()
         };
         policies::policies(&subject, &settings).remove(1)
     }

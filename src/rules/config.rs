@@ -334,25 +334,14 @@ pub(super) fn includes(port: &NetworkPolicyPort, number: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vcluster::edition::Edition;
-    use crate::vcluster::policies::{PROJECT_NAMESPACE_LABEL, Subject, policies};
+    use crate::vcluster::policies::{Subject, policies};
     use serde_json::{Value, json};
 
     fn advice(config: Value, dns: Dns, audience: Audience) -> Vec<String> {
         let (settings, _) = Settings::from_json(config, Quoting::Show).unwrap();
-        let none = std::collections::BTreeMap::new();
         let subject = Subject {
-            release: "a",
-            namespace: None,
-            workload_namespace: None,
-            mapped_namespaces: &[],
-            chart: None,
-            heritage: "Helm",
-            edition: Edition::documented(),
-            private_nodes: false,
             separate_dns: dns != Dns::Embedded,
-            global_annotations: &none,
-            project_namespace_label: PROJECT_NAMESPACE_LABEL,
+            ..Subject::for_tests()
         };
         let policies = policies(&subject, &settings);
         warnings(&View {

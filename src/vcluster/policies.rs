@@ -143,6 +143,27 @@ pub struct Subject<'a> {
     pub project_namespace_label: &'a str,
 }
 
+#[cfg(test)]
+impl Subject<'static> {
+    /// The virtual cluster `a` with the defaults of the chart, for tests to change.
+    pub(crate) fn for_tests() -> Self {
+        static NO_ANNOTATIONS: BTreeMap<String, String> = BTreeMap::new();
+        Self {
+            release: "a",
+            namespace: None,
+            workload_namespace: None,
+            mapped_namespaces: &[],
+            chart: None,
+            heritage: "Helm",
+            edition: Edition::documented(),
+            private_nodes: false,
+            separate_dns: false,
+            global_annotations: &NO_ANNOTATIONS,
+            project_namespace_label: PROJECT_NAMESPACE_LABEL,
+        }
+    }
+}
+
 impl Subject<'_> {
     /// Whether pods of the workloads need policies in the host cluster: those on private nodes are
     /// out of its reach.

@@ -2,7 +2,7 @@
 
 use super::{Need, Other};
 use crate::rules::config::Dns;
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
 use crate::vcluster::policies::Role;
 use netpol::sets::ports::Protocol;
@@ -27,15 +27,13 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     let Some(other) = Other::namespace("kube-system") else {
         return;
     };
-    Need {
-        rule: &RULE,
+    Need::of_connections_from(
+        Role::Workload,
+        &RULE,
         value,
-        role: Role::Workload,
-        direction: Direction::Egress,
-        others: vec![other],
-        ports: vec![(53, Protocol::Udp), (53, Protocol::Tcp)],
-        message: "CoreDNS falls back to the host's DNS, and can't reach it".to_owned(),
-        fill_in: vec![],
-    }
+        vec![other],
+        vec![(53, Protocol::Udp), (53, Protocol::Tcp)],
+        "CoreDNS falls back to the host's DNS, and can't reach it",
+    )
     .check(view, findings);
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Need, Other};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
 use crate::vcluster::policies::Role;
 use netpol::sets::ports::Protocol;
@@ -33,15 +33,13 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     if !is_on || view.values.text(&value) != Some("aws") {
         return;
     }
-    Need {
-        rule: &RULE,
-        value: &value,
-        role: Role::ControlPlane,
-        direction: Direction::Egress,
-        others: SERVICES.into_iter().map(Other::Address).collect(),
-        ports: vec![(80, Protocol::Tcp)],
-        message: "the control plane can't get AWS credentials for its database".to_owned(),
-        fill_in: vec![],
-    }
+    Need::of_connections_from(
+        Role::ControlPlane,
+        &RULE,
+        &value,
+        SERVICES.into_iter().map(Other::Address).collect(),
+        vec![(80, Protocol::Tcp)],
+        "the control plane can't get AWS credentials for its database",
+    )
     .check(view, findings);
 }

@@ -1,7 +1,7 @@
 //! The control plane can't reach the metrics-server of the host.
 
 use super::{Need, Other};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
 use crate::vcluster::policies::Role;
 use netpol::sets::ports::Protocol;
@@ -34,18 +34,16 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     let Some(other) = Other::namespace(namespace) else {
         return;
     };
-    Need {
-        rule: &RULE,
+    Need::of_connections_from(
+        Role::ControlPlane,
+        &RULE,
         value,
-        role: Role::ControlPlane,
-        direction: Direction::Egress,
-        others: vec![other],
-        ports: vec![(PORT, Protocol::Tcp)],
-        message: format!(
+        vec![other],
+        vec![(PORT, Protocol::Tcp)],
+        &format!(
             "the control plane can't reach the metrics-server in {namespace}, whose pods listen on \
              port {PORT}"
         ),
-        fill_in: vec![],
-    }
+    )
     .check(view, findings);
 }

@@ -121,6 +121,27 @@ impl<'a> Need<'a> {
             fill_in: Vec::new(),
         }
     }
+
+    /// Connections that the pods of a role open to others; no ports for all.
+    pub(super) fn of_connections_from(
+        client: Role,
+        rule: &'static Rule,
+        value: &'a str,
+        others: Vec<Other>,
+        ports: Vec<(u16, Protocol)>,
+        message: &str,
+    ) -> Self {
+        Self {
+            rule,
+            value,
+            role: client,
+            direction: Direction::Egress,
+            others,
+            ports,
+            message: message.to_owned(),
+            fill_in: Vec::new(),
+        }
+    }
 }
 
 impl Need<'_> {

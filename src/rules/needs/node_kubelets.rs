@@ -1,7 +1,7 @@
 //! The control plane can't reach the kubelets of private nodes.
 
 use super::{Need, Other, fill_in};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
 use crate::vcluster::policies::Role;
 use netpol::sets::ports::Protocol;
@@ -27,19 +27,16 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     let Some(value) = off.filter(|_| view.values.is_on("privateNodes.enabled")) else {
         return;
     };
-    Need {
-        rule: &RULE,
+    Need::of_connections_from(
+        Role::ControlPlane,
+        &RULE,
         value,
-        role: Role::ControlPlane,
-        direction: Direction::Egress,
-        others: vec![Other::UnknownAddress(fill_in(
+        vec![Other::UnknownAddress(fill_in(
             "NODE_CIDR",
             "the addresses of the private nodes, such as 10.1.0.0/16",
         ))],
-        ports: vec![(10250, Protocol::Tcp)],
-        message: "without Konnectivity the control plane can't reach the kubelets of private nodes"
-            .to_owned(),
-        fill_in: vec![],
-    }
+        vec![(10250, Protocol::Tcp)],
+        "without Konnectivity the control plane can't reach the kubelets of private nodes",
+    )
     .check(view, findings);
 }

@@ -1,7 +1,7 @@
 //! Targets of names that the virtual cluster maps are out of reach.
 
 use super::{Need, Other, namespace_of_service};
-use crate::rules::config::{Direction, Findings, View};
+use crate::rules::config::{Findings, View};
 use crate::rules::{Audience, Rule};
 use crate::vcluster::policies::Role;
 
@@ -35,16 +35,13 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     if others.is_empty() {
         return;
     }
-    Need {
-        rule: &RULE,
+    Need::of_connections_from(
+        Role::Workload,
+        &RULE,
         value,
-        role: Role::Workload,
-        direction: Direction::Egress,
         others,
-        ports: vec![],
-        message: "names are mapped to targets in the host cluster that workloads can't reach"
-            .to_owned(),
-        fill_in: vec![],
-    }
+        vec![],
+        "names are mapped to targets in the host cluster that workloads can't reach",
+    )
     .check(view, findings);
 }
