@@ -137,6 +137,13 @@ impl Diff {
                 }
             }
         }
+        let moved = difference::baseline_for_other_pods(before, after);
+        diff.not_compared.extend(moved.into_iter().map(|policy| {
+            format!(
+                "{policy}, which decides for pods that no NetworkPolicy isolates, and these change: \
+                 only connections between workloads of the input are compared"
+            )
+        }));
         diff
     }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::allowed::PodClass;
+use crate::difference::baseline_for_other_pods;
 use crate::evaluate::{Decision, Part, RuleRef};
 use crate::matrix::Class;
 use crate::model::cluster::{ClusterModel, NAMESPACE_NAME_LABEL};
@@ -617,15 +618,17 @@ fn seen<'m>(model: &'m ClusterModel, owners: &Owners<'_>) -> BTreeMap<Workload, 
 }
 
 /// What changes for workloads that are new, gone, or have other labels or ports, and for all where
-/// a policy of the whole cluster changes, with all policies of each side; nothing where one side has no workload at all, and `None` where they make too many
-/// pairs. What only policies change is a matter of [`difference`](crate::difference).
+/// a policy of the whole cluster changes or decides for other pods, with all policies of each side;
+/// nothing where one side has no workload at all, and `None` where they make too many pairs. What
+/// only policies change is a matter of [`difference`](crate::difference).
 #[must_use]
 pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Vec<PairChange>> {
     let (old_owners, new_owners) = (Owners::of(old), Owners::of(new));
     let (before, after) = (seen(old, &old_owners), seen(new, &new_owners));
     let all: BTreeSet<&Workload> = before.keys().chain(after.keys()).collect();
     let different = all.into_iter().filter(|w| before.get(w) != after.get(w));
-    let are_tiers_changed = !old.policies().tiers().eq(new.policies().tiers());
+    let are_tiers_changed = !old.policies().tiers().eq(new.policies().tiers())
+        || !baseline_for_other_pods(old.policies(), new.policies()).is_empty();
     let focus: Vec<WorkloadName> = different
         .map(|workload| WorkloadName {
             namespace: Some(workload.namespace.clone()),

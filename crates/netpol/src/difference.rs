@@ -10,6 +10,7 @@ use crate::allowed::AllowedTraffic;
 use crate::evaluate::Policies;
 use crate::model::pod::Pod;
 use crate::model::policy::{Direction, Peer, Policy};
+use crate::model::tier::{Tier, TierPolicy};
 use crate::sets::bits::Bits;
 use crate::sets::label_classes::{LabelClass, LabelsOf, classes, independent_groups};
 use crate::sets::ports::Ports;
@@ -104,6 +105,36 @@ impl<'p> Difference<'p> {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.not_compared.is_empty()
     }
+}
+
+/// The policies of the Baseline tier that are the same in both sets, but decide for other pods: they
+/// decide for pods that no NetworkPolicy isolates, and which these are changes.
+#[must_use]
+pub fn baseline_for_other_pods<'p>(old: &'p Policies, new: &Policies) -> Vec<&'p TierPolicy> {
+    let moved = [Direction::Egress, Direction::Ingress]
+        .into_iter()
+        .filter(|direction| isolating(old, *direction) != isolating(new, *direction));
+    let moved: Vec<Direction> = moved.collect();
+    let decides = |policy: &TierPolicy| {
+        policy.tier == Tier::Baseline && moved.iter().any(|d| !policy.rules(*d).is_empty())
+    };
+    old.tiers()
+        .filter(|policy| decides(policy) && new.tiers().any(|other| other == *policy))
+        .collect()
+}
+
+/// The namespaces and selectors of the pods that policies isolate. Where a policy isolates all pods
+/// of a namespace, the others there isolate no more.
+fn isolating(policies: &Policies, direction: Direction) -> BTreeSet<(&str, &Selector)> {
+    let isolating = policies.iter().filter(|p| p.rules(direction).is_some());
+    let mut all: BTreeSet<(&str, &Selector)> = isolating
+        .map(|policy| (policy.namespace.as_str(), &policy.selector))
+        .collect();
+    let whole: BTreeSet<&str> = (all.iter().filter(|(_, selector)| selector.is_empty()))
+        .map(|(namespace, _)| *namespace)
+        .collect();
+    all.retain(|(namespace, selector)| selector.is_empty() || !whole.contains(namespace));
+    all
 }
 
 /// Pods that some policies of a namespace select alike.
