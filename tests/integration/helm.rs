@@ -655,6 +655,8 @@ fn our_policies_are_compared_with_those_of_a_chart() {
     assert_eq!(equal.code, Some(0), "{}{}", equal.stdout, equal.stderr);
     let summary = "2 runs: 2 equal; 4 policies are equal";
     assert!(equal.stdout.contains(summary), "{}", equal.stdout);
+    let warnings = "Warnings about the values: 1 runs: 1 equal;";
+    assert!(equal.stdout.contains(warnings), "{}", equal.stdout);
 
     // One port differs.
     fs::write(&policies, text.replacen("1053", "1054", 1)).expect("a template");

@@ -17,7 +17,7 @@ Fix: add the rule to `controlPlane.ingress`. If you know the namespace of the in
     check: Some(check),
 };
 
-/// Whether the virtual cluster goes to sleep: `sleep` since chart 0.34, `sleepMode` before.
+/// Whether the virtual cluster goes to sleep: `sleep` since chart 0.32, `sleepMode` before.
 pub(super) fn is_configured(values: Values<'_>) -> bool {
     values.is_on("sleepMode.enabled")
         || values
