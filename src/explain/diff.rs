@@ -4,6 +4,7 @@
 //! The sets come from the evaluator, so order and spelling of rules make no difference. Each side
 //! of a connection is looked at by itself: whether the other end agrees is what `check` answers.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -144,6 +145,7 @@ impl Diff {
                  only connections between workloads of the input are compared"
             )
         }));
+        diff.not_compared.extend(changes_of_unknown(old, new));
         diff
     }
 
@@ -163,6 +165,31 @@ impl Diff {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.not_compared.is_empty() && self.workloads.is_empty()
     }
+}
+
+/// The policies of kinds that are not evaluated and that are new, gone, or say something else.
+fn changes_of_unknown(old: &ClusterModel, new: &ClusterModel) -> Vec<String> {
+    let by_name = |model: &ClusterModel| -> BTreeMap<String, serde_json::Value> {
+        let policies = model.unknown_policies().iter();
+        policies
+            .map(|policy| (policy.to_string(), policy.content.clone()))
+            .collect()
+    };
+    let (before, after) = (by_name(old), by_name(new));
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    let gone = gone.map(|name| (name, "is removed"));
+    let changed = after
+        .iter()
+        .filter_map(|(name, content)| match before.get(name) {
+            None => Some((name, "is added")),
+            Some(old) if old != content => Some((name, "changes")),
+            Some(_) => None,
+        });
+    gone.chain(changed)
+        .map(|(name, change)| {
+            format!("{name}, which {change}: what policies of this kind allow is not evaluated")
+        })
+        .collect()
 }
 
 /// The workloads that move to the network of their node, or away from it. No policy applies to such

@@ -4,6 +4,7 @@
 //! manifest was read is the matter of [`manifest`](crate::model::reader).
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -28,6 +29,31 @@ pub struct Draft {
     pub is_pod: bool,
 }
 
+/// A policy of a kind that is not evaluated, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownPolicy {
+    /// Its kind.
+    pub kind: String,
+    /// Its API version.
+    pub api_version: String,
+    /// The namespace whose pods alone it can select; `None` if it can select pods anywhere.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What it says, without its metadata and its status.
+    pub content: serde_json::Value,
+}
+
+impl fmt::Display for UnknownPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name)?,
+            None => write!(f, "{} {}", self.kind, self.name)?,
+        }
+        write!(f, " of {}", self.api_version)
+    }
+}
+
 /// Namespaces, pods and policies.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterModel {
@@ -40,6 +66,7 @@ pub struct ClusterModel {
     policies: Policies,
     warnings: Diagnostics,
     not_understood: Diagnostics,
+    unknown_policies: Vec<UnknownPolicy>,
 }
 
 impl ClusterModel {
@@ -134,6 +161,19 @@ impl ClusterModel {
     #[must_use]
     pub fn not_understood(&self) -> &Diagnostics {
         &self.not_understood
+    }
+
+    /// The policies of kinds that are not evaluated. Each can open or close what others do not.
+    #[must_use]
+    pub fn unknown_policies(&self) -> &[UnknownPolicy] {
+        &self.unknown_policies
+    }
+
+    /// The same model with policies that are not evaluated.
+    #[must_use]
+    pub fn with_unknown_policies(mut self, policies: Vec<UnknownPolicy>) -> Self {
+        self.unknown_policies = policies;
+        self
     }
 
     /// The same model with warnings of policies that are not understood.

@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
 use crate::evaluate::Policies;
 use crate::kubernetes;
-use crate::model::cluster::{ClusterModel, Draft};
+use crate::model::cluster::{ClusterModel, Draft, UnknownPolicy};
 use crate::model::pod::{POD, Pod, PodNetwork};
 use crate::model::policy::{Direction, Policy};
 use crate::model::tier::{self, TierPolicy};
@@ -78,6 +78,7 @@ pub fn read_all<'t>(
         named: HashMap::new(),
         warnings: Diagnostics::default(),
         not_understood: Diagnostics::default(),
+        unknown_policies: Vec::new(),
     };
     for (file, text) in files {
         reader.file = file;
@@ -95,7 +96,9 @@ pub fn read_all<'t>(
         policies.add_tier(policy);
     }
     let model = ClusterModel::new(reader.namespaces, reader.drafts, policies);
-    let model = model.with_not_understood(reader.not_understood);
+    let model = model
+        .with_not_understood(reader.not_understood)
+        .with_unknown_policies(reader.unknown_policies);
     let nodes = reader.nodes.into_iter().collect();
     Ok(model.with_nodes(nodes).with_warnings(reader.warnings))
 }
@@ -112,6 +115,7 @@ struct Reader<'r> {
     named: HashMap<(String, String), usize>,
     warnings: Diagnostics,
     not_understood: Diagnostics,
+    unknown_policies: Vec<UnknownPolicy>,
 }
 
 impl Reader<'_> {
@@ -314,6 +318,8 @@ impl Reader<'_> {
                  into account"
             );
             self.not_understood.push(warning(message, place));
+            self.unknown_policies
+                .push(unknown_policy(node, kind, version, name));
             return;
         };
         let (policy, problems) = TierPolicy::read(dialect, kind, node);
@@ -370,6 +376,23 @@ impl Reader<'_> {
                 *old = policy;
             }
         }
+    }
+}
+
+/// A policy of a kind that is not evaluated. A kind of the whole cluster ignores a namespace.
+fn unknown_policy(node: Node<'_>, kind: &str, version: &str, name: String) -> UnknownPolicy {
+    let mut content = node.to_json();
+    if let Some(fields) = content.as_object_mut() {
+        fields.retain(|field, _| field != "metadata" && field != "status");
+    }
+    let is_of_the_cluster = kind.contains("Cluster") || kind.contains("Global");
+    UnknownPolicy {
+        kind: kind.to_owned(),
+        api_version: version.to_owned(),
+        namespace: text(node, &["metadata", "namespace"])
+            .filter(|namespace| !namespace.is_empty() && !is_of_the_cluster),
+        name,
+        content,
     }
 }
 
