@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::model::pod::{Endpoint, Pod};
 use crate::model::policy::{Direction, Peer, Policy, Rule};
-use crate::model::tier::{Action, TierPolicy};
+use crate::model::tier::{Action, TierPolicy, TierRule};
 use crate::sets::address_ports::AddressPortSet;
 use crate::sets::addresses::AddressSet;
 use crate::sets::ports::Ports;
@@ -266,6 +266,28 @@ impl Decision<'_> {
             ports.push(rule.ports.unknown_among(asked));
         }
         Ports::union_of(&ports)
+    }
+
+    /// Whether what is not known could close some of these ports: an address in a network that a
+    /// policy of the whole cluster denies, or a port name in it.
+    #[must_use]
+    pub fn could_be_closed(&self, asked: &Ports) -> bool {
+        let has_accepted = !self.tier_rules.is_empty();
+        let can_close = |action: Action| match action {
+            Action::Accept => false,
+            Action::Deny => true,
+            // It only keeps a rule of a later place from accepting.
+            Action::Pass => has_accepted,
+        };
+        let by_address = (self.tiers_depend_on_address.iter()).filter_map(TierRuleRef::rule);
+        let by_name = (self.tiers_depend_on_port_names.iter()).filter_map(TierRuleRef::rule);
+        let is_about = |rule: &TierRule| {
+            !rule.ports.intersection(asked).is_empty()
+                || !rule.ports.unknown_among(asked).is_empty()
+        };
+        by_address
+            .chain(by_name)
+            .any(|rule| can_close(rule.action) && is_about(rule))
     }
 
     /// How much is open.

@@ -89,7 +89,7 @@ impl OtherPods {
         };
         let isolating: Vec<_> = policies.isolating(pod, direction).collect();
         if isolating.is_empty() {
-            return Decision::open(direction, Why::NotIsolated, asked);
+            return self.decide_not_isolated(policies, direction, subject, asked);
         }
         let mut open: Vec<Ports> = Vec::new();
         let mut rules = Vec::new();
@@ -117,7 +117,7 @@ impl OtherPods {
                 }
             }
         }
-        let tiers = TierPorts::of(policies, direction, subject, &asked);
+        let tiers = TierPorts::of(self, policies, direction, subject, &asked);
         open.push(tiers.open);
         let sure = self.sure(&policies.allowance(pod, direction));
         let sure = sure.difference(&tiers.closed);
@@ -136,6 +136,30 @@ impl OtherPods {
         }
     }
 
+    /// What they get of a pod that no NetworkPolicy isolates: everything, but for what a policy of
+    /// the whole cluster denies to some of them.
+    fn decide_not_isolated<'p>(
+        &self,
+        policies: &'p Policies,
+        direction: Direction,
+        subject: &Endpoint,
+        asked: Ports,
+    ) -> Decision<'p> {
+        let tiers = TierPorts::of(self, policies, direction, subject, &asked);
+        let closed = asked.intersection(&tiers.closed);
+        let why = if closed.is_empty() {
+            Why::NotIsolated
+        } else {
+            Why::Tiers
+        };
+        Decision {
+            closed: Part::Ports(closed),
+            tier_rules: tiers.closing,
+            tiers_depend_on_port_names: tiers.depends_on_port_names,
+            ..Decision::open(direction, why, asked)
+        }
+    }
+
     /// What these pods say about a connection with others: nothing, see the module's introduction.
     #[must_use]
     pub fn own_decision<'p>(direction: Direction, ports: &Ports) -> Decision<'p> {
@@ -144,9 +168,11 @@ impl OtherPods {
 
     /// Whether a rule lets some of the pods through, by a label or by an address.
     fn is_let_through(&self, rule: &Rule, subject: &Endpoint) -> bool {
-        let Some(peers) = &rule.peers else {
-            return true;
-        };
+        (rule.peers.as_deref()).is_none_or(|peers| self.are_some_of(peers, subject))
+    }
+
+    /// Whether some of the pods are among the peers, by a label or by an address.
+    fn are_some_of(&self, peers: &[Peer], subject: &Endpoint) -> bool {
         let mut addresses = self.addresses.clone();
         if !subject.addresses.is_empty() {
             addresses = addresses.of_the_families_of(&subject.addresses);
@@ -186,19 +212,39 @@ fn has_unknown_names(direction: Direction, subject: &Endpoint) -> bool {
 struct TierPorts<'p> {
     open: Ports,
     closed: Ports,
+    /// The rules that close some of the ports that are asked for.
+    closing: Vec<TierRuleRef<'p>>,
     /// Rules that would open or close more if a port had the name in them.
     depends_on_port_names: Vec<TierRuleRef<'p>>,
 }
 
 impl<'p> TierPorts<'p> {
-    fn of(policies: &'p Policies, direction: Direction, subject: &Endpoint, asked: &Ports) -> Self {
+    fn of(
+        others: &OtherPods,
+        policies: &'p Policies,
+        direction: Direction,
+        subject: &Endpoint,
+        asked: &Ports,
+    ) -> Self {
         let is_unknown = has_unknown_names(direction, subject);
         let pod = subject.pod.as_ref();
         let selects = |policy: &&TierPolicy| pod.is_some_and(|pod| policy.selects(pod));
-        let (mut open, mut closed, mut by_name) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut open, mut closed) = (Vec::new(), Vec::new());
+        let (mut closing, mut by_name) = (Vec::new(), Vec::new());
         for policy in policies.tiers().filter(selects) {
             for (index, rule) in policy.rules(direction).iter().enumerate() {
+                if !others.are_some_of(&rule.peers, subject) {
+                    continue;
+                }
+                let rule_ref = TierRuleRef {
+                    policy,
+                    direction,
+                    index,
+                };
                 let ports = ports_of(&rule.ports, direction, subject);
+                if rule.action == Action::Deny && !ports.intersection(asked).is_empty() {
+                    closing.push(rule_ref);
+                }
                 match rule.action {
                     Action::Accept => open.push(ports.intersection(asked)),
                     Action::Deny if is_unknown => closed.push(ports.with_any_number_for_names()),
@@ -206,17 +252,14 @@ impl<'p> TierPorts<'p> {
                     Action::Pass => continue,
                 }
                 if is_unknown && !ports.unknown_among(asked).is_empty() {
-                    by_name.push(TierRuleRef {
-                        policy,
-                        direction,
-                        index,
-                    });
+                    by_name.push(rule_ref);
                 }
             }
         }
         Self {
             open: Ports::union_of(&open),
             closed: Ports::union_of(&closed),
+            closing,
             depends_on_port_names: by_name,
         }
     }

@@ -203,6 +203,18 @@ impl<'m> Answer<'m> {
         self.pairs.iter().all(|pair| self.is_surely_denied(pair))
     }
 
+    /// Whether all of it is open, whatever the addresses and port names are that nobody has told.
+    #[must_use]
+    pub fn surely_allowed(&self) -> bool {
+        self.pairs.iter().all(|pair| self.is_surely_allowed(pair))
+    }
+
+    fn is_surely_allowed(&self, pair: &Pair<'_>) -> bool {
+        let decisions = [&pair.verdict.egress, &pair.verdict.ingress].into_iter();
+        let could_be_closed = |decision: &Decision<'_>| decision.could_be_closed(&self.asked);
+        pair.verdict.allowed() && !decisions.into_iter().any(could_be_closed)
+    }
+
     fn is_surely_denied(&self, pair: &Pair<'_>) -> bool {
         let [out, into] = [&pair.verdict.egress, &pair.verdict.ingress]
             .map(|decision| decision.possible_ports(&self.asked));
@@ -394,7 +406,7 @@ impl<'m> Answer<'m> {
     /// The same for somebody who wanted it to be open: without the pairs that are.
     #[must_use]
     pub fn closed_in_words(&self) -> String {
-        self.lines(true, |pair| !pair.verdict.allowed())
+        self.lines(true, |pair| !self.is_surely_allowed(pair))
     }
 
     /// The same for somebody who wanted it to be closed: without the pairs that are, and without the

@@ -207,7 +207,8 @@ pub fn why(outcome: &Outcome) -> String {
         [one, more @ ..] => format!("{one} and {} more", more.len()),
     };
     let word = match outcome.expected {
-        Expected::Allow => "closed by",
+        Expected::Allow if outcome.caveats.is_empty() => "closed by",
+        Expected::Allow => "not surely open:",
         Expected::Deny if outcome.caveats.is_empty() => "open by",
         Expected::Deny => "may be open:",
     };
