@@ -4,7 +4,7 @@
 //! an answer is made of verdicts. What a verdict is based on is decided in
 //! [`evaluate`](crate::evaluate) and [`other_pods`](crate::other_pods).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::denial::{self, Addition, Nearest};
 use crate::evaluate::{Decision, Extent, Part, RuleRef, Verdict, Why, at_destination};
 use crate::model::cluster::{ClusterModel, UnknownPolicy};
-use crate::model::pod::{Endpoint, Pod};
+use crate::model::pod::{Endpoint, Pod, PodNetwork};
 use crate::model::policy::{Direction, Policy};
 use crate::other_pods::OtherPods;
 use crate::query::{End, EndpointSpec, OTHER_PODS, PortSpec, QueryError, QueryScope};
@@ -235,9 +235,21 @@ impl<'m> Answer<'m> {
         out.intersection(&into).is_empty()
     }
 
-    /// Whether a policy that is not evaluated can decide for the end.
+    /// Whether something else than the policies that are evaluated can decide for the end: a policy
+    /// that is not, or the network of a node, which policies may not apply to.
     fn is_undecided(&self, end: &End) -> bool {
-        pod_of(end).is_some_and(|pod| self.unknown.can_select(pod))
+        pod_of(end).is_some_and(|pod| is_on_host(pod) || self.unknown.can_select(pod))
+    }
+
+    /// The pods that use the network of their node, in sentences.
+    fn caveats_of_host_network(&self) -> Vec<String> {
+        let ends = self.pairs.iter().flat_map(|pair| [&pair.from, &pair.to]);
+        let on_host = ends.filter(|end| pod_of(end).is_some_and(is_on_host));
+        let names: BTreeSet<String> = on_host.map(name).collect();
+        let sentence = |name: &String| {
+            format!("{name} uses the network of its node, so policies may not apply to it")
+        };
+        names.iter().map(sentence).collect()
     }
 
     /// The policies that are not evaluated and can decide for an end, in sentences.
@@ -304,6 +316,7 @@ impl<'m> Answer<'m> {
             }
         }
         caveats.extend(self.caveats_of_unknown());
+        caveats.extend(self.caveats_of_host_network());
         caveats
     }
 
@@ -449,8 +462,9 @@ impl<'m> Answer<'m> {
         if let Some(more @ 1..) = pairs.len().checked_sub(MAX_TOLD) {
             let _ = writeln!(text, "and {more} more pairs");
         }
-        for caveat in self.caveats_of_unknown() {
-            let _ = writeln!(text, "not known: {}", shown(&caveat));
+        let of_host = self.caveats_of_host_network();
+        for caveat in self.caveats_of_unknown().iter().chain(&of_host) {
+            let _ = writeln!(text, "not known: {}", shown(caveat));
         }
         for assumption in &self.assumptions {
             let _ = writeln!(text, "assumed: {assumption}");
@@ -535,6 +549,10 @@ impl<'m> Answer<'m> {
             ..decision_json(decision)
         }
     }
+}
+
+fn is_on_host(pod: &Pod) -> bool {
+    pod.network == PodNetwork::Host
 }
 
 fn pod_of(end: &End) -> Option<&Pod> {
