@@ -48,6 +48,9 @@ const NEEDLES: [&str; 10] = [
     "\\",
 ];
 
+/// The API version in which NetworkPolicy began; some charts still write it.
+const OLD_API_VERSION: &str = "extensions/v1beta1";
+
 /// How deep lists of lists are followed.
 const MAX_LISTS: usize = 8;
 
@@ -292,6 +295,17 @@ impl Reader<'_> {
             let rules = spec.and_then(|spec| spec.get(list)).into_iter();
             let comments = rules.flat_map(Node::items).map(Node::comment_above);
             policy.note_comments(direction, comments);
+        }
+        let version = text(node, &["apiVersion"]).unwrap_or_default();
+        // An item of a list can leave it to the list.
+        if !["", kubernetes::API_VERSION, OLD_API_VERSION].contains(&version.as_str()) {
+            let message = format!(
+                "the API server rejects this policy: there is no {} in {version}; write {}",
+                kubernetes::KIND,
+                kubernetes::API_VERSION
+            );
+            self.warnings
+                .push(warning(message, place.at("apiVersion", None)));
         }
         self.warnings.extend(refused_by_the_server(
             node,
