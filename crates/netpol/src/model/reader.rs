@@ -296,17 +296,7 @@ impl Reader<'_> {
             let comments = rules.flat_map(Node::items).map(Node::comment_above);
             policy.note_comments(direction, comments);
         }
-        let version = text(node, &["apiVersion"]).unwrap_or_default();
-        // An item of a list can leave it to the list.
-        if !["", kubernetes::API_VERSION, OLD_API_VERSION].contains(&version.as_str()) {
-            let message = format!(
-                "the API server rejects this policy: there is no {} in {version}; write {}",
-                kubernetes::KIND,
-                kubernetes::API_VERSION
-            );
-            self.warnings
-                .push(warning(message, place.at("apiVersion", None)));
-        }
+        self.warnings.extend(unknown_version(node, &place));
         self.warnings.extend(refused_by_the_server(
             node,
             spec,
@@ -422,6 +412,20 @@ fn warning(message: impl Into<String>, place: Location) -> Diagnostic {
         severity: Severity::Warning,
         ..Diagnostic::error(message).at(place)
     }
+}
+
+/// What is wrong with the version of a policy. An item of a list can leave it to the list.
+fn unknown_version(node: Node<'_>, place: &Location) -> Option<Diagnostic> {
+    let version = text(node, &["apiVersion"])?;
+    if [kubernetes::API_VERSION, OLD_API_VERSION, ""].contains(&version.as_str()) {
+        return None;
+    }
+    let message = format!(
+        "the API server rejects this policy: there is no {} in {version}; write {}",
+        kubernetes::KIND,
+        kubernetes::API_VERSION
+    );
+    Some(warning(message, place.at("apiVersion", None)))
 }
 
 /// What the API server would not accept in a policy, which then is in no cluster.
