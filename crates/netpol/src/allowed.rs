@@ -4,9 +4,10 @@
 //! knows yet which pods there will be. Two such sets can be subtracted: what is newly allowed, what
 //! no longer is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::class_index::ClassIndex;
 use crate::evaluate::{Policies, RuleRef};
 use crate::model::pod::Pod;
 use crate::model::policy::{Direction, Namespaces, Peer, Policy};
@@ -278,51 +279,14 @@ impl AllowedTraffic {
     /// make too many kinds; then it is rather too little than too much.
     #[must_use]
     pub fn ports_for(&self, class: &PodClass) -> Ports {
-        self.given_to(class, &self.everywhere(), &self.key_users())
+        self.by_label().given_to(class, &self.everywhere())
     }
 
-    /// What every pod of the class gets by its labels, or as everybody does.
-    fn given_to(
-        &self,
-        class: &PodClass,
-        everywhere: &Ports,
-        users: &HashMap<&str, usize>,
-    ) -> Ports {
-        // A selector whose keys nobody else asks about holds no class by itself, and some pods of
-        // the class are in none of these selectors, whatever their other labels are.
-        let is_lonely = |known: &PodClass| {
-            let is_own = |key: &str| {
-                users.get(key) == Some(&1) && class.pods.keys().all(|other| other != key)
-            };
-            !known.pods.is_empty() && known.pods.keys().all(is_own)
-        };
-        let (wider, rest): (Vec<_>, Vec<_>) = (self.pods.iter())
-            .filter(|(known, _)| !is_lonely(known))
-            .partition(|(known, _)| class.is_within(known));
-        let sure = union((wider.iter().map(|(_, ports)| *ports)).chain([everywhere]));
-        let parts: Vec<Part<'_>> = (rest.iter())
-            .filter(|(known, ports)| class.overlaps(known) && !ports.difference(&sure).is_empty())
-            .map(|(known, ports)| Part {
-                namespace: namespace_selector(&known.namespaces),
-                pods: &known.pods,
-                ports,
-            })
-            .collect();
-        together(class, &parts, &sure).unwrap_or(sure)
-    }
-
-    /// How many selectors of pods speak of each key.
-    fn key_users(&self) -> HashMap<&str, usize> {
-        let mut users: HashMap<&str, usize> = HashMap::new();
-        for class in self.pods.keys() {
-            let mut last = None;
-            for key in class.pods.keys() {
-                if last.replace(key) != Some(key) {
-                    *users.entry(key).or_default() += 1;
-                }
-            }
+    fn by_label(&self) -> ByLabel<'_> {
+        ByLabel {
+            index: ClassIndex::of(self.pods.keys()),
+            pods: self.pods.iter().collect(),
         }
-        users
     }
 
     /// What this one allows and the other doesn't.
@@ -342,14 +306,14 @@ impl AllowedTraffic {
 
     fn without(&self, other: &Self, theirs: &Ports) -> Self {
         let ours = self.everywhere();
-        let users = other.key_users();
+        let by_label = other.by_label();
         let pods = self.pods.iter().filter_map(|(class, ports)| {
             // What everyone gets here anyway is said once, of everyone.
             let left = ports.difference(&ours).difference(theirs);
             let left = if left.is_empty() {
                 left
             } else {
-                left.difference(&other.given_to(class, theirs, &users))
+                left.difference(&by_label.given_to(class, theirs))
             };
             (!left.is_empty()).then(|| (class.clone(), left))
         });
@@ -358,6 +322,31 @@ impl AllowedTraffic {
             addresses: self.addresses.difference(&other.addresses),
             pods: pods.collect(),
         }
+    }
+}
+
+/// What pods get by their labels, to be found by them.
+struct ByLabel<'t> {
+    index: ClassIndex<'t>,
+    pods: Vec<(&'t PodClass, &'t Ports)>,
+}
+
+impl ByLabel<'_> {
+    /// What every pod of the class gets by its labels, or as everybody does.
+    fn given_to(&self, class: &PodClass, everywhere: &Ports) -> Ports {
+        let (wider, rest): (Vec<_>, Vec<_>) = (self.index.that_can_hold(class).into_iter())
+            .filter_map(|place| self.pods.get(place).copied())
+            .partition(|(known, _)| class.is_within(known));
+        let sure = union((wider.iter().map(|(_, ports)| *ports)).chain([everywhere]));
+        let parts: Vec<Part<'_>> = (rest.iter())
+            .filter(|(known, ports)| class.overlaps(known) && !ports.difference(&sure).is_empty())
+            .map(|(known, ports)| Part {
+                namespace: namespace_selector(&known.namespaces),
+                pods: &known.pods,
+                ports,
+            })
+            .collect();
+        together(class, &parts, &sure).unwrap_or(sure)
     }
 }
 

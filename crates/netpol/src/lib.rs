@@ -31,6 +31,7 @@
 pub mod allowed;
 pub mod assertions;
 pub mod cidr;
+mod class_index;
 pub mod codes;
 pub mod connections;
 pub mod denial;

@@ -193,6 +193,14 @@ impl Selector {
         values.next_back().map(String::as_str)
     }
 
+    /// Each requirement that fixes a key to one value.
+    pub fn fixed_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.requirements.iter().filter_map(|(key, ask)| match ask {
+            Ask::In(values) if values.len() == 1 => Some((key.as_str(), values.first()?.as_str())),
+            _ => None,
+        })
+    }
+
     /// The labels that any match must have, where the selector fixes them to one value.
     #[must_use]
     pub fn fixed_labels(&self) -> Labels {
