@@ -143,6 +143,16 @@ fn peers_of_others() -> Vec<Value> {
         pods_in(&name("kube-system"), &json!({ "app": "metrics-server" })),
         pods_in(&json!({ "team": "a" }), &json!({ managed_by: "a" })),
         pods_in(&name("team-b"), &json!({ managed_by: "b" })),
+        json!({ "namespaceSelector": expression("team", "NotIn", &["b"]) }),
+        json!({ "namespaceSelector": expression("team", "Exists", &[]) }),
+        json!({
+            "namespaceSelector": expression("kubernetes.io/metadata.name", "NotIn", &["team-b"]),
+            "podSelector": expression("app", "Exists", &[]),
+        }),
+        json!({
+            "namespaceSelector": expression("team", "Exists", &[]),
+            "podSelector": expression(managed_by, "NotIn", &["a"]),
+        }),
     ]
 }
 
@@ -213,12 +223,22 @@ fn peers_by_address() -> Vec<Case> {
         "fd00:ec2::254/128",
         "fe80::/10",
         "::1/128",
+        "2001:db8::1/128",
+        "fd00::/8",
+        "8000::/1",
     ];
+    // The private range that lies between the excepts is open.
+    let gaps = [
+        json!({ "cidr": "0.0.0.0/0", "except": ["10.0.0.0/8", "192.168.0.0/16"] }),
+        json!({ "cidr": "10.0.0.0/8", "except": ["10.0.0.0/9", "10.128.0.0/10"] }),
+        json!({ "cidr": "::/0", "except": ["2000::/3"] }),
+    ];
+    let gaps = gaps.map(|gap| (json!({ "ipBlock": gap }), ALWAYS));
     let public = public
         .into_iter()
         .map(|cidr| (block(cidr), [true, false, true, true]));
     let closed = closed.into_iter().map(|cidr| (block(cidr), ALWAYS));
-    public.chain(closed).collect()
+    public.chain(closed).chain(gaps).collect()
 }
 
 /// Ports of a rule, and whether they are those that everybody may use anyway: for the control plane
@@ -236,6 +256,8 @@ fn ports() -> Vec<(Value, [bool; 2])> {
         (json!([{ "port": 8000, "endPort": 9000 }]), [false, false]),
         (json!([{ "port": "https" }]), [false, false]),
         (json!([{ "protocol": "UDP" }]), [false, false]),
+        (json!([{ "port": 8443, "endPort": 8444 }]), [false, false]),
+        (json!([{ "port": 2379, "endPort": 2380 }]), [false, false]),
     ]
 }
 
@@ -313,6 +335,8 @@ fn every_rule_that_opens_more_makes_an_expectation_fail() {
         let mutations = mutations(edition == Edition::newest());
         assert!(mutations.len() > 200, "{}", mutations.len());
         let documented = documented(edition);
+        let opening = mutations.iter().filter(|mutation| mutation.opens).count();
+        assert!(opening > 150 && opening < mutations.len(), "{opening}");
         for mutation in &mutations {
             let mut policies = documented.clone();
             let policy = &mut policies[usize::from(!mutation.workloads)];
