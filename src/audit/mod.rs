@@ -26,6 +26,7 @@ use crate::explain::origins;
 use crate::explain::tenant::TenantReport;
 use crate::filter::clusters::{self, ClusterPlan, PlannedCluster};
 use crate::filter::{GeneratedPolicies, Options, Requirement};
+use crate::guard::in_force::AdmissionObjects;
 use crate::tenant::{Tenant, worst_tenants};
 use crate::vcluster::actors::{COMPANION_PREFIXES, MANAGED_BY, POLICY_PREFIXES};
 use crate::vcluster::mapped::MappedNamespaces;
@@ -365,6 +366,7 @@ struct Scene<'p> {
     expected: HashMap<PolicyName, Policy>,
     model: ClusterModel,
     evidence: Evidence,
+    admission: AdmissionObjects,
     /// The namespace of objects that state none; empty where nothing says it.
     namespace: String,
 }
@@ -389,6 +391,7 @@ impl<'p> Scene<'p> {
             planned,
             expected,
             evidence: Evidence::of(stream, &namespace),
+            admission: AdmissionObjects::read(stream),
             model,
             namespace,
         })
@@ -446,7 +449,11 @@ impl<'p> Scene<'p> {
         let mut judged = Vec::new();
         for (planned, cluster) in self.planned.iter().zip(clusters) {
             if let Some(made) = policies_of(planned) {
-                tenants.push(Tenant::of(made, &self.namespace));
+                let admission = self.admission.for_pods(made);
+                tenants.push(Tenant {
+                    admission,
+                    ..Tenant::of(made, &self.namespace)
+                });
                 judged.push(cluster);
             }
         }

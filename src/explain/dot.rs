@@ -83,7 +83,7 @@ fn push_notes(text: &mut String, sections: &[Section<'_>], has_policies: bool) {
             push_note(&mut notes, "- ", &hole.what);
             push_note(&mut notes, "  to close: ", &hole.close);
         }
-        for words in &tenant.not_exact {
+        for words in &tenant.remarks() {
             push_note(&mut notes, "- ", words);
         }
     }

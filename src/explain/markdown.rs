@@ -154,8 +154,8 @@ fn push_tenant(text: &mut String, tenant: &TenantReport) {
         }
         let _ = writeln!(text, "  To close it: {}.", escaped(&hole.close));
     }
-    for words in &tenant.not_exact {
-        let _ = writeln!(text, "- **{words}**");
+    for words in &tenant.remarks() {
+        let _ = writeln!(text, "- **{}**", escaped(words));
     }
 }
 

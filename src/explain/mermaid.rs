@@ -85,7 +85,7 @@ fn tenant_lines(section: &Section<'_>) -> Vec<String> {
         lines.push(format!("hole: {}", hole.what));
         lines.push(format!("to close: {}", hole.close));
     }
-    lines.extend(tenant.not_exact.iter().map(|words| (*words).to_owned()));
+    lines.extend(tenant.remarks());
     lines
 }
 

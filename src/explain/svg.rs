@@ -274,7 +274,7 @@ fn push_tenant(body: &mut String, top: usize, tenant: &TenantReport) -> usize {
         let close = format!("to close it: {}", hole.close);
         y = paragraph(body, y, &close, Style::Faint);
     }
-    for words in &tenant.not_exact {
+    for words in &tenant.remarks() {
         y = paragraph(body, y + 6, words, Style::Alarm);
     }
     y

@@ -8,13 +8,16 @@ use super::words::Party;
 use crate::tenant::gains::{Gain, GainedPeer};
 use crate::tenant::powers::{CUSTOM_RESOURCES, Networks, POD_SECURITY, Powers, SYNCED_POLICIES};
 use crate::tenant::reach::{NEVER, VIRTUAL_NAMESPACE};
-use crate::tenant::{Hole, WorstTenant, chosen};
+use crate::tenant::{Hole, PodAdmission, Tenant, WorstTenant, chosen};
 use crate::vcluster::actors::MANAGED_BY;
 use crate::vcluster::mapped::MAPPINGS;
 use manifest::escape::terminal;
 use netpol::allowed::AllowedTraffic;
 use netpol::model::policy::{Direction, Peer};
 use netpol::sets::selector::Labels;
+
+/// The kind of the hole that the network of a node is.
+const HOST_NETWORK: &str = "host-network";
 
 /// What there is to say where not everything could be compared.
 const TOO_MANY_LABELS: &str = "not everything could be compared: the policies make too many combinations of labels, and the \
@@ -39,11 +42,26 @@ pub struct TenantReport {
     pub ingress: Vec<String>,
     /// What it gains beyond its plain pods, and how.
     pub holes: Vec<TenantHole>,
+    /// What its values open and an admission policy of the host cluster closes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedHole>,
+    /// Admission policies that could close something, and count for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_force: Vec<String>,
     /// Whether everything could be compared.
     pub exact: bool,
     /// Why it could not: nothing where it is exact.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_exact: Vec<&'static str>,
+}
+
+/// A way past the policies that is closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClosedHole {
+    /// Of which kind it is.
+    pub kind: &'static str,
+    /// What closes it: kind and name of an object.
+    pub by: String,
 }
 
 /// One way past the policies.
@@ -82,6 +100,8 @@ impl TenantReport {
             egress: lines(&answer.egress),
             ingress: lines(&answer.ingress),
             holes: holes.map(|hole| in_words(hole, answer)).collect(),
+            closed: closed(tenant),
+            not_in_force: not_in_force(tenant),
             exact: not_exact.is_empty(),
             not_exact,
         }
@@ -97,6 +117,13 @@ impl TenantReport {
             egress: lines(&self.egress),
             ingress: lines(&self.ingress),
             holes: self.holes.iter().map(TenantHole::shown).collect(),
+            closed: (self.closed.iter())
+                .map(|closed| ClosedHole {
+                    kind: closed.kind,
+                    by: terminal(&closed.by).into_owned(),
+                })
+                .collect(),
+            not_in_force: lines(&self.not_in_force),
             exact: self.exact,
             not_exact: self.not_exact.clone(),
         }
@@ -112,6 +139,18 @@ impl TenantReport {
         } else {
             Some("none: nothing that it may choose opens more than its plain pods have")
         }
+    }
+
+    /// What is closed, what closes nothing, and why the answer is not exact: a sentence for each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let closed = self.closed.iter();
+        let closed = closed.map(|c| format!("closed for new pods: {} (by {})", c.kind, c.by));
+        let not_exact = self.not_exact.iter().map(|reason| (*reason).to_owned());
+        closed
+            .chain(self.not_in_force.iter().cloned())
+            .chain(not_exact)
+            .collect()
     }
 
     /// What its own end lets through at most, in a line for each direction.
@@ -145,6 +184,25 @@ impl TenantHole {
                 .collect(),
             close: terminal(&self.close).into_owned(),
         }
+    }
+}
+
+fn closed(tenant: &Tenant) -> Vec<ClosedHole> {
+    let name = tenant.host_network_closed_by();
+    name.map(|name| ClosedHole {
+        kind: HOST_NETWORK,
+        by: format!("ValidatingAdmissionPolicy {name}"),
+    })
+    .into_iter()
+    .collect()
+}
+
+fn not_in_force(tenant: &Tenant) -> Vec<String> {
+    match &tenant.admission {
+        PodAdmission::Different { name, differs } => vec![format!(
+            "ValidatingAdmissionPolicy {name} counts for nothing: {differs}"
+        )],
+        PodAdmission::Absent | PodAdmission::InForce { .. } => Vec::new(),
     }
 }
 
@@ -224,7 +282,7 @@ fn host_network(namespace: &str) -> TenantHole {
         name => format!(" {name}"),
     };
     TenantHole {
-        kind: "host-network",
+        kind: HOST_NETWORK,
         what: "a pod in the network of its node is in no NetworkPolicy: it reaches every address, \
                the cloud's metadata service and every pod of its node among them"
             .to_owned(),

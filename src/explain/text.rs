@@ -124,7 +124,7 @@ fn push_tenant(text: &mut String, tenant: &TenantReport, width: usize) {
         }
         push_item(text, "  to close: ", &hole.close, width);
     }
-    for words in &tenant.not_exact {
+    for words in &tenant.remarks() {
         push_item(text, "* ", words, width);
     }
 }

@@ -10,7 +10,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::explained::Presence;
 use super::origins;
 use crate::filter::{self, GeneratedPolicies, Options};
-use crate::tenant::Tenant;
+use crate::guard::in_force::AdmissionObjects;
+use crate::tenant::{PodAdmission, Tenant};
 use crate::vcluster::actors::{COMPANION_PREFIXES, POLICY_PREFIXES};
 use crate::vcluster::edition::Edition;
 use manifest::diagnostic::{Diagnostic, Diagnostics};
@@ -35,6 +36,8 @@ pub struct View {
     pub assumed_edition: Option<Edition>,
     /// What the filter would warn of.
     pub warnings: Diagnostics,
+    /// What is in force for the pods of each virtual cluster.
+    admission: HashMap<String, PodAdmission>,
     /// The place of each planned policy in `makes`, by its name.
     planned: HashMap<PolicyName, usize>,
     /// Whether the stream has each planned policy; it has all others.
@@ -100,6 +103,7 @@ impl View {
             policies.note_origins(&origins::policies(&all, &namespace).unwrap_or_default());
         }
         let clusters = clusters(&model, &made, &namespace);
+        let admission = admission(stream, options, &namespace);
         let planned = makes.iter().enumerate();
         Ok(Self {
             planned: planned.map(|(place, p)| (name_of(p), place)).collect(),
@@ -109,6 +113,7 @@ impl View {
             namespace,
             assumed_edition,
             warnings,
+            admission,
             presence,
             clusters,
         })
@@ -159,8 +164,11 @@ impl View {
         let mut known = HashSet::new();
         let mut tenants = Vec::new();
         for made in &self.made {
-            let tenant = Tenant::of(made, &self.namespace);
+            let mut tenant = Tenant::of(made, &self.namespace);
             let id = self.id_of(made);
+            if let Some(admission) = self.admission.get(&id) {
+                tenant.admission = admission.clone();
+            }
             if known.insert(id.clone()) {
                 tenants.push((id, tenant));
             }
@@ -184,6 +192,24 @@ impl View {
     pub fn id_of(&self, made: &GeneratedPolicies) -> String {
         id_of(made, &self.namespace)
     }
+}
+
+/// What is in force for the pods of each virtual cluster.
+fn admission(stream: &[u8], options: &Options, namespace: &str) -> HashMap<String, PodAdmission> {
+    let objects = AdmissionObjects::read(stream);
+    if objects.is_empty() {
+        return HashMap::new();
+    }
+    // `guard` takes the companions into account, whether or not they are made.
+    let all = Options {
+        companions: true,
+        ..options.clone()
+    };
+    let made = filter::plans(stream, &all).unwrap_or_default().0;
+    let found = made.iter();
+    found
+        .map(|made| (id_of(made, namespace), objects.for_pods(made)))
+        .collect()
 }
 
 fn id_of(made: &GeneratedPolicies, namespace: &str) -> String {

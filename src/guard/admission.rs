@@ -69,6 +69,11 @@ pub(super) fn objects(cluster: &Protected<'_>, options: &GuardOptions) -> Vec<Ob
         .collect()
 }
 
+/// The admission policy for the tenant's pods and its binding, as they are in force.
+pub(super) fn for_pods(cluster: &Protected<'_>) -> [Object; 2] {
+    admission_policy(cluster, pods(cluster), Action::Deny)
+}
+
 /// Which requests an admission policy is asked about.
 fn match_constraints(cluster: &Protected<'_>, rules: &Rules<'_>) -> Value {
     let (group, resource) = rules.resource;

@@ -8,6 +8,7 @@
 mod admission;
 mod cel;
 mod cluster_policy;
+pub mod in_force;
 mod write;
 
 use serde_json::Value;

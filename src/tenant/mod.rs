@@ -40,6 +40,28 @@ pub struct Tenant {
     pub namespace: String,
     /// What its values let it do.
     pub powers: Powers,
+    /// What the host cluster's API server refuses of its pods.
+    pub admission: PodAdmission,
+}
+
+/// Whether the admission policy that `guard` prints for the tenant's pods is among the objects of
+/// the cluster. It refuses pods in the network of their node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodAdmission {
+    /// None of its name is there.
+    Absent,
+    /// One of its name is there and counts for nothing.
+    Different {
+        /// Its name.
+        name: String,
+        /// Why.
+        differs: &'static str,
+    },
+    /// It is there, and denies.
+    InForce {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// The answer for one tenant.
@@ -160,7 +182,7 @@ fn worst_tenant<'p>(
             leaves_out_tiers: false,
         };
     }
-    let mut holes = by_values(powers);
+    let mut holes = by_values(tenant);
     let spaces = spaces_of(model, candidates, tenant);
     for space in &spaces {
         let directions = [Direction::Egress, Direction::Ingress];
@@ -179,8 +201,8 @@ fn worst_tenant<'p>(
     }
     WorstTenant {
         tenant: tenant.clone(),
-        egress: most(&spaces, powers, Direction::Egress),
-        ingress: most(&spaces, powers, Direction::Ingress),
+        egress: most(&spaces, tenant, Direction::Egress),
+        ingress: most(&spaces, tenant, Direction::Ingress),
         holes,
         is_exact: spaces.iter().all(Space::is_exact),
         leaves_out_tiers: model.policies().tiers().next().is_some(),
@@ -188,9 +210,10 @@ fn worst_tenant<'p>(
 }
 
 /// The holes that the values open, whatever the policies.
-fn by_values(powers: &Powers) -> Vec<Hole> {
+fn by_values(tenant: &Tenant) -> Vec<Hole> {
+    let powers = &tenant.powers;
     let mut holes = Vec::new();
-    if powers.networks == Networks::PodsAndHost {
+    if tenant.uses_host_network() {
         holes.push(Hole::HostNetwork);
     }
     if powers.syncs_policies {
@@ -206,9 +229,9 @@ fn by_values(powers: &Powers) -> Vec<Hole> {
 }
 
 /// What the tenant's own end lets through at most.
-fn most(spaces: &[Space<'_>], powers: &Powers, direction: Direction) -> AllowedTraffic {
-    let everything = powers.networks == Networks::PodsAndHost
-        || powers.has_namespace_patterns
+fn most(spaces: &[Space<'_>], tenant: &Tenant, direction: Direction) -> AllowedTraffic {
+    let everything = tenant.uses_host_network()
+        || tenant.powers.has_namespace_patterns
         || spaces.iter().any(|space| space.is_unrestricted(direction));
     if everything {
         return AllowedTraffic::everything();
@@ -266,7 +289,28 @@ impl Tenant {
             name: made.name.clone(),
             namespace: namespace.as_deref().unwrap_or(default_namespace).to_owned(),
             powers: made.powers.clone(),
+            admission: PodAdmission::Absent,
         }
+    }
+
+    /// The admission policy that refuses its pods in the network of a node, which its values allow.
+    #[must_use]
+    pub fn host_network_closed_by(&self) -> Option<&str> {
+        match &self.admission {
+            // Which namespaces a pattern means is not known, and so not what is looked at there.
+            PodAdmission::InForce { name }
+                if self.powers.networks == Networks::PodsAndHost
+                    && !self.powers.has_namespace_patterns =>
+            {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether new pods can be in the network of a node.
+    fn uses_host_network(&self) -> bool {
+        self.powers.networks == Networks::PodsAndHost && self.host_network_closed_by().is_none()
     }
 
     /// A tenant with the powers that the chart's defaults give it.
@@ -276,6 +320,7 @@ impl Tenant {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
             powers: Powers::of(None, name, Some(namespace)),
+            admission: PodAdmission::Absent,
         }
     }
 }

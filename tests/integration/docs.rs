@@ -207,7 +207,7 @@ fn check_and_explain() {
     assert_eq!(run("check.md", ALL[0], with_chart), 5);
     assert_eq!(run("lint.md", ALL[0], on_path), 3);
     assert_eq!(run("audit.md", ALL[0], with_chart), 2);
-    assert_eq!(run("hardening.md", ALL[0], with_chart), 3);
+    assert_eq!(run("hardening.md", ALL[0], with_chart), 4);
     assert_eq!(run("config.md", ALL[0], on_path), 1);
     assert_eq!(run("list.md", ALL[0], with_chart), 2);
     assert_eq!(run("cluster-policies.md", ALL[0], with_chart), 1);

@@ -217,8 +217,12 @@ fn push_worst_tenants(page: &mut String, report: &Report) {
             "<details><summary>{title}: {ways} past the policies</summary>\n<p>{may}.</p>\n<ul>"
         );
         let none = tenant.without_holes().map(str::to_owned);
-        let reasons = tenant.not_exact.iter().map(|reason| (*reason).to_owned());
-        for line in tenant.most().into_iter().chain(none).chain(reasons) {
+        for line in tenant
+            .most()
+            .into_iter()
+            .chain(none)
+            .chain(tenant.remarks())
+        {
             let _ = writeln!(page, "<li>{}</li>", xml(&line));
         }
         for hole in &tenant.holes {

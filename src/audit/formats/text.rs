@@ -101,8 +101,8 @@ fn push_worst_tenant(text: &mut String, cluster: &ClusterAudit, width: usize) {
         }
         line("      ", &format!("to close: {}", hole.close));
     }
-    for reason in &tenant.not_exact {
-        line("    ", reason);
+    for remark in tenant.remarks() {
+        line("    ", &remark);
     }
 }
 
