@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use memchr::memmem::Finder;
 use serde_json::Value;
 
 use super::verdict::PolicyName;
@@ -58,31 +57,16 @@ impl Evidence {
     /// Reads the documents of a stream that can hold any of it; objects without a namespace are
     /// put into `namespace`.
     pub(super) fn of(stream: &[u8], namespace: &str) -> Self {
-        let words = ["NetworkPolicy", "\\"].map(Finder::new);
         let mut evidence = Self::default();
         let (mut line, mut counted) = (1, 0);
-        for document in documents::split(stream) {
+        // A string with escapes can spell the kind in another way.
+        let words = [kubernetes::KIND, "\\"];
+        objects::walk_documents_with(stream, &words, &mut |object, node, document| {
             let before = stream.get(counted..document.body.start).unwrap_or_default();
             line += memchr::memchr_iter(b'\n', before).count();
             counted = document.body.start;
-            let body = stream.get(document.body.clone()).unwrap_or_default();
-            if words.iter().all(|word| word.find(body).is_none()) {
-                continue;
-            }
-            // What is no YAML is an error of the readers that judge policies and configs.
-            let Ok(text) = std::str::from_utf8(body) else {
-                continue;
-            };
-            let Ok(tree) = Tree::parse_cluster(text) else {
-                continue;
-            };
-            let Some(root) = tree.root() else { continue };
-            let location = ObjectLocation::of_document(document.clone());
-            let offset = document.body.start;
-            objects::walk(root, offset, &location, &mut |object, node| {
-                evidence.take(object, node, namespace, line);
-            });
-        }
+            evidence.take(object, node, namespace, line);
+        });
         evidence
     }
 

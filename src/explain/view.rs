@@ -206,8 +206,7 @@ fn admission(stream: &[u8], options: &Options, namespace: &str) -> HashMap<Strin
         ..options.clone()
     };
     let made = filter::plans(stream, &all).unwrap_or_default().0;
-    let found = made.iter();
-    found
+    made.iter()
         .map(|made| (id_of(made, namespace), objects.for_pods(made)))
         .collect()
 }

@@ -14,6 +14,13 @@ use crate::vcluster::policies::{Policy, Role};
 use netpol::model::cluster::NAMESPACE_NAME_LABEL;
 use netpol::model::policy::Origin;
 
+/// The API version of admission policies and their bindings.
+pub(super) const API_VERSION: &str = "admissionregistration.k8s.io/v1";
+/// The kind of the policies.
+pub(super) const POLICY: &str = "ValidatingAdmissionPolicy";
+/// The kind of the bindings that put policies in force.
+pub(super) const BINDING: &str = "ValidatingAdmissionPolicyBinding";
+
 /// The longest name of an admission policy.
 const LONGEST_NAME: usize = 253;
 
@@ -138,7 +145,7 @@ fn admission_policy(cluster: &Protected<'_>, mut rules: Rules<'_>, action: Actio
     let metadata = cluster.metadata(&name);
     let object = |kind: &str, spec: Value| {
         json!({
-            "apiVersion": "admissionregistration.k8s.io/v1",
+            "apiVersion": API_VERSION,
             "kind": kind,
             "metadata": metadata,
             "spec": spec,
@@ -147,12 +154,12 @@ fn admission_policy(cluster: &Protected<'_>, mut rules: Rules<'_>, action: Actio
     [
         Object {
             comment,
-            value: object("ValidatingAdmissionPolicy", policy_spec(cluster, rules)),
+            value: object(POLICY, policy_spec(cluster, rules)),
         },
         Object {
             comment: vec![effect.to_owned()],
             value: object(
-                "ValidatingAdmissionPolicyBinding",
+                BINDING,
                 json!({"policyName": name, "validationActions": actions}),
             ),
         },

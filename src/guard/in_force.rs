@@ -8,16 +8,12 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{Protected, admission};
+use super::Protected;
+use super::admission::{self, API_VERSION, BINDING, POLICY};
 use crate::filter::GeneratedPolicies;
 use crate::tenant::PodAdmission;
-use manifest::documents;
-use manifest::objects::{self, Object, ObjectLocation};
-use manifest::yaml::{Node, Tree};
-
-const API_VERSION: &str = "admissionregistration.k8s.io/v1";
-const POLICY: &str = "ValidatingAdmissionPolicy";
-const BINDING: &str = "ValidatingAdmissionPolicyBinding";
+use manifest::objects::{self, Object};
+use manifest::yaml::Node;
 
 /// The admission policies and bindings of a stream, by kind and name.
 #[derive(Debug, Default)]
@@ -30,21 +26,13 @@ impl AdmissionObjects {
     #[must_use]
     pub fn read(stream: &[u8]) -> Self {
         let mut found = Self::default();
+        // Most streams have none, and need not be cut into documents for this.
         if memchr::memmem::find(stream, POLICY.as_bytes()).is_none() {
             return found;
         }
-        for document in documents::split(stream) {
-            let body = stream.get(document.body.clone()).unwrap_or_default();
-            let text = std::str::from_utf8(body).ok();
-            let Some(tree) = text.and_then(|text| Tree::parse_cluster(text).ok()) else {
-                continue;
-            };
-            let Some(root) = tree.root() else { continue };
-            let location = ObjectLocation::of_document(document.clone());
-            objects::walk(root, document.body.start, &location, &mut |object, node| {
-                found.take(object, node);
-            });
-        }
+        objects::walk_documents_with(stream, &[POLICY], &mut |object, node, _| {
+            found.take(object, node);
+        });
         found
     }
 

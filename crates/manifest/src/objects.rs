@@ -11,7 +11,8 @@ use std::sync::Arc;
 use crate::diagnostic::Location;
 use crate::documents::{self, Document};
 use crate::line_index::LineIndex;
-use crate::yaml::Node;
+use crate::yaml::{Node, Tree};
+use memchr::memmem::Finder;
 
 /// The annotation by which Helm 4 says which template a document came from.
 pub const FILENAME: &str = "postrenderer.helm.sh/postrender-filename";
@@ -144,6 +145,32 @@ pub fn walk<'a>(
 ) {
     let mut visit = Visit { offset, take };
     visit.node(root, location, Typed::default(), 0);
+}
+
+/// Walks over the documents of a stream that have one of the words, and over the lists in them;
+/// `take` gets each object with its node and its document. What is no YAML is left out: that is an
+/// error of the readers that judge policies and configs.
+pub fn walk_documents_with(
+    stream: &[u8],
+    words: &[&str],
+    take: &mut dyn FnMut(Object, Node<'_>, &Document),
+) {
+    let finders: Vec<Finder<'_>> = words.iter().copied().map(Finder::new).collect();
+    for document in documents::split(stream) {
+        let body = stream.get(document.body.clone()).unwrap_or_default();
+        if finders.iter().all(|word| word.find(body).is_none()) {
+            continue;
+        }
+        let text = std::str::from_utf8(body).ok();
+        let Some(tree) = text.and_then(|text| Tree::parse_cluster(text).ok()) else {
+            continue;
+        };
+        let Some(root) = tree.root() else { continue };
+        let location = ObjectLocation::of_document(document.clone());
+        walk(root, document.body.start, &location, &mut |object, node| {
+            take(object, node, &document);
+        });
+    }
 }
 
 /// What a list says of its items: in a `SecretList` they may leave out kind and version.

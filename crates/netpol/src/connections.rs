@@ -627,7 +627,7 @@ pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Ve
     let (before, after) = (seen(old, &old_owners), seen(new, &new_owners));
     let all: BTreeSet<&Workload> = before.keys().chain(after.keys()).collect();
     let different = all.into_iter().filter(|w| before.get(w) != after.get(w));
-    let are_tiers_changed = !old.policies().tiers().eq(new.policies().tiers())
+    let can_tiers_change_all = !old.policies().tiers().eq(new.policies().tiers())
         || !baseline_for_other_pods(old.policies(), new.policies()).is_empty();
     let focus: Vec<WorkloadName> = different
         .map(|workload| WorkloadName {
@@ -636,13 +636,17 @@ pub fn changes_of_workloads(old: &ClusterModel, new: &ClusterModel) -> Option<Ve
             kind: Some(workload.kind.clone()),
         })
         .collect();
-    let is_alike = focus.is_empty() && !are_tiers_changed;
+    let is_alike = focus.is_empty() && !can_tiers_change_all;
     if is_alike || before.is_empty() || after.is_empty() {
         return Some(Vec::new());
     }
     let wanted = Wanted {
         // What a policy of the whole cluster changes can be about every workload.
-        focus: if are_tiers_changed { Vec::new() } else { focus },
+        focus: if can_tiers_change_all {
+            Vec::new()
+        } else {
+            focus
+        },
         ..Wanted::default()
     };
     let (before, after) = (by_pair(old, &wanted)?, by_pair(new, &wanted)?);

@@ -13,6 +13,9 @@ pub const OLD_GROUP: &str = "extensions";
 /// The API version of the policies.
 pub const API_VERSION: &str = "networking.k8s.io/v1";
 
+/// The API version of [`OLD_GROUP`].
+pub const OLD_API_VERSION: &str = "extensions/v1beta1";
+
 /// The kind of the policies.
 pub const KIND: &str = "NetworkPolicy";
 

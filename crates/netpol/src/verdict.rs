@@ -4,16 +4,17 @@
 //! an answer is made of verdicts. What a verdict is based on is decided in
 //! [`evaluate`](crate::evaluate) and [`other_pods`](crate::other_pods).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
 use crate::denial::{self, Addition, Nearest};
 use crate::evaluate::{Decision, Extent, Part, RuleRef, Verdict, Why, at_destination};
-use crate::model::cluster::{ClusterModel, UnknownPolicy};
+use crate::model::cluster::ClusterModel;
 use crate::model::pod::{Endpoint, Pod, PodNetwork};
 use crate::model::policy::{Direction, Policy};
+use crate::model::unknown::UnknownPolicies;
 use crate::other_pods::OtherPods;
 use crate::query::{End, EndpointSpec, OTHER_PODS, PortSpec, QueryError, QueryScope};
 use crate::sets::ports::Ports;
@@ -62,32 +63,8 @@ pub struct Answer<'m> {
     asked: Ports,
     /// Whether both ends are single pods or addresses that the question names itself.
     is_concrete: bool,
-    unknown: UnknownPolicies<'m>,
+    unknown: &'m UnknownPolicies,
     setting: fn(&Policy, Direction) -> Option<String>,
-}
-
-/// The policies that are not evaluated, by the pods that they can select.
-#[derive(Debug, Clone, Default)]
-struct UnknownPolicies<'m> {
-    all: &'m [UnknownPolicy],
-    namespaces: HashSet<&'m str>,
-    are_anywhere: bool,
-}
-
-impl<'m> UnknownPolicies<'m> {
-    fn of(all: &'m [UnknownPolicy]) -> Self {
-        Self {
-            all,
-            namespaces: all.iter().filter_map(|p| p.namespace.as_deref()).collect(),
-            are_anywhere: all.iter().any(|policy| policy.namespace.is_none()),
-        }
-    }
-
-    /// A pod that is only described can be in any namespace.
-    fn can_select(&self, pod: &Pod) -> bool {
-        let is_anywhere = pod.namespace.is_empty() && !self.all.is_empty();
-        is_anywhere || self.are_anywhere || self.namespaces.contains(pod.namespace.as_str())
-    }
 }
 
 impl Question {
@@ -136,7 +113,7 @@ impl Question {
             ports: self.ports.clone(),
             asked,
             is_concrete,
-            unknown: UnknownPolicies::of(model.unknown_policies()),
+            unknown: model.unknown_policies(),
             setting: scope.vocabulary.setting,
         };
         answer.note_assumed_addresses();
@@ -216,22 +193,13 @@ impl<'m> Answer<'m> {
     }
 
     fn is_surely_denied(&self, pair: &Pair<'_>) -> bool {
-        let [out, into] = [&pair.verdict.egress, &pair.verdict.ingress]
-            .map(|decision| decision.possible_ports(&self.asked));
-        let all = match &pair.to {
+        let possible = |end: &End, decision: &Decision<'_>| match &pair.to {
+            _ if !self.is_undecided(end) => decision.possible_ports(&self.asked),
             End::One(to) => at_destination(&self.asked, to).into_owned(),
             End::OtherPods(_) => self.asked.clone(),
         };
-        let out = if self.is_undecided(&pair.from) {
-            all.clone()
-        } else {
-            out
-        };
-        let into = if self.is_undecided(&pair.to) {
-            all
-        } else {
-            into
-        };
+        let out = possible(&pair.from, &pair.verdict.egress);
+        let into = possible(&pair.to, &pair.verdict.ingress);
         out.intersection(&into).is_empty()
     }
 
@@ -254,18 +222,10 @@ impl<'m> Answer<'m> {
 
     /// The policies that are not evaluated and can decide for an end, in sentences.
     fn caveats_of_unknown(&self) -> Vec<String> {
-        if self.unknown.all.is_empty() {
-            return Vec::new();
-        }
         let ends = self.pairs.iter().flat_map(|pair| [&pair.from, &pair.to]);
-        let pods = ends.filter_map(pod_of);
-        let namespaces: HashSet<&str> = pods.map(|pod| pod.namespace.as_str()).collect();
-        let concerns = |policy: &&UnknownPolicy| match &policy.namespace {
-            Some(namespace) => namespaces.contains(namespace.as_str()) || namespaces.contains(""),
-            None => !namespaces.is_empty(),
-        };
-        let policies = self.unknown.all.iter().filter(concerns);
+        let policies = self.unknown.that_can_select(ends.filter_map(pod_of));
         policies
+            .into_iter()
             .map(|policy| format!("{policy} is not evaluated, and may allow or deny it"))
             .collect()
     }

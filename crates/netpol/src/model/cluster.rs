@@ -4,13 +4,13 @@
 //! manifest was read is the matter of [`manifest`](crate::model::reader).
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::evaluate::Policies;
 use crate::model::pod::{Endpoint, Pod, PodNetwork};
 use crate::model::policy::Policy;
+use crate::model::unknown::{UnknownPolicies, UnknownPolicy};
 use crate::sets::addresses::AddressSet;
 use crate::sets::selector::Labels;
 use manifest::diagnostic::Diagnostics;
@@ -29,31 +29,6 @@ pub struct Draft {
     pub is_pod: bool,
 }
 
-/// A policy of a kind that is not evaluated, as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownPolicy {
-    /// Its kind.
-    pub kind: String,
-    /// Its API version.
-    pub api_version: String,
-    /// The namespace whose pods alone it can select; `None` if it can select pods anywhere.
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// What it says, without its metadata and its status.
-    pub content: serde_json::Value,
-}
-
-impl fmt::Display for UnknownPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name)?,
-            None => write!(f, "{} {}", self.kind, self.name)?,
-        }
-        write!(f, " of {}", self.api_version)
-    }
-}
-
 /// Namespaces, pods and policies.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterModel {
@@ -66,7 +41,7 @@ pub struct ClusterModel {
     policies: Policies,
     warnings: Diagnostics,
     not_understood: Diagnostics,
-    unknown_policies: Vec<UnknownPolicy>,
+    unknown_policies: UnknownPolicies,
 }
 
 impl ClusterModel {
@@ -165,15 +140,17 @@ impl ClusterModel {
 
     /// The policies of kinds that are not evaluated. Each can open or close what others do not.
     #[must_use]
-    pub fn unknown_policies(&self) -> &[UnknownPolicy] {
+    pub fn unknown_policies(&self) -> &UnknownPolicies {
         &self.unknown_policies
     }
 
     /// The same model with policies that are not evaluated.
     #[must_use]
-    pub fn with_unknown_policies(mut self, policies: Vec<UnknownPolicy>) -> Self {
-        self.unknown_policies = policies;
-        self
+    pub fn with_unknown_policies(self, policies: Vec<UnknownPolicy>) -> Self {
+        Self {
+            unknown_policies: UnknownPolicies::new(policies),
+            ..self
+        }
     }
 
     /// The same model with warnings of policies that are not understood.

@@ -5,3 +5,4 @@ pub mod pod;
 pub mod policy;
 pub mod reader;
 pub mod tier;
+pub mod unknown;

@@ -10,10 +10,11 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
 use crate::evaluate::Policies;
 use crate::kubernetes;
-use crate::model::cluster::{ClusterModel, Draft, UnknownPolicy};
+use crate::model::cluster::{ClusterModel, Draft};
 use crate::model::pod::{POD, Pod, PodNetwork};
 use crate::model::policy::{Direction, Policy};
 use crate::model::tier::{self, TierPolicy};
+use crate::model::unknown::UnknownPolicy;
 use crate::sets::addresses::parse_address;
 use crate::sets::ports::{NamedPort, Protocol};
 use crate::sets::selector::Labels;
@@ -47,9 +48,6 @@ const NEEDLES: [&str; 10] = [
     "Node",
     "\\",
 ];
-
-/// The API version in which NetworkPolicy began; some charts still write it.
-const OLD_API_VERSION: &str = "extensions/v1beta1";
 
 /// How deep lists of lists are followed.
 const MAX_LISTS: usize = 8;
@@ -417,7 +415,10 @@ fn warning(message: impl Into<String>, place: Location) -> Diagnostic {
 /// What is wrong with the version of a policy. An item of a list can leave it to the list.
 fn unknown_version(node: Node<'_>, place: &Location) -> Option<Diagnostic> {
     let version = text(node, &["apiVersion"])?;
-    if [kubernetes::API_VERSION, OLD_API_VERSION, ""].contains(&version.as_str()) {
+    if matches!(
+        version.as_str(),
+        kubernetes::API_VERSION | kubernetes::OLD_API_VERSION | ""
+    ) {
         return None;
     }
     let message = format!(

@@ -185,16 +185,13 @@ impl Selector {
     /// The one value that any match must have of a key.
     #[must_use]
     pub fn fixed(&self, key: &str) -> Option<&str> {
-        let asks = self.requirements.iter().filter(|(k, _)| k == key);
-        let mut values = asks.filter_map(|(_, ask)| match ask {
-            Ask::In(values) if values.len() == 1 => values.first(),
-            _ => None,
-        });
-        values.next_back().map(String::as_str)
+        let mut pairs = self.fixed_pairs().filter(|(fixed, _)| *fixed == key);
+        pairs.next_back().map(|(_, value)| value)
     }
 
     /// Each requirement that fixes a key to one value.
-    pub fn fixed_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    #[must_use]
+    pub fn fixed_pairs(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
         self.requirements.iter().filter_map(|(key, ask)| match ask {
             Ask::In(values) if values.len() == 1 => Some((key.as_str(), values.first()?.as_str())),
             _ => None,
@@ -204,15 +201,10 @@ impl Selector {
     /// The labels that any match must have, where the selector fixes them to one value.
     #[must_use]
     pub fn fixed_labels(&self) -> Labels {
-        let mut labels = Labels::new();
-        for (key, ask) in &self.requirements {
-            if let Ask::In(values) = ask
-                && values.len() == 1
-            {
-                labels.extend(values.iter().map(|v| (key.clone(), v.clone())));
-            }
-        }
-        labels
+        let pairs = self.fixed_pairs();
+        pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Label sets that it matches, one for each choice of values that it leaves (`In` of several):
